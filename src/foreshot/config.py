@@ -1,0 +1,236 @@
+"""Experiment and Recipe: what is asked for, as frozen, validated values that go to YAML and back."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from foreshot.errors import ConfigError
+
+DEMO = "demo"
+"""The value of `Experiment.data` and `Experiment.encoder` that stands for what the demo extra brings."""
+
+LAYER_STRATEGY = re.compile(r"(all|odd|even|(first|last|spaced):[1-9]\d*)\Z")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses names it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Model = TypeVar("Model", bound=Settings)
+
+
+class Recipe(Settings):
+    """How a student is made: which layers, what is trained, what it learns from, where its weights come from.
+
+    `layers` is a strategy ("all", "odd", "even", "first:K", "last:K", "spaced:K") or layer numbers, counted
+    from 1 at the embedding side. `learning_rate` overrides the experiment's, and the report then marks the
+    student as not matched.
+    """
+
+    name: str
+    layers: str | tuple[int, ...]
+    tuning: Literal["full", "lora"]
+    objective: Literal["labels", "distil"]
+    init: Literal["teacher", "encoder"]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not FILE_NAME.match(name) or name == "teacher":
+            raise ValueError("must be letters, digits, '.', '_' or '-', and not 'teacher'")
+        return name
+
+    @field_validator("layers")
+    @classmethod
+    def _is_a_strategy(cls, layers: str | tuple[int, ...]) -> str | tuple[int, ...]:
+        if isinstance(layers, str):
+            if not LAYER_STRATEGY.match(layers):
+                raise ValueError(f"{layers!r} is not one of all, odd, even, first:K, last:K, spaced:K or a list")
+        elif not layers or min(layers) < 1 or list(layers) != sorted(set(layers)):
+            raise ValueError("layer numbers count from 1 and must rise, each once")
+        return layers
+
+
+RECIPES: Mapping[str, Recipe] = {
+    name: Recipe(name=name, layers=layers, tuning=tuning, objective=objective, init=init)
+    for name, layers, tuning, objective, init in (
+        ("odd", "odd", "full", "distil", "teacher"),
+        ("even", "even", "full", "distil", "teacher"),
+        ("odd-labels", "odd", "full", "labels", "encoder"),
+        ("even-labels", "even", "full", "labels", "encoder"),
+        ("lora", "all", "lora", "labels", "encoder"),
+        ("lora-distil", "all", "lora", "distil", "encoder"),
+        ("odd-lora", "odd", "lora", "distil", "teacher"),
+        ("even-lora", "even", "lora", "distil", "teacher"),
+    )
+}
+DEFAULT_RECIPES = ("odd", "even", "lora", "odd-lora")
+
+
+class LossWeights(Settings):
+    """Shares of the three losses in the distillation objective; the default is the origin's plain mean."""
+
+    classification: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 3
+    divergence: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 3
+    cosine: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 3
+
+    @model_validator(mode="after")
+    def _weigh_something(self) -> "LossWeights":
+        if self.classification + self.divergence + self.cosine == 0:
+            raise ValueError("at least one weight must be above 0")
+        return self
+
+
+class Distillation(Settings):
+    """The distillation objective: its weights, its temperature, and what the cosine loss looks at."""
+
+    weights: LossWeights = LossWeights()
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    cosine_on: Literal["representation", "logits"] = "representation"
+
+
+class Lora(Settings):
+    """LoRA (Hu et al. 2021): rank, alpha, dropout, and the linear layers it adapts (None: by architecture)."""
+
+    rank: Annotated[int, Field(ge=1)] = 8
+    alpha: Annotated[int, Field(ge=1)] = 16
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    target_modules: tuple[str, ...] | None = None
+
+
+class Training(Settings):
+    """What every model of an experiment is trained with: the same for the teacher and for all students."""
+
+    epochs: Annotated[int, Field(ge=1)] = 3
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5e-5
+    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    max_length: Annotated[int, Field(ge=8)] = 128
+
+
+class Experiment(Settings):
+    """All that one comparison needs to know.
+
+    `data`, `validation`, `test` and `probes` name files, saved dataset folders or hub ids; `teacher` names a
+    ready classifier instead of one fine-tuned from `encoder`. The first seed also splits the data and trains
+    the teacher; every student is trained once for each seed.
+    """
+
+    name: str
+    data: str
+    validation: str | None = None
+    test: str | None = None
+    text: str | None = None
+    label: str | None = None
+    positive: tuple[str, ...] | None = None
+    skip_bad_rows: bool = False
+    max_train_rows: Annotated[int, Field(ge=1)] | None = None
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    encoder: str
+    teacher: str | None = None
+    recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
+    training: Training = Training()
+    distillation: Distillation = Distillation()
+    lora: Lora = Lora()
+    probes: str | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not FILE_NAME.match(name):
+            raise ValueError("must be letters, digits, '.', '_' or '-'")
+        return name
+
+    @field_validator("recipes", mode="before")
+    @classmethod
+    def _look_up_names(cls, recipes: Any) -> Any:
+        if isinstance(recipes, str) or not isinstance(recipes, Sequence):
+            return recipes
+        return [named_recipe(recipe) if isinstance(recipe, str) else recipe for recipe in recipes]
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> "Experiment":
+        for what, values in (("seed", self.seeds), ("recipe", tuple(recipe.name for recipe in self.recipes))):
+            repeated = [value for index, value in enumerate(values) if value in values[:index]]
+            if repeated:
+                raise ValueError(f"{what} {repeated[0]!r} is given twice")
+        return self
+
+    @property
+    def first_seed(self) -> int:
+        """The seed that splits the data and trains the teacher."""
+        return self.seeds[0]
+
+
+def named_recipe(name: str) -> Recipe:
+    """The row of the recipe table with this name.
+
+    Raises ConfigError when there is none.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"unknown recipe {name!r}: choose from {', '.join(RECIPES)}, or give layers of your own")
+    return RECIPES[name]
+
+
+def recipe_of_layers(layers: str | Iterable[int]) -> Recipe:
+    """A recipe like `odd`, but with these layers: a strategy such as "first:3", or layer numbers."""
+    value = layers if isinstance(layers, str) else tuple(layers)
+    name = value.replace(":", "-") if isinstance(value, str) else "layers-" + "-".join(map(str, value))
+    return _validated(Recipe, {**RECIPES["odd"].model_dump(), "name": name, "layers": value}, source="layers")
+
+
+def make_experiment(settings: Mapping[str, Any], *, source: str = "experiment") -> Experiment:
+    """Settings, as YAML or the command line gives them, to an Experiment.
+
+    Raises ConfigError that names the first field that is wrong; `source` is the file or command at fault.
+    """
+    return _validated(Experiment, settings, source=source)
+
+
+def load_settings(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file, not yet validated; raises ConfigError."""
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read as UTF-8 text ({error})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: is not YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: must hold settings as 'name: value' lines")
+    return settings
+
+
+def load_experiment(path: Path) -> Experiment:
+    """An experiment from a YAML file; raises ConfigError."""
+    return make_experiment({"name": path.stem, **load_settings(path)}, source=str(path))
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """The experiment as YAML, defaults filled in; `load_experiment` reads it back to an equal value."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _validated(model: type[Model], settings: Mapping[str, Any], *, source: str) -> Model:
+    try:
+        return model.model_validate(dict(settings))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"] if part not in {"str", "tuple[int, ...]"})
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{source}: {field + ': ' if field else ''}{message}") from None

@@ -1,0 +1,27 @@
+"""What can go wrong, by name. Each message is one line: what is wrong, where, what to do."""
+
+
+class ForeshotError(Exception):
+    """Base of every error that Foreshot raises on purpose; the command line prints it and exits with `exit_code`."""
+
+    exit_code = 2
+
+
+class ConfigError(ForeshotError):
+    """What was asked for makes no sense: an unknown recipe, a layer that isn't there, a wrong type."""
+
+
+class DataError(ForeshotError):
+    """A table can't be used; the message names the file, the row and the column."""
+
+
+class ModelError(ForeshotError):
+    """An encoder or a classifier can't be loaded, or hasn't the structure that a recipe needs."""
+
+
+class RunFolderError(ForeshotError):
+    """The run's folder can't be used: made by another experiment, damaged, or no room to write."""
+
+
+class GuardError(ForeshotError):
+    """The comparison would be wrong: one of the checks in `judging/guards.py` fired."""

@@ -1,0 +1,230 @@
+"""Results: every number of the report, as `results.json` holds it.
+
+All that depends on the clock or the machine's load stands in `Results.timing` and `Results.made`; the rest is
+equal when the same experiment is run again on the same machine.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+FORMAT_VERSION = 1
+LOSS_PARTS = ("objective", "classification", "divergence", "cosine")
+
+
+class Facts(BaseModel):
+    """A frozen group of findings that refuses names it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PartFacts(Facts):
+    """One part of the split: where it came from, how many rows, how many of each class."""
+
+    source: str
+    rows: int
+    class_counts: dict[str, int]
+
+
+class DataFacts(Facts):
+    """What was trained and tested on, and what was left out of it."""
+
+    synthetic: bool
+    text_column: str
+    label_column: str
+    classes: list[str]
+    positive: str | None
+    normalisation: str
+    parts: dict[str, PartFacts]
+    duplicates_removed: dict[str, int]
+    label_conflicts: int
+    skipped_rows: int
+    announcements: list[str]
+    fingerprint: str
+
+
+class EncoderFacts(Facts):
+    """The encoder that the comparison starts from."""
+
+    name: str
+    architecture: str
+    layers: int
+    hidden_size: int
+    fingerprint: str
+
+
+class Loss(Facts):
+    """A value for the objective as optimised and for each of its parts; None where the recipe has no such part."""
+
+    objective: float
+    classification: float
+    divergence: float | None = None
+    cosine: float | None = None
+
+
+class CurvePoint(Facts):
+    """Training losses averaged over the steps that end with `step` (counted from 1)."""
+
+    step: int
+    loss: Loss
+
+
+class TrainingFacts(Facts):
+    """How a model was trained, and how its losses went; `matched` is False when its learning rate was its own."""
+
+    rows: int
+    epochs: int
+    steps: int
+    batch_size: int
+    learning_rate: float
+    matched: bool
+    final: Loss  # mean over the steps of the last epoch
+    epoch_means: list[Loss]
+    steadiness: Loss  # standard deviation over the last third of the steps
+    curve: list[CurvePoint]
+
+
+class ClassMetrics(Facts):
+    """Precision, recall and F1 of one class on the test rows; `support` counts its rows."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class TestMetrics(Facts):
+    """How a model does on the test rows. AUROC and average precision are None where the test can't give them."""
+
+    __test__ = False  # not a pytest class
+
+    cross_entropy: float
+    accuracy: float
+    macro_f1: float
+    mcc: float
+    auroc: float | None
+    average_precision: float | None
+    classes: list[ClassMetrics]
+    confusion_matrix: list[list[int]]  # [true class][predicted class], rows
+
+
+class Cost(Facts):
+    """What a model takes to keep and to train; the size is of its weights as saved, adapters merged."""
+
+    layers: int
+    parameters: int
+    trained_parameters: int
+    size_on_disk: int  # bytes
+
+
+class ProbeAnswer(Facts):
+    """A model's answer to one probe: `score` is P(positive class), or of the predicted class where none is positive."""
+
+    predicted: str
+    score: float
+
+
+class ModelResult(Facts):
+    """All that was found about one model and seed. `recipe` is None for the teacher."""
+
+    model: str
+    seed: int
+    recipe: dict[str, str | list[int] | float | None] | None
+    layer_map: list[int]  # the encoder's layers that the model keeps, counted from 1
+    training: TrainingFacts | None  # None for a teacher that was given
+    train_cross_entropy: float
+    test: TestMetrics
+    cost: Cost
+    probes: list[ProbeAnswer]
+    folder: str  # inside the run's folder
+    fingerprint: str
+
+
+class Timing(Facts):
+    """What the clock said while one model was trained and tested: seconds, rows a second, MiB."""
+
+    model: str
+    seed: int
+    training_seconds: float | None
+    training_cpu_seconds: float | None
+    training_rows_per_second: float | None
+    test_rows_per_second: float
+    peak_memory: float | None
+
+
+class Spread(Facts):
+    """One number over the seeds of a model; `deviation` is the sample standard deviation, None for one seed."""
+
+    mean: float
+    deviation: float | None
+    minimum: float
+    maximum: float
+
+
+class Summary(Facts):
+    """One model over its seeds: for each name of `judging.summary.SUMMED_UP`, its spread."""
+
+    model: str
+    seeds: list[int]
+    spreads: dict[str, Spread]
+
+
+class Probe(Facts):
+    """A text that every model is asked about; `label` is the class it must get, if it has one."""
+
+    text: str
+    label: str | None
+    note: str | None = None
+
+
+class Conditions(Facts):
+    """What was the same for every model of the comparison."""
+
+    seeds: list[int]
+    epochs: int
+    batch_size: int
+    max_length: int
+    learning_rate: float
+    steps: int
+    optimizer: str
+    temperature: float
+    loss_weights: dict[str, float]
+    cosine_on: str
+    lora_rank: int
+    lora_alpha: int
+    lora_dropout: float
+
+
+class Made(Facts):
+    """Where and when the results were made: versions and machine, as environment.json has them."""
+
+    at: str
+    seconds: float
+    environment: dict[str, object]
+
+
+class Results(Facts):
+    """Every number of a finished run, with what is needed to make it again."""
+
+    format_version: Literal[1] = FORMAT_VERSION  # type: ignore[assignment]
+    name: str
+    command: str
+    conditions: Conditions
+    data: DataFacts
+    encoder: EncoderFacts
+    models: list[ModelResult]
+    summaries: list[Summary]
+    probes: list[Probe]
+    timing: list[Timing]
+    made: Made
+
+    def to_json(self) -> str:
+        """The text of `results.json`."""
+        return self.model_dump_json(indent=1) + "\n"
+
+    @classmethod
+    def load(cls, path: Path) -> "Results":
+        """Results from a `results.json`."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))

@@ -1,0 +1,147 @@
+"""The run's folder: what is finished, what it was made from, and files that are written whole or not at all."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from foreshot.config import Experiment, dump_experiment, load_experiment
+from foreshot.errors import RunFolderError
+
+EXPERIMENT_FILE = "experiment.yaml"
+ENVIRONMENT_FILE = "environment.json"
+RESULTS_FILE = "results.json"
+MARKER = ".finished"
+
+MAY_CHANGE = frozenset({"name", "recipes", "seeds", "probes"})
+"""Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file under a temporary name, sync it, and rename it: readers see all of it or the old one.
+
+    Raises OSError (no room, no permission) and then leaves nothing behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON that people can read, atomically."""
+    write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def fingerprint(value: Any) -> str:
+    """16 hex digits (64 bits of SHA-256) of a JSON value: equal values have equal fingerprints."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_finished(stage: Path, made_from: str) -> bool:
+    """Whether a stage's folder was finished, and made from what has this fingerprint."""
+    try:
+        return (stage / MARKER).read_text(encoding="ascii").strip() == made_from
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+@contextlib.contextmanager
+def building(stage: Path, made_from: str) -> Iterator[Path]:
+    """A folder to build a stage in; it takes the stage's name, with its marker, when the block ends without error.
+
+    A folder of that name that was made from something else, or never finished, is replaced.
+    """
+    stage.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(stage)
+    workplace = Path(tempfile.mkdtemp(prefix=f".{stage.name}.", dir=stage.parent))
+    workplace.chmod(0o755)
+    try:
+        yield workplace
+        write_atomically(workplace / MARKER, made_from + "\n")
+        for folder, _, files in os.walk(workplace):
+            for name in files:
+                _sync_file(Path(folder) / name)
+            _sync_folder(Path(folder))
+        if stage.exists():
+            shutil.rmtree(stage)
+        workplace.rename(stage)
+        _sync_folder(stage.parent)
+    except BaseException:
+        shutil.rmtree(workplace, ignore_errors=True)
+        raise
+
+
+def remove_leftovers(stage: Path) -> None:
+    """Remove what a killed process left of earlier tries at this stage."""
+    for leftover in stage.parent.glob(f".{stage.name}.*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def open_run(folder: Path, experiment: Experiment) -> None:
+    """Make the run's folder, or take up the one that is there, and record what was asked.
+
+    Raises RunFolderError when the folder was made by another experiment, or isn't a run's folder.
+    """
+    recorded = folder / EXPERIMENT_FILE
+    if recorded.exists():
+        earlier = read_run(folder).model_dump(mode="json")
+        for field, value in experiment.model_dump(mode="json").items():
+            if field not in MAY_CHANGE and earlier[field] != value:
+                raise RunFolderError(
+                    f"{folder}: was made by another experiment ({field}: {_brief(earlier[field])} there, "
+                    f"{_brief(value)} now); choose another --name or remove the folder"
+                )
+        if earlier["seeds"][0] != experiment.first_seed:
+            raise RunFolderError(
+                f"{folder}: was made with first seed {earlier['seeds'][0]}, which split the data and trained the "
+                f"teacher; {experiment.first_seed} was asked for; choose another --name"
+            )
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RunFolderError(f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name")
+    write_atomically(recorded, dump_experiment(experiment))
+
+
+def read_run(folder: Path) -> Experiment:
+    """The experiment that made a run's folder; raises RunFolderError when it isn't one."""
+    if not (folder / EXPERIMENT_FILE).is_file():
+        raise RunFolderError(f"{folder}: is not a run's folder (it has no {EXPERIMENT_FILE})")
+    return load_experiment(folder / EXPERIMENT_FILE)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=True)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    _sync_file(path)
