@@ -1,0 +1,69 @@
+# Everything runs in a virtual environment, made on first use and renewed when the lock changes.
+# Override: make test VENV=/tmp/venv PYTHON=python3.12 WORKERS=4
+
+PYTHON  ?= $(firstword $(notdir $(shell command -v python3.11 python3)))
+VENV    ?= .venv
+WORKERS ?= 2
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.foreshot-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help dev demo test test-slow lint types format lock benchmark chromium clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
+
+dev: $(READY)  ## make the virtual environment
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Foreshot needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into $(VENV) (some minutes the first time) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q --no-deps -e .
+	@touch $@
+
+demo: $(READY)  ## compare all recipes on the built-in corpus; prints where the report is
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare --demo
+
+# --dist loadfile keeps a file's tests, and so the models they share, in one worker;
+# one thread for each worker, or the workers fight for the cores.
+test: $(READY) chromium  ## run the tests but the slow ones
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+test-slow: $(READY) chromium  ## run the slow tests
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+lint: $(READY)  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## check types
+	$(BIN)/mypy
+
+format: $(READY)  ## rewrite the sources in our style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# A build tag such as +cpu names a file of one machine's index, not a release: it is cut off.
+lock: $(READY)  ## pin every dependency anew (make lock UPGRADE=--upgrade for newer ones)
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --all-extras --strip-extras --no-emit-options \
+	  --constraint requirements/constraints.in $(UPGRADE) --output-file requirements/dev.txt pyproject.toml
+	sed -i.bak -E 's/^([A-Za-z0-9._-]+==[^+ ]+)\+[a-z0-9.]+/\1/' requirements/dev.txt && rm requirements/dev.txt.bak
+
+benchmark: $(READY)  ## time training against the loops it replaces
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
+
+chromium:  # for the browser tests
+	@command -v chromium >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium for the browser tests ..."; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else \
+	    echo "The browser tests need Chromium: sudo apt-get install chromium"; test -z "$$CI"; \
+	  fi; }
+
+clean:  ## remove what was built and cached (not .venv, not runs)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
