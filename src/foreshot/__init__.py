@@ -1,4 +1,4 @@
-"""Foreshot: one teacher, several cheaper students, the same conditions, and a report that says which to trust.
+"""Foreshot: a teacher, cheaper students, the same conditions, and a report that says which to trust.
 
     import foreshot
     results = foreshot.compare(foreshot.Experiment(...))
