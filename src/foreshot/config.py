@@ -137,7 +137,7 @@ class Experiment(Settings):
     max_train_rows: Annotated[int, Field(ge=1)] | None = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    encoder: str
+    encoder: str | None = None
     teacher: str | None = None
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
@@ -166,6 +166,12 @@ class Experiment(Settings):
             repeated = [value for index, value in enumerate(values) if value in values[:index]]
             if repeated:
                 raise ValueError(f"{what} {repeated[0]!r} is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_from_something(self) -> "Experiment":
+        if self.encoder is None and self.teacher is None:
+            raise ValueError("name an encoder to start from (a model id or a folder), or a ready teacher")
         return self
 
     @property

@@ -1,0 +1,361 @@
+"""The main job: a teacher and its students under the same conditions, stage by stage, side by side.
+
+Each stage is skipped when the run's folder already holds it finished and made from what is asked for now.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from foreshot.config import Experiment, Recipe
+from foreshot.data.batches import encode
+from foreshot.data.split import write_split
+from foreshot.environment import describe_environment
+from foreshot.judging import guards
+from foreshot.judging.cost import cost
+from foreshot.judging.metrics import cross_entropy, test_metrics
+from foreshot.judging.probes import answer
+from foreshot.judging.summary import summarise, training_facts
+from foreshot.models.encoders import find_model, head_modules, load_classifier, load_encoder
+from foreshot.models.outputs import Outputs, model_outputs
+from foreshot.models.students import add_lora, keep_layers, merge, parameters
+from foreshot.plan import Plan, make_plan
+from foreshot.progress import Progress, Silent
+from foreshot.reporting.report import write_report
+from foreshot.results import Conditions, Made, ModelResult, Results, Timing
+from foreshot.rundir import (
+    ENVIRONMENT_FILE,
+    RESULTS_FILE,
+    building,
+    fingerprint,
+    is_finished,
+    open_run,
+    write_atomically,
+    write_json,
+)
+from foreshot.trained import ADAPTER_FOLDER, Judgement, TrainingRecord, save_classifier, save_curves
+from foreshot.training.loop import OPTIMIZER, History, train
+from foreshot.training.measuring import measured
+from foreshot.training.seeding import derived_seed
+
+RELOAD_ROWS = 64
+"""Validation rows on which a saved model is compared with the trained one."""
+TEACHER = "teacher"
+OUTPUTS_FILE = "outputs.safetensors"
+
+
+def compare(
+    experiment: Experiment,
+    *,
+    runs: str | Path = "runs",
+    progress: Progress | None = None,
+    command: str | None = None,
+) -> Results:
+    """Train a teacher and its students, judge them all, and write the run's folder `runs/NAME`.
+
+    A run that was stopped goes on where it was. `command` is what the report says to reproduce it with.
+    Raises ForeshotError for inputs that can't be used and for comparisons that would be wrong.
+    """
+    began = perf_counter()
+    progress = progress or Silent()
+    folder = Path(runs) / experiment.name
+    plan = make_plan(experiment, folder)
+    open_run(folder, experiment)
+    environment = describe_environment()
+    write_json(
+        folder / ENVIRONMENT_FILE,
+        {**environment, "fingerprints": {"data": plan.data_fingerprint, "encoder": plan.origin.fingerprint}},
+    )
+    describe_plan(plan, progress)
+    store_data(plan)
+    make_teacher(plan, progress)
+    judgements = [judge(plan, None, experiment.first_seed, progress)]
+    if any(recipe.objective == "distil" for recipe in experiment.recipes):
+        compute_targets(plan, progress)
+    for recipe in experiment.recipes:
+        for seed in experiment.seeds:
+            make_student(plan, recipe, seed, progress)
+            judgements.append(judge(plan, recipe, seed, progress))
+    models = [judgement.result for judgement in judgements]
+    results = Results(
+        name=experiment.name,
+        command=command or f"foreshot compare {folder}",
+        conditions=conditions(plan),
+        data=plan.data_facts(),
+        encoder=plan.encoder_facts(),
+        models=models,
+        summaries=summarise(models, plan.probes, plan.positive),
+        probes=plan.probes,
+        timing=[judgement.timing for judgement in judgements],
+        made=Made(
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=perf_counter() - began,
+            environment=environment,
+        ),
+    )
+    write_atomically(folder / RESULTS_FILE, results.to_json())
+    write_report(results, folder)
+    return results
+
+
+def describe_plan(plan: Plan, progress: Progress) -> None:
+    """Say what will be trained on what, and which layers each student keeps."""
+    for announcement in plan.split.announcements:
+        progress.say(announcement)
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in plan.split.parts.items())
+    progress.say(f"rows: {counts}; classes: {', '.join(plan.class_names)}")
+    removed = sum(plan.split.duplicates_removed.values())
+    if removed or plan.split.label_conflicts:
+        progress.say(
+            f"left out: {removed:,} repeated rows, {plan.split.label_conflicts:,} rows whose text has different labels"
+        )
+    progress.say(f"{plan.origin.name}: {plan.origin.depth} layers")
+    for recipe in plan.experiment.recipes:
+        layers = ", ".join(map(str, plan.layer_maps[recipe.name]))
+        progress.say(f"{recipe.name}: layers {{{layers}}}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}")
+
+
+def store_data(plan: Plan) -> None:
+    """Write the split that every model sees."""
+    if is_finished(plan.data_folder, plan.data_fingerprint):
+        return
+    with building(plan.data_folder, plan.data_fingerprint) as workplace:
+        write_split(plan.split, workplace)
+
+
+def make_teacher(plan: Plan, progress: Progress) -> None:
+    """Fine-tune the encoder on the labels, or take the classifier that was given; it must beat the majority class."""
+    made_from = plan.teacher_fingerprint()
+    if is_finished(plan.teacher_folder, made_from):
+        progress.say("teacher: already there")
+        return
+    seed = plan.experiment.first_seed
+    with building(plan.teacher_folder, made_from) as workplace:
+        if plan.given_teacher:
+            model = load_classifier(plan.given_teacher, plan.class_names)
+            record = TrainingRecord()
+        else:
+            model = load_encoder(plan.origin, plan.class_names, seed=derived_seed(seed, "head"))
+            guards.check_head_trains(model, head_modules(model))
+            record = train_into(plan, model, None, seed, workplace, progress)
+        validation = plan.split.parts["validation"]
+        predicted = model_outputs(model, plan.rows["validation"]).logits.argmax(axis=1)
+        guards.check_beats_majority(predicted, np.array(validation.labels), model=TEACHER)
+        save_and_check(plan, model, workplace)
+        record.save(workplace)
+
+
+def compute_targets(plan: Plan, progress: Progress) -> None:
+    """Compute the teacher's outputs on the training rows, once for all students."""
+    made_from = plan.targets_fingerprint()
+    if is_finished(plan.targets_folder, made_from):
+        return
+    teacher = open_model(plan, plan.teacher_folder)
+    progress.begin("teacher's outputs on the training rows", len(plan.rows["train"]))
+    try:
+        with building(plan.targets_folder, made_from) as workplace:
+            model_outputs(teacher, plan.rows["train"], progress=progress).save(workplace / OUTPUTS_FILE)
+    finally:
+        progress.end()
+
+
+def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> None:
+    """Train one student by its recipe and save it, merged; LoRA adapters are kept beside it."""
+    folder = plan.student_folder(recipe, seed)
+    made_from = plan.student_fingerprint(recipe, seed)
+    if is_finished(folder, made_from):
+        progress.say(f"{recipe.name}, seed {seed}: already there")
+        return
+    model = untrained_student(plan, recipe, seed)
+    head = head_modules(model)
+    with building(folder, made_from) as workplace:
+        if recipe.tuning == "lora":
+            base_name = keep_base(plan, recipe, model)
+            adapted = add_lora(model, plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name=base_name)
+            guards.check_head_trains(adapted, head)
+            record = train_into(plan, adapted, recipe, seed, workplace, progress)
+            adapted.save_pretrained(workplace / ADAPTER_FOLDER, save_embedding_layers=False)
+            check_adapter(plan, recipe, seed, adapted, workplace)
+            save_and_check(plan, merge(adapted), workplace)
+        else:
+            guards.check_head_trains(model, head)
+            record = train_into(plan, model, recipe, seed, workplace, progress)
+            save_and_check(plan, model, workplace)
+        record.save(workplace)
+
+
+def untrained_student(plan: Plan, recipe: Recipe, seed: int) -> PreTrainedModel:
+    """The model that a recipe starts training: the kept layers of the teacher or of the encoder with a new head."""
+    if recipe.init == "teacher":
+        origin = open_model(plan, plan.teacher_folder)
+    else:
+        origin = load_encoder(plan.origin_of(recipe), plan.class_names, seed=derived_seed(seed, "head"))
+    layers = plan.layer_maps[recipe.name]
+    student = keep_layers(origin, layers)
+    guards.check_layers_equal(student, origin, layers)
+    return student
+
+
+def train_into(
+    plan: Plan,
+    model: PreTrainedModel | PeftModel,
+    recipe: Recipe | None,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> TrainingRecord:
+    """Train a model on the training rows, by labels or with the teacher's outputs, and keep its losses in `folder`."""
+    settings = plan.experiment.training
+    distils = recipe is not None and recipe.objective == "distil"
+    learning_rate = (recipe.learning_rate if recipe else None) or settings.learning_rate
+    progress.begin(f"training {recipe.name if recipe else TEACHER}, seed {seed}", len(plan.rows["train"]) * settings.epochs)
+    try:
+        history: History = train(
+            model,
+            plan.rows["train"],
+            plan.split.parts["train"].labels,
+            settings=settings,
+            learning_rate=learning_rate,
+            seed=seed,
+            targets=Outputs.load(plan.targets_folder / OUTPUTS_FILE) if distils else None,
+            distillation=plan.experiment.distillation if distils else None,
+            progress=progress,
+        )
+    finally:
+        progress.end()
+    save_curves(history, folder)
+    return TrainingRecord(
+        facts=training_facts(
+            history.losses,
+            rows=len(plan.rows["train"]),
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            learning_rate=learning_rate,
+            matched=learning_rate == settings.learning_rate,
+        ),
+        trained_parameters=parameters(model)[1],
+        seconds=history.took.seconds,
+        cpu_seconds=history.took.cpu_seconds,
+        peak_memory=history.took.peak_memory,
+    )
+
+
+def save_and_check(plan: Plan, model: PreTrainedModel, folder: Path) -> None:
+    """Save a trained classifier, load it again, and stop unless head and logits are what was trained."""
+    save_classifier(model, plan.tokenizer, folder)
+    saved = open_model(plan, folder)
+    guards.check_head_kept(saved, model)
+    check_same_logits(plan, model, saved, folder)
+
+
+def check_adapter(plan: Plan, recipe: Recipe, seed: int, adapted: PeftModel, folder: Path) -> None:
+    """Put the saved adapter on a new base, and stop unless it gives the logits that were trained."""
+    base = untrained_student(plan, recipe, seed)
+    saved = PeftModel.from_pretrained(base, folder / ADAPTER_FOLDER)
+    check_same_logits(plan, adapted, saved, folder / ADAPTER_FOLDER)
+
+
+def check_same_logits(
+    plan: Plan, trained: PreTrainedModel | PeftModel, saved: PreTrainedModel | PeftModel, folder: Path
+) -> None:
+    """The guard on reloading, on some validation rows."""
+    rows = encode(plan.split.parts["validation"].texts[:RELOAD_ROWS], plan.tokenizer, plan.experiment.training.max_length)
+    guards.check_reload(model_outputs(trained, rows).logits, model_outputs(saved, rows).logits, folder=folder)
+
+
+def keep_base(plan: Plan, recipe: Recipe, untrained: PreTrainedModel) -> str:
+    """Where a LoRA adapter's base model stands: what it was cut from, or saved here when layers were left out."""
+    source = plan.origin_of(recipe)
+    if len(plan.layer_maps[recipe.name]) == source.depth:
+        if recipe.init == "teacher":
+            return str(plan.teacher_folder)
+        return source.name if Path(source.name).is_dir() or "/" in source.name else str(source.folder)
+    folder = plan.folder / "students" / recipe.name / "base"
+    made_from = fingerprint([plan.student_fingerprint(recipe, plan.experiment.first_seed), "base"])
+    if not is_finished(folder, made_from):
+        with building(folder, made_from) as workplace:
+            save_classifier(untrained, plan.tokenizer, workplace)
+    return str(folder)
+
+
+def judge(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress) -> Judgement:
+    """Measure a saved model on the test rows, the training rows and the probes, unless that is done already."""
+    name = recipe.name if recipe else TEACHER
+    folder = plan.student_folder(recipe, seed) if recipe else plan.teacher_folder
+    made_from = plan.student_fingerprint(recipe, seed) if recipe else plan.teacher_fingerprint()
+    judged_on = fingerprint([made_from, plan.data_fingerprint, [probe.model_dump() for probe in plan.probes]])
+    if (found := Judgement.find(folder, judged_on)) and found.result.model == name:
+        return found
+    model = open_model(plan, folder)
+    record = TrainingRecord.load(folder)
+    progress.begin(f"judging {name}, seed {seed}", len(plan.rows["test"]) + len(plan.rows["train"]))
+    try:
+        with measured() as took:
+            test_logits = model_outputs(model, plan.rows["test"], progress=progress).logits
+        train_logits = model_outputs(model, plan.rows["train"], progress=progress).logits
+    finally:
+        progress.end()
+    parts, classes = plan.split.parts, plan.split.classes
+    result = ModelResult(
+        model=name,
+        seed=seed,
+        recipe=recipe.model_dump(mode="json") if recipe else None,
+        layer_map=list(plan.layer_maps[name]) if recipe else list(range(1, plan.origin.depth + 1)),
+        training=record.facts,
+        train_cross_entropy=cross_entropy(train_logits, np.array(parts["train"].labels)),
+        test=test_metrics(test_logits, np.array(parts["test"].labels), plan.class_names, classes.positive),
+        cost=cost(model, folder, trained_parameters=record.trained_parameters),
+        probes=answer(probe_logits(plan, model), classes) if plan.probes else [],
+        folder=str(folder.relative_to(plan.folder)),
+        fingerprint=made_from,
+    )
+    timing = Timing(
+        model=name,
+        seed=seed,
+        training_seconds=record.seconds,
+        training_cpu_seconds=record.cpu_seconds,
+        training_rows_per_second=record.facts.rows * record.facts.epochs / record.seconds
+        if record.facts and record.seconds
+        else None,
+        test_rows_per_second=len(plan.rows["test"]) / took.seconds,
+        peak_memory=record.peak_memory,
+    )
+    judgement = Judgement(made_from=judged_on, result=result, timing=timing)
+    judgement.save(folder)
+    return judgement
+
+
+def probe_logits(plan: Plan, model: PreTrainedModel) -> np.ndarray:
+    """A model's logits on the probes, (probes, classes)."""
+    texts = [probe.text for probe in plan.probes]
+    return model_outputs(model, encode(texts, plan.tokenizer, plan.experiment.training.max_length)).logits
+
+
+def conditions(plan: Plan) -> Conditions:
+    """What was the same for every model."""
+    experiment = plan.experiment
+    settings, distillation, lora = experiment.training, experiment.distillation, experiment.lora
+    return Conditions(
+        seeds=list(experiment.seeds),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        max_length=settings.max_length,
+        learning_rate=settings.learning_rate,
+        steps=-(-len(plan.rows["train"]) // settings.batch_size) * settings.epochs,
+        optimizer=OPTIMIZER,
+        temperature=distillation.temperature,
+        loss_weights=distillation.weights.model_dump(),
+        cosine_on=distillation.cosine_on,
+        lora_rank=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+    )
+
+
+def open_model(plan: Plan, folder: Path) -> PreTrainedModel:
+    """A saved classifier of this run, in evaluation mode."""
+    return load_classifier(find_model(str(folder)), plan.class_names).eval()

@@ -1,0 +1,66 @@
+"""Texts to token ids, and rows to batches: the same batches, in the same order, for every model of a seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+POOL = 50
+"""Batches whose rows are sorted by length together: enough that padding is rare, few enough that order is random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodedRows:
+    """Tokenised texts: `ids[i]` holds the token ids of row i, truncated and without padding."""
+
+    ids: list[list[int]]
+    tokenizer: PreTrainedTokenizerBase
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row, shape (rows,)."""
+        return np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+
+def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedRows:
+    """Tokenise texts, each cut to at most `max_length` tokens."""
+    encoding = tokenizer(
+        list(texts), truncation=True, max_length=max_length, return_attention_mask=False, return_token_type_ids=False
+    )
+    return EncodedRows(ids=list(encoding["input_ids"]), tokenizer=tokenizer)
+
+
+def length_grouped_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """One epoch's batches of row numbers: shuffled rows, sorted by length within pools of `POOL` batches.
+
+    Every row occurs once; the order of the batches is shuffled. `lengths` has shape (rows,); only the last
+    rows of a pool can make a batch smaller than `batch_size`, and only in the last pool.
+    """
+    order = rng.permutation(len(lengths))
+    pool = batch_size * POOL
+    batches = []
+    for start in range(0, len(order), pool):
+        rows = order[start : start + pool]
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def fixed_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Batches of row numbers for evaluation: all rows, longest first, so that a lack of memory shows at once."""
+    order = np.argsort(-lengths, kind="stable")
+    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+
+
+def collate(encoded: EncodedRows, rows: np.ndarray) -> dict[str, torch.Tensor]:
+    """The model's inputs for these rows, padded to the longest: int64 tensors of shape (batch, tokens)."""
+    ids = [encoded.ids[row] for row in rows]
+    inputs: dict[str, torch.Tensor] = encoded.tokenizer.pad(
+        {"input_ids": ids}, padding=True, return_attention_mask=True, return_tensors="pt"
+    ).data
+    return inputs

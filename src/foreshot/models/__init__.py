@@ -1,0 +1,1 @@
+"""Encoders, their layers, and the students made from them."""

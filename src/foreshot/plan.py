@@ -1,0 +1,275 @@
+"""What a comparison will do: every input read and checked before anything is written or trained."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from foreshot.config import DEMO, Experiment, Recipe
+from foreshot.data.batches import EncodedRows, encode
+from foreshot.data.labels import BENIGN, TOXIC
+from foreshot.data.sample import LABEL_NOISE, make_corpus, make_probes
+from foreshot.data.split import Split, split_tables
+from foreshot.data.table import NORMALISATION, Table, read_table
+from foreshot.errors import ConfigError
+from foreshot.judging.guards import check_parts_apart
+from foreshot.judging.probes import read_probes
+from foreshot.models.encoders import (
+    ModelSource,
+    find_model,
+    layer_stack,
+    load_classifier,
+    load_encoder,
+    load_tokenizer,
+    longest_input,
+)
+from foreshot.models.layers import layer_map
+from foreshot.models.students import lora_targets
+from foreshot.results import DataFacts, EncoderFacts, PartFacts, Probe
+from foreshot.rundir import fingerprint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The inputs of a comparison and where its parts go. `encoder` may be missing where a teacher was given."""
+
+    experiment: Experiment
+    folder: Path
+    split: Split
+    encoder: ModelSource | None
+    given_teacher: ModelSource | None
+    tokenizer: PreTrainedTokenizerBase
+    rows: dict[str, EncodedRows]  # train, validation, test
+    layer_maps: dict[str, tuple[int, ...]]  # by recipe
+    probes: list[Probe]
+    data_fingerprint: str
+
+    @property
+    def origin(self) -> ModelSource:
+        """The model that the teacher starts from, or is."""
+        origin = self.given_teacher or self.encoder
+        assert origin is not None  # Experiment asks for one of them
+        return origin
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes, in the order of the logits."""
+        return list(self.split.classes.names)
+
+    @property
+    def positive(self) -> str | None:
+        """The name of the class that counts as toxic, in a binary task."""
+        index = self.split.classes.positive
+        return None if index is None else self.split.classes.names[index]
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the split goes."""
+        return self.folder / "data"
+
+    @property
+    def teacher_folder(self) -> Path:
+        """Where the teacher goes."""
+        return self.folder / "teacher"
+
+    @property
+    def targets_folder(self) -> Path:
+        """Where the teacher's outputs on the training rows go."""
+        return self.folder / "targets"
+
+    def student_folder(self, recipe: Recipe, seed: int) -> Path:
+        """Where a student goes."""
+        return self.folder / "students" / recipe.name / f"seed-{seed}"
+
+    def teacher_fingerprint(self) -> str:
+        """What the teacher is made from."""
+        if self.given_teacher:
+            return fingerprint([self.given_teacher.fingerprint, self.class_names])
+        return fingerprint(
+            [self.data_fingerprint, self.origin.fingerprint, self.experiment.training.model_dump(), self.experiment.first_seed]
+        )
+
+    def targets_fingerprint(self) -> str:
+        """What the teacher's outputs are made from: the teacher, the rows and their tokenisation."""
+        return fingerprint([self.teacher_fingerprint(), self.data_fingerprint, self.experiment.training.max_length])
+
+    def student_fingerprint(self, recipe: Recipe, seed: int) -> str:
+        """What a student is made from: only what its recipe looks at."""
+        learns_from_teacher = recipe.objective == "distil"
+        return fingerprint(
+            [
+                recipe.model_dump(mode="json", exclude={"name"}),
+                seed,
+                self.data_fingerprint,
+                self.experiment.training.model_dump(),
+                self.teacher_fingerprint() if recipe.init == "teacher" else self.origin_of(recipe).fingerprint,
+                self.targets_fingerprint() if learns_from_teacher else None,
+                self.experiment.distillation.model_dump() if learns_from_teacher else None,
+                self.experiment.lora.model_dump() if recipe.tuning == "lora" else None,
+            ]
+        )
+
+    def origin_of(self, recipe: Recipe) -> ModelSource:
+        """The model whose layers a recipe's `layers` count."""
+        return self.encoder if recipe.init == "encoder" and self.encoder else self.origin
+
+    def data_facts(self) -> DataFacts:
+        """What `results.json` says about the data."""
+        split = self.split
+        return DataFacts(
+            synthetic=self.experiment.data == DEMO,
+            text_column=split.text_column,
+            label_column=split.label_column,
+            classes=self.class_names,
+            positive=self.positive,
+            normalisation=NORMALISATION,
+            parts={
+                name: PartFacts(
+                    source=part.source,
+                    rows=len(part),
+                    class_counts={label: part.labels.count(index) for index, label in enumerate(self.class_names)},
+                )
+                for name, part in split.parts.items()
+            },
+            duplicates_removed=split.duplicates_removed,
+            label_conflicts=split.label_conflicts,
+            skipped_rows=split.skipped_rows,
+            announcements=list(split.announcements),
+            fingerprint=self.data_fingerprint,
+        )
+
+    def encoder_facts(self) -> EncoderFacts:
+        """What `results.json` says about the encoder."""
+        config = self.origin.config
+        return EncoderFacts(
+            name=self.origin.name,
+            architecture=str(config.model_type),
+            layers=self.origin.depth,
+            hidden_size=int(config.hidden_size),
+            fingerprint=self.origin.fingerprint,
+        )
+
+
+def make_plan(experiment: Experiment, folder: Path) -> Plan:
+    """Read and check every input of an experiment whose run goes into `folder`; nothing is written.
+
+    Raises ConfigError, DataError, ModelError or GuardError.
+    """
+    split = _read_split(experiment)
+    check_parts_apart(split)
+    probes = _probes(experiment, split)
+    encoder, teacher = _find_models(experiment, list(split.classes.names))
+    origin = teacher or encoder
+    assert origin is not None
+    tokenizer = load_tokenizer(origin)
+    if encoder and teacher and load_tokenizer(encoder).get_vocab() != tokenizer.get_vocab():
+        raise ConfigError(f"encoder {encoder.name}: has another vocabulary than the teacher {teacher.name}")
+    max_length = experiment.training.max_length
+    if max_length > longest_input(origin):
+        raise ConfigError(
+            f"training.max_length: {max_length}, but {origin.name} has positions for only {longest_input(origin)} tokens"
+        )
+    return Plan(
+        experiment=experiment,
+        folder=folder,
+        split=split,
+        encoder=encoder,
+        given_teacher=teacher,
+        tokenizer=tokenizer,
+        rows={name: encode(part.texts, tokenizer, max_length) for name, part in split.parts.items()},
+        layer_maps={recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes},
+        probes=probes,
+        data_fingerprint=_data_fingerprint(split),
+    )
+
+
+def _read_split(experiment: Experiment) -> Split:
+    if experiment.data == DEMO:
+        data, test = _demo_tables(experiment.first_seed)
+        validation = None
+    else:
+        data = _read(experiment, experiment.data, "train")
+        validation = _read(experiment, experiment.validation, "validation") if experiment.validation else None
+        test = _read(experiment, experiment.test, "test") if experiment.test else None
+    return split_tables(
+        data,
+        validation,
+        test,
+        positive=experiment.positive,
+        validation_fraction=experiment.validation_fraction,
+        test_fraction=experiment.test_fraction,
+        seed=experiment.first_seed,
+        max_train_rows=experiment.max_train_rows,
+    )
+
+
+def _read(experiment: Experiment, source: str, part: str) -> Table:
+    return read_table(
+        source, text=experiment.text, label=experiment.label, skip_bad_rows=experiment.skip_bad_rows, part=part
+    )
+
+
+def _demo_tables(seed: int) -> tuple[Table, Table]:
+    corpus = make_corpus(seed)
+    names = [BENIGN, TOXIC]
+    train, test = (
+        Table(
+            source=f"built-in synthetic corpus, {part} part",
+            texts=[comment.text for comment in comments],
+            labels=[names[comment.label] for comment in comments],
+            rows=list(range(1, len(comments) + 1)),
+            text_column="text",
+            label_column="label",
+            skipped_rows=0,
+            announcements=announcements,
+        )
+        for part, comments, announcements in (
+            ("training", corpus.train, (f"synthetic data: {LABEL_NOISE:.0%} of the training labels are flipped on purpose",)),
+            ("test", corpus.test, ()),
+        )
+    )
+    return train, test
+
+
+def _probes(experiment: Experiment, split: Split) -> list[Probe]:
+    if experiment.probes:
+        return read_probes(experiment.probes, split.classes)
+    if experiment.data == DEMO:
+        return [Probe(text=probe.text, label=probe.label, note=probe.note) for probe in make_probes()]
+    return []
+
+
+def _find_models(experiment: Experiment, class_names: list[str]) -> tuple[ModelSource | None, ModelSource | None]:
+    encoder = find_model(experiment.encoder) if experiment.encoder else None
+    teacher = find_model(experiment.teacher) if experiment.teacher else None
+    if encoder:
+        layer_stack(load_encoder(encoder, class_names, seed=0))
+    if teacher:
+        layer_stack(load_classifier(teacher, class_names))
+    return encoder, teacher
+
+
+def _checked_layers(
+    recipe: Recipe, experiment: Experiment, encoder: ModelSource | None, origin: ModelSource
+) -> tuple[int, ...]:
+    if recipe.init == "encoder" and encoder is None:
+        raise ConfigError(f"recipe {recipe.name}: starts from the encoder; give --encoder beside --teacher")
+    source = encoder if recipe.init == "encoder" and encoder else origin
+    if (
+        recipe.objective == "distil"
+        and experiment.distillation.cosine_on == "representation"
+        and source.config.hidden_size != origin.config.hidden_size
+    ):
+        raise ConfigError(f"recipe {recipe.name}: the encoder is not as wide as the teacher; set distillation.cosine_on: logits")
+    if recipe.tuning == "lora":
+        lora_targets(source.config.model_type, experiment.lora)
+    return layer_map(recipe.layers, source.depth)
+
+
+def _data_fingerprint(split: Split) -> str:
+    digest = hashlib.sha256()
+    for name, part in split.parts.items():
+        for text, label in zip(part.texts, part.labels, strict=True):
+            digest.update(f"{name}\0{label}\0{text}\0".encode("utf-8", "surrogatepass"))
+    return fingerprint([digest.hexdigest(), list(split.classes.names)])

@@ -1,0 +1,80 @@
+"""A trained model's folder: weights, tokenizer, the record of its training, and what judging found."""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from foreshot.errors import RunFolderError
+from foreshot.results import ModelResult, Timing, TrainingFacts
+from foreshot.rundir import write_atomically
+from foreshot.training.loop import History
+
+RECORD_FILE = "training.json"
+CURVES_FILE = "curves.jsonl"
+METRICS_FILE = "metrics.json"
+ADAPTER_FOLDER = "adapter"
+
+
+class TrainingRecord(BaseModel):
+    """How the model in a folder came to be; `facts` and the times are None for a teacher that was given."""
+
+    model_config = ConfigDict(frozen=True)
+
+    facts: TrainingFacts | None = None
+    trained_parameters: int = 0
+    seconds: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory: float | None = None
+
+    def save(self, folder: Path) -> None:
+        """Write the record into the model's folder."""
+        write_atomically(folder / RECORD_FILE, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainingRecord":
+        """The record in a model's folder."""
+        return cls.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
+
+
+class Judgement(BaseModel):
+    """What judging found about a model, and the fingerprint of the model, rows and probes it was found on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    made_from: str
+    result: ModelResult
+    timing: Timing
+
+    def save(self, folder: Path) -> None:
+        """Write the judgement into the model's folder."""
+        write_atomically(folder / METRICS_FILE, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def find(cls, folder: Path, made_from: str) -> "Judgement | None":
+        """The judgement in a model's folder, if there is one that was made from this."""
+        try:
+            judgement = cls.model_validate_json((folder / METRICS_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return judgement if judgement.made_from == made_from else None
+
+
+def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> None:
+    """Write an ordinary Hugging Face model folder; raises RunFolderError when the disk is full."""
+    try:
+        model.save_pretrained(folder)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(folder)
+    except SafetensorError as error:  # its way to report what is an OSError elsewhere
+        raise RunFolderError(f"{folder.parent}: can't write the model ({error}); make room and start again") from None
+
+
+def save_curves(history: History, folder: Path) -> None:
+    """Write the losses of every step, a JSON object a line."""
+    names = list(history.losses)
+    steps = zip(*(history.losses[name].tolist() for name in names), strict=True)
+    lines = [json.dumps({"step": step, **dict(zip(names, values, strict=True))}) for step, values in enumerate(steps, 1)]
+    write_atomically(folder / CURVES_FILE, "\n".join(lines) + "\n")
