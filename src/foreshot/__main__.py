@@ -1,8 +1,6 @@
 """`python -m foreshot` is the `foreshot` command."""
 
-import sys
-
 from foreshot.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
