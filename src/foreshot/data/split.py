@@ -1,0 +1,227 @@
+"""The split: training, validation and test rows that share no text, every class in each of them."""
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foreshot.data.files import excerpt, place
+from foreshot.data.labels import Classes, find_classes
+from foreshot.data.table import Table
+from foreshot.errors import DataError
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one part: texts, class indices, and where in `source` each row stands."""
+
+    source: str
+    texts: list[str]
+    labels: list[int]
+    rows: list[int]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def choose(self, indices: Iterable[int]) -> "Part":
+        """The part with only these rows, in the order of the source."""
+        kept = sorted(indices)
+        return Part(
+            source=self.source,
+            texts=[self.texts[index] for index in kept],
+            labels=[self.labels[index] for index in kept],
+            rows=[self.rows[index] for index in kept],
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """The parts "train", "validation" and "test", and what was left out of them.
+
+    `duplicates_removed` counts rows by reason; `label_conflicts` counts the rows whose text has copies with
+    another label in the same source, all of which are left out; `skipped_rows` those left out in reading.
+    """
+
+    parts: dict[str, Part]
+    classes: Classes
+    duplicates_removed: dict[str, int]
+    label_conflicts: int
+    skipped_rows: int
+    text_column: str
+    label_column: str
+    announcements: tuple[str, ...]
+
+
+def fold(text: str) -> str:
+    """What two texts must have in common to count as the same.
+
+    Unicode NFKC with case folded (the Unicode Standard, section 3.13, "Default Caseless Matching"), format
+    characters such as zero-width spaces dropped, white space collapsed and stripped.
+    """
+    if text.isascii():
+        return " ".join(text.casefold().split())
+    text = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    # Twice: folding case can undo the normal form, and the normal form can bring up a capital.
+    for _ in range(2):
+        text = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", text).split())
+
+
+def split_tables(
+    data: Table,
+    validation: Table | None,
+    test: Table | None,
+    *,
+    positive: Sequence[str] | None,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    max_train_rows: int | None,
+) -> Split:
+    """Make the three parts: own files where they are given, else a stratified share of `data`.
+
+    The fractions are of the rows of `data` once duplicates are gone; `max_train_rows` then takes a stratified
+    sample of the training rows. Equal seeds give equal splits. Raises DataError when a class is too rare for
+    each part to have one of its rows, or when a file of its own has a label that `data` hasn't.
+    """
+    given = {"train": data, "validation": validation, "test": test}
+    tables = {name: table for name, table in given.items() if table is not None}
+    classes = find_classes(data.labels, positive, source=data.source)
+    parts, removed, conflicts = _without_repeats(
+        {name: _encode(table, classes) for name, table in tables.items()}
+    )
+    shares = {"test": test_fraction, "validation": validation_fraction}
+    missing = {name: share for name, share in shares.items() if name not in tables}
+    _check_enough(parts["train"], classes, parts_to_make=1 + len(missing))
+    parts |= _split_off(parts["train"], missing, len(classes.names), seed)
+    parts["train"] = _at_most(parts["train"], max_train_rows, len(classes.names), seed)
+    _check_every_class(parts, classes)
+    announced = [text for table in tables.values() for text in table.announcements] + list(
+        classes.announcements
+    )
+    return Split(
+        parts={name: parts[name] for name in given},
+        classes=classes,
+        duplicates_removed=removed,
+        label_conflicts=conflicts,
+        skipped_rows=sum(table.skipped_rows for table in tables.values()),
+        text_column=data.text_column,
+        label_column=data.label_column,
+        announcements=tuple(dict.fromkeys(announced)),
+    )
+
+
+def write_split(split: Split, folder: Path) -> None:
+    """Write train.parquet, validation.parquet and test.parquet (text, label, class, row) into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, part in split.parts.items():
+        table = pa.table(
+            {
+                "text": pa.array(part.texts, pa.string()),
+                "label": pa.array(part.labels, pa.int64()),
+                "class": pa.array([split.classes.names[label] for label in part.labels], pa.string()),
+                "row": pa.array(part.rows, pa.int64()),
+            }
+        )
+        pq.write_table(table, folder / f"{name}.parquet")
+
+
+def _encode(table: Table, classes: Classes) -> Part:
+    labels = [
+        classes.encode(label, source=table.source, row=row)
+        for label, row in zip(table.labels, table.rows, strict=True)
+    ]
+    return Part(table.source, table.texts, labels, table.rows)
+
+
+def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str, int], int]:
+    """The parts without repeated texts, the rows removed by reason, and the rows of conflicting labels.
+
+    A text stays where it weighs most: in the test part before the validation part before the training part.
+    """
+    removed: Counter[str] = Counter()
+    conflicts = 0
+    seen: dict[str, str] = {}  # folded text -> the part that has it
+    result: dict[str, Part] = {}
+    for name in ("test", "validation", "train"):
+        if name not in parts:
+            continue
+        copies: defaultdict[str, list[int]] = defaultdict(list)
+        for index, text in enumerate(parts[name].texts):
+            copies[fold(text)].append(index)
+        kept = []
+        for folded, indices in copies.items():
+            if len({parts[name].labels[index] for index in indices}) > 1:
+                conflicts += len(indices)
+                continue
+            removed[f"repeated within {name}"] += len(indices) - 1
+            if folded in seen:
+                removed[f"also in {seen[folded]}"] += 1
+            else:
+                kept.append(indices[0])
+        seen |= dict.fromkeys((fold(parts[name].texts[index]) for index in kept), name)
+        result[name] = parts[name].choose(kept)
+    return result, dict(+removed), conflicts
+
+
+def _check_enough(train: Part, classes: Classes, *, parts_to_make: int) -> None:
+    """Refuse a class with fewer rows than parts to make, and one that occurs once: a slip, not a class."""
+    counts = Counter(train.labels)
+    needed = max(2, parts_to_make)
+    for index, name in enumerate(classes.names):
+        if counts[index] < needed:
+            row = train.rows[train.labels.index(index)] if counts[index] else None
+            where = train.source if row is None else place(train.source, row)
+            times = {0: "in no row", 1: "once"}.get(counts[index], f"{counts[index]} times")
+            raise DataError(
+                f"{where}: label {excerpt(name)!r} occurs {times} (texts that are repeated or in another part "
+                f"left out), and {needed} rows of each are needed; add rows, remove it, or merge labels with --positive"
+            )
+
+
+def _split_off(train: Part, shares: dict[str, float], classes: int, seed: int) -> dict[str, Part]:
+    """Stratified shares of the training rows, and what stays of them as "train"."""
+    sizes = {name: max(round(share * len(train)), classes) for name, share in shares.items()}
+    if len(train) - sum(sizes.values()) < classes:
+        wanted = " and ".join(f"{size} for {name}" for name, size in sizes.items())
+        raise DataError(
+            f"{train.source}: {len(train)} rows aren't enough to set aside {wanted} and still train "
+            f"on each of {classes} classes; add rows or take smaller fractions"
+        )
+    from sklearn.model_selection import train_test_split
+
+    rest = list(range(len(train)))
+    made = {}
+    for name, size in sizes.items():
+        strata = [train.labels[index] for index in rest]
+        rest, taken = train_test_split(rest, test_size=size, random_state=seed, stratify=strata)
+        made[name] = train.choose(taken)
+    return {**made, "train": train.choose(rest)}
+
+
+def _at_most(train: Part, most: int | None, classes: int, seed: int) -> Part:
+    if most is None or most >= len(train):
+        return train
+    if most < classes:
+        raise DataError(
+            f"{train.source}: --max-train-rows {most} can't hold one row of each of {classes} classes"
+        )
+    from sklearn.utils import resample
+
+    indices = range(len(train))
+    return train.choose(
+        resample(list(indices), replace=False, n_samples=most, random_state=seed, stratify=train.labels)
+    )
+
+
+def _check_every_class(parts: dict[str, Part], classes: Classes) -> None:
+    for name, part in parts.items():
+        for index in sorted(set(range(len(classes.names))) - set(part.labels)):
+            raise DataError(
+                f"{part.source}: the {name} part has no row of class {excerpt(classes.names[index])!r}; "
+                "add rows of it, or merge labels with --positive"
+            )

@@ -1,0 +1,169 @@
+"""Tables: a sheet whose text and label columns are known and whose cells are checked and normalised."""
+
+import html
+import re
+import unicodedata
+from collections.abc import Collection
+from dataclasses import dataclass
+from html.entities import html5
+from pathlib import Path
+from typing import Any
+
+from foreshot.data.files import Sheet, excerpt, listing, open_sheet, place
+from foreshot.data.labels import canonical_label, is_fraction
+from foreshot.errors import DataError
+
+NORMALISATION = (
+    "HTML entities decoded once; control characters removed, but for tabs and line ends, and those that are "
+    "white space made a space; Unicode NFC; case, emoji and joiners kept"
+)
+TEXT_NAMES = frozenset({
+    "text", "texts", "comment", "comments", "comment_text", "tweet", "tweets", "tweet_text", "sentence",
+    "content", "message", "post", "body", "utterance", "document", "review"
+})  # fmt: skip
+LABEL_NAMES = frozenset(
+    {"label", "labels", "class", "toxic", "is_toxic", "toxicity", "target", "hate", "hateful", "is_hate"}
+)
+
+# Longer ones aren't entities, and int() refuses very long numbers.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
+_CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), *range(127, 160))}
+_CONTROLS = {code: spare for code, spare in _CONTROLS.items() if chr(code) not in "\t\n\r"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts, normalised, with their labels as written; `rows` says where in the source each one stands.
+
+    `skipped_rows` counts the rows left out because of `skip_bad_rows`; `announcements` tell what was guessed.
+    """
+
+    source: str
+    texts: list[str]
+    labels: list[int | bool | str]
+    rows: list[int]
+    text_column: str
+    label_column: str
+    skipped_rows: int
+    announcements: tuple[str, ...]
+
+
+def normalise(text: str) -> str:
+    """A text as every model sees it: see `NORMALISATION`.
+
+    An entity needs its semicolon, so that the address "?a=1&copy=2" stays what it is. Entities are decoded
+    once: "&amp;lt;" becomes "&lt;", which is what its writer meant to show.
+    """
+    return unicodedata.normalize("NFC", _ENTITY.sub(_decode_entity, text).translate(_CONTROLS))
+
+
+def read_table(
+    source: str | Path,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    skip_bad_rows: bool = False,
+    part: str = "train",
+) -> Table:
+    """Read a file or dataset (see `open_sheet`) and check its text and label columns, named or guessed.
+
+    Raises DataError for a missing or ambiguous column, for labels that are scores, and, unless
+    `skip_bad_rows`, for a row without a text or a label; the message names the first such row.
+    """
+    sheet = open_sheet(source, part=part)
+    text_column, label_column, announcements = _choose_columns(sheet, text, label)
+    texts, labels = sheet.columns[text_column], sheet.columns[label_column]
+    _check_labels(sheet, label_column)
+    bad = {
+        index: f"column {excerpt(column)!r}: {complaint}"
+        for index, (written, named) in enumerate(zip(texts, labels, strict=True))
+        for column, complaint in (
+            (text_column, _text_complaint(written)),
+            (label_column, _label_complaint(named)),
+        )
+        if complaint
+    }
+    if bad and not skip_bad_rows:
+        first = min(bad)
+        raise DataError(
+            f"{place(sheet.source, sheet.rows[first])}, {bad[first]} (bad rows: "
+            f"{len(bad)}); repair the file, or leave such rows out with --skip-bad-rows"
+        )
+    kept = [index for index in range(len(texts)) if index not in bad]
+    if not kept:
+        raise DataError(f"{sheet.source}: no row has both a text and a label; nothing is left")
+    return Table(
+        source=sheet.source,
+        texts=[normalise(texts[index]) for index in kept],
+        labels=[int(labels[index]) if isinstance(labels[index], float) else labels[index] for index in kept],
+        rows=[sheet.rows[index] for index in kept],
+        text_column=text_column,
+        label_column=label_column,
+        skipped_rows=len(bad),
+        announcements=announcements,
+    )
+
+
+def _choose_columns(sheet: Sheet, text: str | None, label: str | None) -> tuple[str, str, tuple[str, ...]]:
+    for named in (text, label):
+        if named is not None and named not in sheet.columns:
+            raise DataError(
+                f"{sheet.source}: has no column {excerpt(named)!r}; its columns are {listing(sheet.columns)}"
+            )
+    text_column = text or _guess(sheet, "text", TEXT_NAMES, taken=label)
+    label_column = label or _guess(sheet, "label", LABEL_NAMES, taken=text_column)
+    if text_column == label_column:
+        raise DataError(f"{sheet.source}: column {excerpt(text)!r} can't be both the text and the label")
+    guesses = (("text", text, text_column), ("label", label, label_column))
+    announcements = tuple(
+        f"{sheet.source}: {kind} column {excerpt(column)!r} (guessed; --{kind} names another)"
+        for kind, named, column in guesses
+        if not named
+    )
+    return text_column, label_column, announcements
+
+
+def _guess(sheet: Sheet, kind: str, known: Collection[str], *, taken: str | None) -> str:
+    found = [name for name in sheet.columns if name.casefold() in known and name != taken]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(f"{sheet.source}: the {kind} column may be {listing(found)}; name it with --{kind}")
+    raise DataError(
+        f"{sheet.source}: no column has a name that tells it holds the {kind}; name it with --{kind} "
+        f"(columns: {listing(sheet.columns)})"
+    )
+
+
+def _check_labels(sheet: Sheet, column: str) -> None:
+    """Refuse what can't be a class. Such rows aren't skipped: it is the column that is the wrong one."""
+    for row, cell in zip(sheet.rows, sheet.columns[column], strict=True):
+        if is_fraction(cell):
+            complaint = (
+                f"{excerpt(cell)} is a score, not a class; choose a threshold and write 1 for the scores that "
+                "reach it and 0 for the others, or name another column with --label"
+            )
+        elif not isinstance(cell, bool | int | str | float | None):
+            kind = type(cell).__name__
+            complaint = f"a value of type {kind}; a label is a whole number, true or false, or a word"
+        else:
+            continue
+        raise DataError(f"{place(sheet.source, row)}, column {excerpt(column)!r}: {complaint}")
+
+
+def _text_complaint(cell: Any) -> str | None:
+    if cell is None:
+        return "no text"
+    if not isinstance(cell, str):
+        return f"a value of type {type(cell).__name__} instead of a text"
+    visible = any(not letter.isspace() and unicodedata.category(letter) != "Cf" for letter in normalise(cell))
+    return None if visible else "an empty text"
+
+
+def _label_complaint(cell: Any) -> str | None:
+    return None if canonical_label(cell) else "no label"
+
+
+def _decode_entity(match: re.Match[str]) -> str:
+    known = match[0][1] == "#" or match[0][1:] in html5
+    return html.unescape(match[0]) if known else match[0]
