@@ -17,7 +17,7 @@ from foreshot.data import sample
 from foreshot.data.sample import Comment, Corpus, make_corpus, make_probes, vocabulary, word_runs
 from foreshot.data.split import fold
 
-FUNCTION_WORDS = {"a", "the", "that", "this", "our", "at", "in", "on"}
+FUNCTION_WORDS = {"a", "the", "that", "this", "our", "at", "in", "on", "over"}
 
 
 @pytest.fixture(scope="module", params=[0, 7])
@@ -138,7 +138,7 @@ def test_word_runs_leave_out_case_and_punctuation() -> None:
 
 def test_a_test_comment_that_repeats_five_training_words_is_not_admitted() -> None:
     def admits(text: str) -> bool:
-        return word_runs(text, 5).isdisjoint({("things", "went", "downhill", "the", "moment")})
+        return word_runs(text, 5).isdisjoint({("sunny", "outside", "so", "i", "ll")})
 
     free = sample._make_part("test", 900, 0, lambda text: True)
     kept = sample._make_part("test", 900, 0, admits)
@@ -148,7 +148,6 @@ def test_a_test_comment_that_repeats_five_training_words_is_not_admitted() -> No
 
 def test_the_same_seed_gives_the_same_corpus_and_another_seed_another() -> None:
     assert make_corpus(3) == make_corpus(3)
-    assert make_corpus(3).train[0].text == FIRST_OF_SEED_3
     shared = set(texts(make_corpus(3).train)) & set(texts(make_corpus(4).train))
     assert len(shared) < 360
     assert make_corpus(1) != make_corpus(-1)
