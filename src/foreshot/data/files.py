@@ -66,9 +66,7 @@ def excerpt(value: object, limit: int = EXCERPT) -> str:
 
 def printable(text: str) -> str:
     """A text on one line: control and format characters dropped, white space collapsed to single spaces."""
-    kept = (
-        letter if letter.isprintable() else " " for letter in text if letter.isprintable() or letter.isspace()
-    )
+    kept = (letter if letter.isprintable() else " " for letter in text if letter.isprintable() or letter.isspace())
     return " ".join("".join(kept).split())
 
 
@@ -262,9 +260,7 @@ def _import_datasets(source: str) -> Any:
     try:
         import datasets
     except ImportError:
-        raise DataError(
-            f"{source}: reading a Hugging Face dataset needs pip install 'foreshot[train]'"
-        ) from None
+        raise DataError(f"{source}: reading a Hugging Face dataset needs pip install 'foreshot[train]'") from None
     return datasets
 
 
@@ -279,7 +275,5 @@ def _from_dataset(source: str, dataset: Any, part: str) -> Sheet:
     for name, feature in dataset.features.items():
         if names := getattr(feature, "names", None):
             # -1 is how datasets mark a row without a label.
-            sheet.columns[name] = [
-                None if cell is None or cell < 0 else names[cell] for cell in sheet.columns[name]
-            ]
+            sheet.columns[name] = [None if cell is None or cell < 0 else names[cell] for cell in sheet.columns[name]]
     return sheet

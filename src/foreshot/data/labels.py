@@ -79,9 +79,7 @@ def find_classes(labels: Collection[object], positive: Sequence[str] | None, *, 
     """
     written = sorted({canonical_label(label) for label in labels}, key=_reading_order)
     if len(written) < 2:
-        raise DataError(
-            f"{source}: every row has the same label ({listing(written)}); at least two are needed"
-        )
+        raise DataError(f"{source}: every row has the same label ({listing(written)}); at least two are needed")
     if positive is not None:
         return _classes_of_positive(written, positive, source=source)
     if len(written) > MOST_CLASSES or (len(written) > 2 and len(written) * 2 > len(labels)):
@@ -113,9 +111,7 @@ def _classes_of_positive(written: list[str], positive: Sequence[str], *, source:
         missing = f"label {excerpt(min(unknown))!r} isn't in the column" if unknown else "no label is named"
         raise DataError(f"{source}: --positive: {missing}; the labels are {listing(written)}")
     if len(toxic) == len(written):
-        raise DataError(
-            f"{source}: --positive names every label ({listing(written)}); one must be left as benign"
-        )
+        raise DataError(f"{source}: --positive names every label ({listing(written)}); one must be left as benign")
     benign = [label for label in written if label not in toxic]
     named = f"{source}: labels {listing(label for label in written if label in toxic)} count as toxic"
     return _binary(written, toxic, f"{named}, {listing(benign)} as benign")
@@ -126,14 +122,10 @@ def _classes_of_two(written: list[str], *, source: str) -> Classes:
     mapping = {label: label for label in written}
     toxic = [label for label, other in (written, written[::-1]) if _names_the_toxic_one(label, other)]
     if len(toxic) != 1:
-        announcement = (
-            f"{source}: neither of {listing(written)} is taken for toxic; name the toxic one with --positive"
-        )
+        announcement = f"{source}: neither of {listing(written)} is taken for toxic; name the toxic one with --positive"
         return Classes(tuple(written), None, mapping, (announcement,))
     benign = written[1 - written.index(toxic[0])]
-    announcement = (
-        f"{source}: label {excerpt(toxic[0])!r} counts as toxic (guessed; --positive names another)"
-    )
+    announcement = f"{source}: label {excerpt(toxic[0])!r} counts as toxic (guessed; --positive names another)"
     return Classes((benign, toxic[0]), 1, mapping, (announcement,))
 
 
@@ -141,9 +133,7 @@ def _names_the_toxic_one(label: str, other: str) -> bool:
     label, other = ("".join(filter(str.isalnum, name.casefold())) for name in (label, other))
     if label in BENIGN_WORDS or other in TOXIC_WORDS:
         return False
-    return (
-        label in TOXIC_WORDS or other in BENIGN_WORDS or other in {f"not{label}", f"non{label}", f"no{label}"}
-    )
+    return label in TOXIC_WORDS or other in BENIGN_WORDS or other in {f"not{label}", f"non{label}", f"no{label}"}
 
 
 def _binary(written: Iterable[str], toxic: Collection[str], announcement: str) -> Classes:

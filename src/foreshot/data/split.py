@@ -91,18 +91,14 @@ def split_tables(
     given = {"train": data, "validation": validation, "test": test}
     tables = {name: table for name, table in given.items() if table is not None}
     classes = find_classes(data.labels, positive, source=data.source)
-    parts, removed, conflicts = _without_repeats(
-        {name: _encode(table, classes) for name, table in tables.items()}
-    )
+    parts, removed, conflicts = _without_repeats({name: _encode(table, classes) for name, table in tables.items()})
     shares = {"test": test_fraction, "validation": validation_fraction}
     missing = {name: share for name, share in shares.items() if name not in tables}
     _check_enough(parts["train"], classes, parts_to_make=1 + len(missing))
     parts |= _split_off(parts["train"], missing, len(classes.names), seed)
     parts["train"] = _at_most(parts["train"], max_train_rows, len(classes.names), seed)
     _check_every_class(parts, classes)
-    announced = [text for table in tables.values() for text in table.announcements] + list(
-        classes.announcements
-    )
+    announced = [text for table in tables.values() for text in table.announcements] + list(classes.announcements)
     return Split(
         parts={name: parts[name] for name in given},
         classes=classes,
@@ -132,8 +128,7 @@ def write_split(split: Split, folder: Path) -> None:
 
 def _encode(table: Table, classes: Classes) -> Part:
     labels = [
-        classes.encode(label, source=table.source, row=row)
-        for label, row in zip(table.labels, table.rows, strict=True)
+        classes.encode(label, source=table.source, row=row) for label, row in zip(table.labels, table.rows, strict=True)
     ]
     return Part(table.source, table.texts, labels, table.rows)
 
@@ -178,8 +173,8 @@ def _check_enough(train: Part, classes: Classes, *, parts_to_make: int) -> None:
             where = train.source if row is None else place(train.source, row)
             times = {0: "in no row", 1: "once"}.get(counts[index], f"{counts[index]} times")
             raise DataError(
-                f"{where}: label {excerpt(name)!r} occurs {times} (texts that are repeated or in another part "
-                f"left out), and {needed} rows of each are needed; add rows, remove it, or merge labels with --positive"
+                f"{where}: label {excerpt(name)!r} occurs {times}, not counting texts that are repeated "
+                f"or in another part; {needed} rows of each label are needed: add some or merge (--positive)"
             )
 
 
@@ -207,9 +202,7 @@ def _at_most(train: Part, most: int | None, classes: int, seed: int) -> Part:
     if most is None or most >= len(train):
         return train
     if most < classes:
-        raise DataError(
-            f"{train.source}: --max-train-rows {most} can't hold one row of each of {classes} classes"
-        )
+        raise DataError(f"{train.source}: --max-train-rows {most} can't hold one row of each of {classes} classes")
     from sklearn.utils import resample
 
     indices = range(len(train))
@@ -223,5 +216,5 @@ def _check_every_class(parts: dict[str, Part], classes: Classes) -> None:
         for index in sorted(set(range(len(classes.names))) - set(part.labels)):
             raise DataError(
                 f"{part.source}: the {name} part has no row of class {excerpt(classes.names[index])!r}; "
-                "add rows of it, or merge labels with --positive"
+                "add rows of it, set a larger share aside, or merge labels with --positive"
             )

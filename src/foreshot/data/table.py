@@ -140,12 +140,12 @@ def _check_labels(sheet: Sheet, column: str) -> None:
     for row, cell in zip(sheet.rows, sheet.columns[column], strict=True):
         if is_fraction(cell):
             complaint = (
-                f"{excerpt(cell)} is a score, not a class; choose a threshold and write 1 for the scores that "
+                f"{excerpt(cell)} is a score, not a class; choose a threshold and write 1 for scores that "
                 "reach it and 0 for the others, or name another column with --label"
             )
         elif not isinstance(cell, bool | int | str | float | None):
             kind = type(cell).__name__
-            complaint = f"a value of type {kind}; a label is a whole number, true or false, or a word"
+            complaint = f"a value of type {kind}; labels are whole numbers, true or false, or words"
         else:
             continue
         raise DataError(f"{place(sheet.source, row)}, column {excerpt(column)!r}: {complaint}")
