@@ -1,4 +1,4 @@
-"""The demo's synthetic corpus: size, balance, noise, what train and test share, and what gives a class away."""
+"""The demo's synthetic corpus: size, balance, noise, what train and test share, what gives a class away."""
 
 import re
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def strings(tree: Any) -> Iterator[str]:
 
 
 def templates(part: str) -> set[str]:
-    return {text for section, tree in vocabulary()[part].items() if section != "slots" for text in strings(tree)}
+    return {text for name, tree in vocabulary()[part].items() if name != "slots" for text in strings(tree)}
 
 
 def fillers(part: str) -> set[str]:
@@ -127,7 +127,8 @@ def test_no_word_of_a_slot_filler_stands_anywhere_in_the_other_part() -> None:
 
 
 def test_no_five_words_in_a_row_stand_in_both_parts(corpus: Corpus) -> None:
-    train, test = ({run for text in texts(part) for run in word_runs(text, 5)} for part in (corpus.train, corpus.test))
+    train = {run for text in texts(corpus.train) for run in word_runs(text, 5)}
+    test = {run for text in texts(corpus.test) for run in word_runs(text, 5)}
     assert len(test) > 5000
     assert train.isdisjoint(test)
 
@@ -157,9 +158,10 @@ def surface(text: str) -> list[float]:
     """Length, punctuation and casing: all that a reader sees who can't read."""
     tokens = text.split()
     capitals = sum(letter.isupper() for letter in text)
-    marks = [text.count(mark) for mark in ('.', ",", "?", "!", '"', "'", "-", "\n", "...")]
-    casing = [capitals, capitals / len(text), text[0].isupper(), text.isupper(), text[-1] == ".", text[-1].isalpha()]
-    return [len(text), len(tokens), float(np.mean([len(token) for token in tokens])), *marks, *casing]
+    marks = [text.count(mark) for mark in (".", ",", "?", "!", '"', "'", "-", "\n", "...")]
+    casing = [capitals, capitals / len(text), text[0].isupper(), text.isupper()]
+    lengths = [len(text), len(tokens), float(np.mean([len(token) for token in tokens]))]
+    return [*lengths, *marks, *casing, text[-1] == ".", text[-1].isalpha()]
 
 
 def test_length_punctuation_casing_and_register_do_not_tell_the_class(corpus: Corpus) -> None:
@@ -203,6 +205,6 @@ def test_each_derogatory_word_is_probed_alone_inside_a_sentence_and_in_a_benign_
         assert set(inside) == {"toxic", "benign"}
 
 
-def test_the_word_lists_hold_no_slur_and_the_corpus_is_called_synthetic() -> None:
+def test_the_corpus_is_called_synthetic() -> None:
     assert "synthetic" in (sample.__doc__ or "")
     assert "synthetic" in (make_corpus.__doc__ or "")

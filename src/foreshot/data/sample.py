@@ -31,6 +31,9 @@ TEST_ROWS = 900
 REGISTERS = ("forum", "game chat", "product talk", "wiki talk")
 LONGEST = 60  # words
 
+_AROUND = (38, 28, 19, 10, 5)  # per cent of comments with 0, 1, 2, 3, 4 neutral clauses around the core
+_CAREFUL = {"forum": 0.6, "game chat": 0.25, "product talk": 0.65, "wiki talk": 0.8}  # share in full sentences
+
 _SLOT = re.compile(r"\{([a-z]+)\}")
 _ARTICLE = re.compile(r"\ba\(n\) (?=(\W*(?!use|uni)[aeiou])?)", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
@@ -139,7 +142,7 @@ def _compose(part: str, label: int, rng: Random) -> Comment:
 def _surround(core: str, part: Mapping[str, Any], register: str, rng: Random) -> list[str]:
     """Put neutral clauses around the core, drawn in the same way whatever the class."""
     fillers = _for_register(part["fillers"], register)
-    around = rng.sample([f for f in fillers if f != core], rng.choices((0, 1, 2, 3, 4), (38, 28, 19, 10, 5))[0])
+    around = rng.sample([f for f in fillers if f != core], rng.choices(range(5), _AROUND)[0])
     at = rng.randint(0, len(around))
     sentences = [*around[:at], core, *around[at:]]
     if rng.random() < 0.25:
@@ -165,7 +168,7 @@ def _fill(template: str, words: Mapping[str, list[str]], rng: Random) -> str:
 
 def _write(sentences: list[str], register: str, rng: Random) -> str:
     """Join the sentences as one writer would: with one habit of casing and stops, and a rare slip."""
-    careful = rng.random() < {"forum": 0.6, "game chat": 0.25, "product talk": 0.65, "wiki talk": 0.8}[register]
+    careful = rng.random() < _CAREFUL[register]
     if careful:
         text = " ".join(_stopped(s[:1].upper() + s[1:], ".") for s in sentences)
     else:
