@@ -1,7 +1,12 @@
 """The demo's synthetic corpus: size, balance, noise, what train and test share, what gives a class away."""
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -137,21 +142,32 @@ def test_word_runs_leave_out_case_and_punctuation() -> None:
     assert word_runs("One, TWO - three!", 2) == {("one", "two"), ("two", "three")}
 
 
-def test_a_test_comment_that_repeats_five_training_words_is_not_admitted() -> None:
-    def admits(text: str) -> bool:
-        return word_runs(text, 5).isdisjoint({("sunny", "outside", "so", "i", "ll")})
-
-    free = sample._make_part("test", 900, 0, lambda text: True)
-    kept = sample._make_part("test", 900, 0, admits)
-    assert not all(admits(text) for text in texts(free))
-    assert all(admits(text) for text in texts(kept))
+def test_a_clause_slipped_into_both_parts_reaches_no_test_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    slipped = "it is raining here, so I have time to type"
+    mixed = deepcopy(vocabulary())
+    assert slipped in mixed["train"]["fillers"]["any"]
+    mixed["test"]["fillers"]["any"].append(slipped)
+    monkeypatch.setattr(sample, "vocabulary", lambda: mixed)
+    corpus = make_corpus(0)
+    assert any("raining here" in text for text in texts(corpus.train))
+    assert not any("it is raining here, so" in fold(text) for text in texts(corpus.test))
 
 
 def test_the_same_seed_gives_the_same_corpus_and_another_seed_another() -> None:
     assert make_corpus(3) == make_corpus(3)
     shared = set(texts(make_corpus(3).train)) & set(texts(make_corpus(4).train))
     assert len(shared) < 360
-    assert make_corpus(1) != make_corpus(-1)
+    assert texts(make_corpus(1).train) != texts(make_corpus(-1).train)
+
+
+def test_another_process_with_another_hash_seed_makes_the_same_corpus() -> None:
+    code = (
+        "import hashlib; from foreshot.data.sample import make_corpus\n"
+        "print(hashlib.sha256(repr(make_corpus(5)).encode()).hexdigest())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    printed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == hashlib.sha256(repr(make_corpus(5)).encode()).hexdigest()
 
 
 def surface(text: str) -> list[float]:
