@@ -1,0 +1,310 @@
+"""The comparison's tables: how well the models do, with what they do to the probes beside every metric."""
+
+from collections.abc import Callable
+
+from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, probe_counts
+from foreshot.reporting.tables import (
+    Cell,
+    Column,
+    ModelRuns,
+    Row,
+    Table,
+    big_count_text,
+    bytes_text,
+    count_text,
+    known_spread,
+    learning_rate_text,
+    loss_text,
+    mean_text,
+    metric_text,
+    models_of,
+    range_text,
+    seconds_text,
+    seed_count,
+    spread_text,
+    table,
+)
+from foreshot.reporting.texts import shortened
+from foreshot.results import ClassMetrics, Results, Spread
+
+MEASURES: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
+    ("train_objective", "training loss", "training", loss_text),
+    ("train_cross_entropy", "training cross-entropy", "training", loss_text),
+    ("test_cross_entropy", "test cross-entropy", "test", loss_text),
+    ("accuracy", "accuracy", "test", metric_text),
+    ("macro_f1", "macro-F1", "test", metric_text),
+    ("auroc", "AUROC", "test", metric_text),
+)
+SHORT = {"train_objective": "train loss", "train_cross_entropy": "train CE", "test_cross_entropy": "test CE"}
+MOST_MATRIX_CLASSES = 20
+
+
+def model_cell(model: ModelRuns) -> Cell:
+    """A model's name, marked where it was not trained under the same conditions."""
+    return Cell(model.name, remark="" if model.is_matched else "not matched")
+
+
+def main_table(results: Results) -> Table:
+    """The answer in one table: losses, test metrics, behaviour and cost of every model."""
+    models = models_of(results)
+    measures = _known_measures(models)
+    counts = probe_counts(results)
+    columns = [
+        Column("model", is_number=False),
+        *(Column(title, group=group) for _, title, group, _ in measures),
+        *(Column(count.title, group="behaviour") for count in counts),
+        *(
+            Column(title, group="cost")
+            for title in ("layers", "trained parameters", "training time", "size on disk")
+        ),
+    ]
+    rows = [
+        [
+            model_cell(model),
+            *(_measure_cell(model, name, form) for name, _, _, form in measures),
+            *(count.text(model) for count in counts),
+            str(model.first.cost.layers),
+            big_count_text(model.first.cost.trained_parameters) if model.first.training else "none",
+            mean_text(training_time(model), seconds_text),
+            bytes_text(model.first.cost.size_on_disk),
+        ]
+        for model in models
+    ]
+    return table("comparison", "Side by side", columns, rows, *main_notes(results))
+
+
+def terminal_table(results: Results) -> Table:
+    """The main table's most needed columns, under names short enough for a terminal."""
+    models = models_of(results)
+    measures = [measure for measure in _known_measures(models) if measure[0] != "auroc"]
+    counts = probe_counts(results)
+    columns = [
+        Column("model", is_number=False),
+        Column("layers"),
+        *(Column(title, short=SHORT.get(name, title)) for name, title, _, _ in measures),
+        *(Column(count.title, short=count.short) for count in counts),
+        Column("training time", short="time"),
+    ]
+    rows = [
+        [
+            Cell(model.name + ("" if model.is_matched else " *")),
+            str(model.first.cost.layers),
+            *(spread_text(model.summary.spreads.get(name), form) for name, _, _, form in measures),
+            *(count.text(model) for count in counts),
+            mean_text(training_time(model), seconds_text),
+        ]
+        for model in models
+    ]
+    return table(
+        "comparison", f"{results.name}: the models side by side", columns, rows, *_terminal_notes(results)
+    )
+
+
+def range_table(results: Results) -> Table | None:
+    """The least and the greatest value over the seeds; None with one seed."""
+    if seed_count(results) < 2:
+        return None
+    models = [model for model in models_of(results) if len(model.runs) > 1]
+    measures = _known_measures(models)
+    counts = probe_counts(results)
+    columns = [
+        Column("model", is_number=False),
+        Column("seeds"),
+        *(Column(title, group=group) for _, title, group, _ in measures),
+        *(Column(f"{count.title} (of {count.of})", group="behaviour") for count in counts),
+    ]
+    rows = [
+        [
+            model_cell(model),
+            str(len(model.runs)),
+            *(range_text(model.summary.spreads.get(name), form) for name, _, _, form in measures),
+            *(count.range(model) for count in counts),
+        ]
+        for model in models
+    ]
+    return table("range", "Least and greatest over the seeds", columns, rows)
+
+
+def metrics_table(results: Results) -> Table:
+    """All metrics of the test rows that hold for a model as a whole."""
+    models = models_of(results)
+    measures = [
+        (name, title, form)
+        for name, title, form in (
+            ("accuracy", "accuracy", metric_text),
+            ("macro_f1", "macro-F1", metric_text),
+            ("mcc", "MCC", metric_text),
+            ("auroc", "AUROC", metric_text),
+            ("average_precision", "average precision", metric_text),
+        )
+        if any(name in model.summary.spreads for model in models)
+    ]
+    counts = probe_counts(results)
+    columns = [
+        Column("model", is_number=False),
+        *(Column(title, group="test") for _, title, _ in measures),
+        *(Column(count.title, group="behaviour") for count in counts),
+    ]
+    rows = [
+        [
+            model_cell(model),
+            *(spread_text(model.summary.spreads.get(name), form) for name, _, form in measures),
+            *(count.text(model) for count in counts),
+        ]
+        for model in models
+    ]
+    positive = results.data.positive
+    whose = (
+        f"of {shortened(positive, LONGEST_NAME)}"
+        if positive
+        else "the mean over the classes, one against the rest"
+    )
+    note = f"MCC: Matthews correlation coefficient. AUROC and average precision: {whose}."
+    return table("metrics", "All test metrics", columns, rows, note)
+
+
+def classes_table(results: Results) -> Table:
+    """Precision, recall and F1 of every class, model by model, means over the seeds."""
+    columns = (
+        Column("class", is_number=False),
+        *(Column(title) for title in ("precision", "recall", "F1", "test rows")),
+    )
+    rows: list[Row] = []
+    for model in models_of(results):
+        rows.append(Row((Cell(model.name, remark=behaviour_text(results, model)),), is_heading=True))
+        for index, found in enumerate(model.first.test.classes):
+            cells = (_class_text(model, index, name) for name in ("precision", "recall", "f1"))
+            rows.append(
+                Row((Cell(found.name), *(Cell(text) for text in cells), Cell(count_text(found.support))))
+            )
+    return Table("classes", "Each class", columns, tuple(rows))
+
+
+def confusion_tables(results: Results) -> list[Table]:
+    """True against predicted class for each model, counts summed over the seeds, behaviour in the caption."""
+    names = [shortened(name, LONGEST_NAME) for name in results.data.classes]
+    if len(names) > MOST_MATRIX_CLASSES:
+        return []
+    made = []
+    for number, model in enumerate(models_of(results)):
+        matrices = [run.test.confusion_matrix for run in model.runs]
+        rows = []
+        for true, name in enumerate(names):
+            counts = [sum(matrix[true][predicted] for matrix in matrices) for predicted in range(len(names))]
+            total = sum(counts)
+            cells = [
+                Cell(
+                    count_text(count),
+                    share=count / total if total else 0.0,
+                    mark="kept" if at == true else "",
+                )
+                for at, count in enumerate(counts)
+            ]
+            rows.append([Cell(name), *cells])
+        columns = [
+            Column("true class", is_number=False),
+            *(Column(name, group="predicted") for name in names),
+        ]
+        seeds = f", summed over {len(matrices)} seeds" if len(matrices) > 1 else ""
+        note = "; ".join(part for part in (f"test rows{seeds}", behaviour_text(results, model)) if part)
+        made.append(table(f"confusion-{number}", model.name, columns, rows, note))
+    return made
+
+
+def training_time(model: ModelRuns) -> Spread | None:
+    """Seconds of training over the seeds; None for a teacher that was given."""
+    return known_spread([timing.training_seconds for timing in model.timing])
+
+
+def main_notes(results: Results) -> list[str]:
+    """What must be known to read the main table."""
+    models = models_of(results)
+    notes = [_objective_note(results, models)]
+    notes.append(
+        "Cross-entropy is like for like: every model in evaluation mode, on the same training rows and the same "
+        "test rows, in nats. Lower is better."
+    )
+    if seed_count(results) > 1:
+        notes.append(
+            f"Mean ± standard deviation over {seed_count(results)} seeds. Training time is the mean. The teacher is "
+            "trained once, with the first seed, and has no deviation."
+        )
+    notes.append(_unmatched_note(results, models))
+    if any(model.is_teacher and model.first.training is None for model in models):
+        notes.append("The teacher was given ready: it has no training loss or time of its own here.")
+    if not probe_counts(results):
+        notes.append(_no_behaviour_note(results))
+    return notes
+
+
+def _objective_note(results: Results, models: list[ModelRuns]) -> str:
+    several = [model.name for model in models if model.loss_count > 1]
+    single = [model.name for model in models if model.loss_count == 1]
+    note = "Training loss is the objective as it was optimised, the mean over the last epoch."
+    if several and single:
+        note += (
+            f" For {', '.join(several)} it combines {models_loss_count(models)} losses, for {', '.join(single)} it is "
+            "one: a mean of several losses can't be compared with a single one. Compare the training cross-entropy."
+        )
+    return note
+
+
+def models_loss_count(models: list[ModelRuns]) -> int:
+    """The greatest number of losses that an objective of the comparison is made of."""
+    return max(model.loss_count for model in models)
+
+
+def _unmatched_note(results: Results, models: list[ModelRuns]) -> str:
+    rates = [
+        f"{model.name} ({learning_rate_text(model.first.training.learning_rate)})"
+        for model in models
+        if not model.is_matched and model.first.training
+    ]
+    if not rates:
+        return ""
+    usual = learning_rate_text(results.conditions.learning_rate)
+    return f"Not matched: trained with a learning rate of its own instead of {usual}: {', '.join(rates)}."
+
+
+def _no_behaviour_note(results: Results) -> str:
+    if results.probes:
+        return "The probes have no labels and no class is positive: their answers are shown, but can't be counted."
+    return "No probes were given: no behaviour was looked at, and metrics alone don't show it."
+
+
+def _terminal_notes(results: Results) -> list[str]:
+    models = models_of(results)
+    notes = []
+    if len({model.loss_count for model in models if model.loss_count}) > 1:
+        several = ", ".join(model.name for model in models if model.loss_count > 1)
+        notes.append(
+            f"train loss: {several} combine several losses; compare train CE (cross-entropy) instead"
+        )
+    if results.data.synthetic:
+        notes.append("synthetic corpus: these numbers say nothing about real comments")
+    if seed_count(results) > 1:
+        notes.append(f"mean ± standard deviation over {seed_count(results)} seeds")
+    if unmatched := _unmatched_note(results, models):
+        notes.append("* " + unmatched[0].lower() + unmatched[1:].rstrip("."))
+    if not probe_counts(results):
+        notes.append(_no_behaviour_note(results).rstrip("."))
+    return notes
+
+
+def _known_measures(models: list[ModelRuns]) -> list[tuple[str, str, str, Callable[[float], str]]]:
+    return [measure for measure in MEASURES if any(measure[0] in model.summary.spreads for model in models)]
+
+
+def _measure_cell(model: ModelRuns, name: str, form: Callable[[float], str]) -> Cell:
+    text = spread_text(model.summary.spreads.get(name), form)
+    if name != "train_objective":
+        return Cell(text)
+    remarks = {0: "given ready", 1: "1 loss"}
+    return Cell(text, remark=remarks.get(model.loss_count, f"{model.loss_count} losses"))
+
+
+def _class_text(model: ModelRuns, index: int, name: str) -> str:
+    def number(found: ClassMetrics) -> float:
+        return float(getattr(found, name))
+
+    return spread_text(model.over_seeds(lambda run: number(run.test.classes[index])), metric_text)

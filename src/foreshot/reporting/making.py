@@ -1,0 +1,273 @@
+"""The tables of how the models were made: layers, losses, cost, conditions, data, environment."""
+
+from collections.abc import Callable, Iterator
+
+from foreshot.reporting.comparison import model_cell, training_time
+from foreshot.reporting.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    ModelRuns,
+    Row,
+    Table,
+    bytes_text,
+    count_text,
+    known_spread,
+    learning_rate_text,
+    loss_text,
+    mean_text,
+    mebibytes_text,
+    models_of,
+    rate_text,
+    seconds_text,
+    spread_text,
+    table,
+)
+from foreshot.reporting.texts import shortened
+from foreshot.results import LOSS_PARTS, Loss, ModelResult, Results, Timing
+
+
+def recipes_table(results: Results) -> Table:
+    """What each model is: the layers that it keeps, what is trained, what it learns from, where it starts."""
+    columns = [
+        Column(title, is_number=False)
+        for title in ("model", "layers kept", "trained", "learns from", "starts from", "learning rate")
+    ]
+    rows = [[model_cell(model), *_recipe_texts(results, model)] for model in models_of(results)]
+    return table("recipes", "The models", columns, rows)
+
+
+def layer_map_table(results: Results) -> Table:
+    """Which of the encoder's layers each model keeps; a kept cell holds the number it has in the model."""
+    depth = max(results.encoder.layers, *(max(model.layer_map, default=1) for model in results.models))
+    columns = [Column("model", is_number=False), *(Column(str(number)) for number in range(1, depth + 1))]
+    rows = []
+    for model in models_of(results):
+        kept = {layer: place for place, layer in enumerate(model.first.layer_map, 1)}
+        cells = [
+            Cell(str(kept[layer]), mark="kept") if layer in kept else Cell("·")
+            for layer in range(1, depth + 1)
+        ]
+        rows.append([Cell(model.name), *cells])
+    note = (
+        "Columns are the encoder's layers, counted from 1 at the embedding side. A filled cell holds the layer's number "
+        "in the student."
+    )
+    return table("layers", "Layer maps", columns, rows, note)
+
+
+def losses_table(results: Results) -> Table:
+    """Each loss by itself: its mean over the last epoch, and how steady it was."""
+    return _parts_table(
+        results,
+        "losses",
+        "Losses of the last epoch",
+        lambda run: run.training.final if run.training else None,
+        "Means over the steps of the last epoch, in training mode. Divergence holds the factor T².",
+    )
+
+
+def steadiness_table(results: Results) -> Table:
+    """How much each loss went up and down at the end of training."""
+    return _parts_table(
+        results,
+        "steadiness",
+        "Steadiness",
+        lambda run: run.training.steadiness if run.training else None,
+        "Standard deviation of each loss over the last third of the steps: lower is steadier. Losses of different "
+        "kinds and sizes vary by different amounts, so compare within a column.",
+    )
+
+
+def epochs_table(results: Results) -> Table:
+    """The losses of every epoch, means over the seeds."""
+    columns = (Column("epoch", is_number=False), *(Column(part) for part in _parts(results)))
+    rows: list[Row] = []
+    for model in models_of(results):
+        if model.first.training is None:
+            continue
+        rows.append(Row((Cell(model.name),), is_heading=True))
+        for epoch in range(len(model.first.training.epoch_means)):
+            cells = (
+                _part_text(model, lambda run, epoch=epoch: _epoch(run, epoch), part)
+                for part in _parts(results)
+            )
+            rows.append(Row((Cell(str(epoch + 1)), *(Cell(text) for text in cells))))
+    return Table("epochs", "Losses of every epoch", columns, tuple(rows))
+
+
+def cost_table(results: Results) -> Table:
+    """What each model takes to train, to keep and to run."""
+    columns = [
+        Column("model", is_number=False),
+        Column("layers", group="size"),
+        Column("parameters", group="size"),
+        Column("trained", group="size"),
+        Column("on disk", group="size"),
+        Column("time", group="training"),
+        Column("CPU time", group="training"),
+        Column("rows/s", group="training"),
+        Column("peak memory", group="training"),
+        Column("rows/s", group="test"),
+    ]
+
+    def clock(model: ModelRuns, find: Callable[[Timing], float | None], form: Callable[[float], str]) -> str:
+        return mean_text(known_spread([find(timing) for timing in model.timing]), form)
+
+    rows = [
+        [
+            Cell(model.name),
+            str(model.first.cost.layers),
+            count_text(model.first.cost.parameters),
+            count_text(model.first.cost.trained_parameters),
+            bytes_text(model.first.cost.size_on_disk),
+            mean_text(training_time(model), seconds_text),
+            clock(model, lambda timing: timing.training_cpu_seconds, seconds_text),
+            clock(model, lambda timing: timing.training_rows_per_second, rate_text),
+            clock(model, lambda timing: timing.peak_memory, mebibytes_text),
+            clock(model, lambda timing: timing.test_rows_per_second, rate_text),
+        ]
+        for model in models_of(results)
+    ]
+    return table(
+        "cost",
+        "Cost",
+        columns,
+        rows,
+        "Weights as saved, adapters merged. Times and memory are those of this machine, means over the seeds; a "
+        "student's time does not hold the teacher's training nor its outputs, computed once for all students.",
+    )
+
+
+def conditions_table(results: Results) -> Table:
+    """What was the same for every model."""
+    given = results.conditions
+    weights = ", ".join(f"{name} {value:.3g}" for name, value in given.loss_weights.items())
+    rows = [
+        ("seeds", ", ".join(map(str, given.seeds))),
+        ("epochs", str(given.epochs)),
+        ("updates", count_text(given.steps)),
+        ("batch size", str(given.batch_size)),
+        ("longest text", f"{given.max_length} tokens"),
+        ("learning rate", learning_rate_text(given.learning_rate)),
+        ("optimizer", given.optimizer),
+        (
+            "distillation",
+            f"weights: {weights}; temperature {given.temperature:g}; cosine on the {given.cosine_on}",
+        ),
+        ("LoRA", f"rank {given.lora_rank}, alpha {given.lora_alpha}, dropout {given.lora_dropout:g}"),
+        (
+            "encoder",
+            f"{results.encoder.name} ({results.encoder.architecture}, {results.encoder.layers} layers of width "
+            f"{results.encoder.hidden_size}; fingerprint {results.encoder.fingerprint})",
+        ),
+    ]
+    return _facts("conditions", "The same for every model", rows)
+
+
+def data_table(results: Results) -> Table:
+    """The rows of each part, class by class."""
+    data = results.data
+    columns = [
+        Column("part", is_number=False),
+        Column("source", is_number=False),
+        *(Column(shortened(name, 40), group="class") for name in data.classes),
+        Column("rows"),
+        Column("duplicates removed"),
+    ]
+    rows = [
+        [
+            name,
+            shortened(part.source, 80),
+            *(count_text(part.class_counts.get(class_name, 0)) for class_name in data.classes),
+            count_text(part.rows),
+            count_text(data.duplicates_removed.get(name, 0)),
+        ]
+        for name, part in data.parts.items()
+    ]
+    notes = [
+        f"Text column {data.text_column}, label column {data.label_column}"
+        + (f"; {data.positive} is the class to flag." if data.positive else "; no class is the one to flag."),
+        f"Normalisation: {data.normalisation}.",
+        f"Left out: {data.label_conflicts:,} rows whose text stands there with different labels, "
+        f"{data.skipped_rows:,} bad rows.",
+        f"Fingerprint of the data: {data.fingerprint}.",
+    ]
+    return table("data", "The data", columns, rows, *notes)
+
+
+def folders_table(results: Results) -> Table:
+    """Where each trained model stands in the run's folder."""
+    columns = [
+        Column("model", is_number=False),
+        Column("seed"),
+        Column("folder", is_number=False),
+        Column("fingerprint", is_number=False),
+    ]
+    rows = [[run.model, str(run.seed), run.folder, run.fingerprint] for run in results.models]
+    return table("folders", "What was made", columns, rows)
+
+
+def environment_table(results: Results) -> Table:
+    """Versions and machine."""
+    rows = [(name, value) for name, value in _flattened(results.made.environment)]
+    return _facts("environment", "Versions and machine", rows)
+
+
+def _facts(key: str, title: str, rows: list[tuple[str, str]]) -> Table:
+    columns = [Column("", is_number=False), Column("", is_number=False)]
+    return table(key, title, columns, rows)
+
+
+def _flattened(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _flattened(inner, f"{path} {name}".strip() if path != "versions" else str(name))
+    elif value is not None:
+        yield path, {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _recipe_texts(results: Results, model: ModelRuns) -> list[str]:
+    first = model.first
+    layers = ", ".join(map(str, first.layer_map))
+    if first.recipe is None:
+        origin = f"encoder {results.encoder.name}"
+        how = (
+            ("every weight", "the labels", origin) if first.training else ("nothing", NOTHING, "given ready")
+        )
+    else:
+        lora = first.recipe.get("tuning") == "lora"
+        distils = first.recipe.get("objective") == "distil"
+        how = (
+            "LoRA adapters and the head" if lora else "every weight",
+            "the labels and the teacher's outputs" if distils else "the labels",
+            f"the {first.recipe.get('init')}",
+        )
+    rate = learning_rate_text(first.training.learning_rate) if first.training else NOTHING
+    return [layers, *how, rate]
+
+
+def _parts(results: Results) -> list[str]:
+    """The losses that some model of the comparison has."""
+    finals = [run.training.final for run in results.models if run.training]
+    return [part for part in LOSS_PARTS if any(getattr(final, part) is not None for final in finals)]
+
+
+def _parts_table(
+    results: Results, key: str, title: str, find: Callable[[ModelResult], Loss | None], note: str
+) -> Table:
+    columns = [Column("model", is_number=False), *(Column(part) for part in _parts(results))]
+    rows = [
+        [Cell(model.name), *(_part_text(model, find, part) for part in _parts(results))]
+        for model in models_of(results)
+        if model.first.training
+    ]
+    return table(key, title, columns, rows, note)
+
+
+def _part_text(model: ModelRuns, find: Callable[[ModelResult], Loss | None], part: str) -> str:
+    return spread_text(model.over_seeds(lambda run: getattr(find(run), part, None)), loss_text)
+
+
+def _epoch(run: ModelResult, epoch: int) -> Loss | None:
+    return run.training.epoch_means[epoch] if run.training else None

@@ -1,0 +1,149 @@
+"""The report: one HTML page that needs no network and no scripts, and the same tables as Markdown."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from foreshot.reporting import comparison, figures, making, wording
+from foreshot.reporting.behaviour import probe_counts, probe_grid
+from foreshot.reporting.tables import Cell, Column, Row, Table
+from foreshot.reporting.texts import fenced, markdown, visible
+from foreshot.results import Results
+from foreshot.rundir import write_atomically
+
+REPORT_FILES = ("report.md", "report.html")
+
+
+class Verbatim(str):
+    """Markdown that is made by us and must not be escaped again."""
+
+
+def write_report(results: Results, folder: Path) -> None:
+    """Write report.md and report.html into the run's folder; raises OSError when there is no room."""
+    write_atomically(folder / "report.md", markdown_report(results))
+    write_atomically(folder / "report.html", html_report(results))
+
+
+def html_report(results: Results) -> str:
+    """The report as one HTML page: every text escaped, no script, nothing fetched."""
+    environment = Environment(
+        loader=PackageLoader("foreshot.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: (
+            value if isinstance(value, Markup) or not isinstance(value, str) else visible(value)
+        ),
+    )
+    environment.filters["columngroups"] = column_groups
+    environment.filters["rowgroups"] = row_groups
+    drawn = {
+        "overview": figures.overview(results),
+        "curves": figures.loss_curves(results),
+        "loss_parts": figures.loss_parts(results),
+    }
+    return environment.get_template("report.html.j2").render(**_content(results), **drawn)
+
+
+def markdown_report(results: Results) -> str:
+    """The report as GitHub-flavoured Markdown: the tables and the text of the page."""
+    environment = Environment(
+        loader=PackageLoader("foreshot.reporting"),
+        autoescape=False,  # noqa: S701  # `finalize` escapes for Markdown what autoescape would for HTML
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=lambda value: (
+            markdown(value) if isinstance(value, str) and not isinstance(value, Verbatim) else value
+        ),
+    )
+    environment.filters["table"] = markdown_table
+    environment.filters["fenced"] = lambda text: Verbatim(fenced(text))
+    return environment.get_template("report.md.j2").render(**_content(results))
+
+
+def markdown_table(table: Table) -> Verbatim:
+    """A table in GitHub-flavoured Markdown, with its notes below it."""
+    several = [column.title for column in table.columns]
+    titles = [
+        f"{column.group}: {column.title}"
+        if several.count(column.title) > 1 and column.group
+        else column.title
+        for column in table.columns
+    ]
+    lines = [
+        _markdown_row([markdown(title) for title in titles]),
+        _markdown_row(["---:" if column.is_number else "---" for column in table.columns]),
+    ]
+    for row in table.rows:
+        cells = [_markdown_cell(cell) for cell in row.cells] + [""] * (len(table.columns) - len(row.cells))
+        if row.is_heading:
+            cells = [f"**{cell}**" if cell else "" for cell in cells]
+        lines.append(_markdown_row(cells))
+    notes = [f"\n{markdown(note)}" for note in table.notes]
+    return Verbatim("\n".join([*lines, *notes]))
+
+
+def column_groups(columns: tuple[Column, ...]) -> list[tuple[str, int]]:
+    """Neighbouring columns of one group, as the group's name and how many they are; empty when none has a group."""
+    if not any(column.group for column in columns):
+        return []
+    groups: list[tuple[str, int]] = []
+    for column in columns:
+        if column.group and groups and groups[-1][0] == column.group:
+            groups[-1] = (column.group, groups[-1][1] + 1)
+        else:
+            groups.append((column.group, 1))
+    return groups
+
+
+def row_groups(rows: tuple[Row, ...]) -> list[list[Row]]:
+    """Rows in groups, each beginning with its heading where there are headings."""
+    groups: list[list[Row]] = []
+    for row in rows:
+        if row.is_heading or not groups:
+            groups.append([])
+        groups[-1].append(row)
+    return groups
+
+
+def _content(results: Results) -> dict[str, Any]:
+    return {
+        "results": results,
+        "title": wording.title(results),
+        "question": wording.question(results),
+        "synthetic_notice": wording.synthetic_notice(results),
+        "has_counts": bool(probe_counts(results)),
+        "same_conditions": wording.same_conditions(),
+        "can_say": wording.can_say(results),
+        "cannot_say": wording.cannot_say(results),
+        "main": comparison.main_table(results),
+        "ranges": comparison.range_table(results),
+        "probes": probe_grid(results),
+        "metrics": comparison.metrics_table(results),
+        "classes": comparison.classes_table(results),
+        "confusions": comparison.confusion_tables(results),
+        "recipes": making.recipes_table(results),
+        "layers": making.layer_map_table(results),
+        "losses": making.losses_table(results),
+        "epochs": making.epochs_table(results),
+        "steadiness": making.steadiness_table(results),
+        "cost": making.cost_table(results),
+        "conditions": making.conditions_table(results),
+        "data": making.data_table(results),
+        "folders": making.folders_table(results),
+        "environment": making.environment_table(results),
+    }
+
+
+def _markdown_cell(cell: Cell) -> str:
+    remark = f" ({markdown(cell.remark)})" if cell.remark else ""
+    return markdown(cell.text) + remark
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,257 @@
+"""Results made by hand: small, plausible, and easy to bend for one test."""
+
+import math
+from collections.abc import Sequence
+
+from foreshot.judging.summary import summarise
+from foreshot.results import (
+    ClassMetrics,
+    Conditions,
+    Cost,
+    CurvePoint,
+    DataFacts,
+    EncoderFacts,
+    Loss,
+    Made,
+    ModelResult,
+    PartFacts,
+    Probe,
+    ProbeAnswer,
+    Results,
+    TestMetrics,
+    Timing,
+    TrainingFacts,
+)
+
+PROBES = (
+    Probe(text="idiot", label="toxic", note="derogatory word alone"),
+    Probe(
+        text="You're an idiot and nobody should take your advice.", label="toxic", note="inside a sentence"
+    ),
+    Probe(text="moron", label="toxic", note="derogatory word alone"),
+    Probe(text="I felt like an idiot for locking myself out.", label="benign", note="said of oneself"),
+    Probe(text="There are no stupid questions in this class.", label="benign", note="negated"),
+)
+# P(toxic) for each of PROBES.
+SCORES = {
+    "teacher": (0.91, 0.97, 0.88, 0.31, 0.06),
+    "odd": (0.83, 0.95, 0.79, 0.64, 0.08),
+    "even": (0.85, 0.96, 0.58, 0.41, 0.11),
+    "lora": (0.22, 0.61, 0.18, 0.27, 0.04),
+    "odd-lora": (0.57, 0.74, 0.44, 0.35, 0.07),
+}
+LAYERS = {"odd": [1, 3, 5], "even": [2, 4, 6], "odd-lora": [1, 3, 5]}
+BASE_LOSS = {"teacher": 0.1412, "odd": 0.1592, "even": 0.1604, "lora": 0.0561, "odd-lora": 0.2017}
+
+
+def make_results(
+    *,
+    models: Sequence[str] = tuple(SCORES),
+    seeds: Sequence[int] = (0,),
+    classes: Sequence[str] = ("benign", "toxic"),
+    positive: str | None = "toxic",
+    probes: Sequence[Probe] = PROBES,
+    synthetic: bool = True,
+    given_teacher: bool = False,
+    unmatched: Sequence[str] = (),
+    has_auroc: bool = True,
+    name: str = "demo",
+    text_column: str = "text",
+    announcements: Sequence[str] = ("synthetic data: 3% of the training labels are flipped on purpose",),
+    command: str = "foreshot compare --demo",
+) -> Results:
+    """Results of these models; the teacher has the first seed alone, as in every run."""
+    runs = [(model, seed) for model in models for seed in (seeds[:1] if model == "teacher" else seeds)]
+    made = [
+        _model(
+            model,
+            seed,
+            list(classes),
+            positive,
+            probes,
+            training=None
+            if given_teacher and model == "teacher"
+            else _training(model, seed, model in unmatched),
+            has_auroc=has_auroc,
+        )
+        for model, seed in runs
+    ]
+    counts = {class_name: 100 + 50 * index for index, class_name in enumerate(classes)}
+    return Results(
+        name=name,
+        command=command,
+        conditions=_conditions(seeds),
+        data=DataFacts(
+            synthetic=synthetic,
+            text_column=text_column,
+            label_column="label",
+            classes=list(classes),
+            positive=positive,
+            normalisation="HTML entities decoded once; Unicode NFC",
+            parts={
+                part: PartFacts(source=f"corpus, {part}", rows=sum(counts.values()), class_counts=counts)
+                for part in ("train", "validation", "test")
+            },
+            duplicates_removed={"train": 17, "validation": 0},
+            label_conflicts=4,
+            skipped_rows=0,
+            announcements=list(announcements),
+            fingerprint="00112233aabbccdd",
+        ),
+        encoder=EncoderFacts(
+            name="all-MiniLM-L6-v2",
+            architecture="BertModel",
+            layers=6,
+            hidden_size=384,
+            fingerprint="ddccbbaa33221100",
+        ),
+        models=made,
+        summaries=summarise(made, list(probes), positive),
+        probes=list(probes),
+        timing=[_timing(result) for result in made],
+        made=Made(
+            at="2025-03-01T12:00:00+00:00",
+            seconds=321.5,
+            environment={"python": "3.11.9", "versions": {"torch": "2.6.0"}, "machine": {"cores": 2}},
+        ),
+    )
+
+
+def _model(
+    model: str,
+    seed: int,
+    classes: list[str],
+    positive: str | None,
+    probes: Sequence[Probe],
+    *,
+    training: TrainingFacts | None,
+    has_auroc: bool,
+) -> ModelResult:
+    size = len(classes)
+    matrix = [
+        [90 - 3 * seed if true == predicted else 10 + true for predicted in range(size)]
+        for true in range(size)
+    ]
+    layers = LAYERS.get(model, [1, 2, 3, 4, 5, 6])
+    shift = 0.0021 * seed
+    return ModelResult(
+        model=model,
+        seed=seed,
+        recipe=None if model == "teacher" else _recipe(model),
+        layer_map=layers,
+        training=training,
+        train_cross_entropy=BASE_LOSS[model] * 0.8 + shift,
+        test=TestMetrics(
+            cross_entropy=BASE_LOSS[model] + 0.1234 + shift,
+            accuracy=0.9772 - BASE_LOSS[model] / 10 - shift,
+            macro_f1=0.9481 - BASE_LOSS[model] / 10 - shift,
+            mcc=0.8888 - shift,
+            auroc=0.9871 - shift if has_auroc else None,
+            average_precision=0.9555 - shift if has_auroc else None,
+            classes=[
+                ClassMetrics(
+                    name=name, precision=0.91 + index / 100, recall=0.87, f1=0.889, support=100 + index
+                )
+                for index, name in enumerate(classes)
+            ],
+            confusion_matrix=matrix,
+        ),
+        cost=Cost(
+            layers=len(layers),
+            parameters=22_713_986 if len(layers) == 6 else 17_390_210,
+            trained_parameters=0 if training is None else 221_570 if "lora" in model else 22_713_986,
+            size_on_disk=90_866_120 if len(layers) == 6 else 69_570_000,
+        ),
+        probes=[_answer(model, seed, index, classes, positive) for index in range(len(probes))],
+        folder="teacher" if model == "teacher" else f"students/{model}/seed-{seed}",
+        fingerprint=f"{model[:4]:0<8}{seed:08}",
+    )
+
+
+def _recipe(model: str) -> dict[str, str | list[int] | float | None]:
+    return {
+        "name": model,
+        "layers": model.split("-")[0] if model in LAYERS else "all",
+        "tuning": "lora" if "lora" in model else "full",
+        "objective": "labels" if model == "lora" else "distil",
+        "init": "encoder" if model == "lora" else "teacher",
+        "learning_rate": None,
+    }
+
+
+def _answer(model: str, seed: int, index: int, classes: list[str], positive: str | None) -> ProbeAnswer:
+    score = max(0.01, SCORES[model][index % len(SCORES[model])] - 0.05 * seed)
+    if positive is None:
+        return ProbeAnswer(predicted=classes[index % len(classes)], score=score)
+    other = next(name for name in classes if name != positive)
+    return ProbeAnswer(predicted=positive if score > 0.5 else other, score=score)
+
+
+def _training(model: str, seed: int, unmatched: bool) -> TrainingFacts:
+    distils = model not in ("teacher", "lora")
+
+    def loss(progress: float) -> Loss:
+        low = BASE_LOSS[model] + 0.002 * seed
+        fall = math.exp(-4 * progress)
+        classification = low + 0.55 * fall + 0.02 * math.sin(40 * progress + seed)
+        if not distils:
+            return Loss(objective=classification, classification=classification)
+        divergence, cosine = 0.4 * low + 0.9 * fall, 0.5 * low + 0.3 * fall
+        return Loss(
+            objective=(classification + divergence + cosine) / 3,
+            classification=classification,
+            divergence=divergence,
+            cosine=cosine,
+        )
+
+    steady = 0.0125 + 0.001 * seed
+    final = loss(1.0).model_copy(update={"objective": BASE_LOSS[model] + 0.002 * seed})
+    return TrainingFacts(
+        rows=250,
+        epochs=3,
+        steps=300,
+        batch_size=32,
+        learning_rate=2e-4 if unmatched else 5e-5,
+        matched=not unmatched,
+        final=final,
+        epoch_means=[loss(0.2), loss(0.6), final],
+        steadiness=Loss(
+            objective=steady,
+            classification=steady * 2,
+            divergence=steady / 2 if distils else None,
+            cosine=steady / 4 if distils else None,
+        ),
+        curve=[CurvePoint(step=3 * index, loss=loss(index / 100)) for index in range(1, 101)],
+    )
+
+
+def _timing(result: ModelResult) -> Timing:
+    trained = result.training is not None
+    seconds = 12.0 * result.cost.layers + result.seed
+    return Timing(
+        model=result.model,
+        seed=result.seed,
+        training_seconds=seconds if trained else None,
+        training_cpu_seconds=1.9 * seconds if trained else None,
+        training_rows_per_second=750 / seconds if trained else None,
+        test_rows_per_second=1234.0,
+        peak_memory=812.0 if trained else None,
+    )
+
+
+def _conditions(seeds: Sequence[int]) -> Conditions:
+    return Conditions(
+        seeds=list(seeds),
+        epochs=3,
+        batch_size=32,
+        max_length=128,
+        learning_rate=5e-5,
+        steps=300,
+        optimizer="AdamW, linear decay",
+        temperature=2.0,
+        loss_weights={"classification": 1 / 3, "divergence": 1 / 3, "cosine": 1 / 3},
+        cosine_on="representation",
+        lora_rank=8,
+        lora_alpha=16,
+        lora_dropout=0.1,
+    )
