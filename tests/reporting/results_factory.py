@@ -32,6 +32,21 @@ PROBES = (
     Probe(text="I felt like an idiot for locking myself out.", label="benign", note="said of oneself"),
     Probe(text="There are no stupid questions in this class.", label="benign", note="negated"),
 )
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(2)>',
+    "a | b ` c ``` d",
+    "safe \u202etxet desrever",
+    "\x1b[31mred\x1b[0m \x07bell",
+    "[click](javascript:alert(3)) https://evil.example www.evil.example me@evil.example",
+    "line\nbreak\r\nand\ttab\u2028end",
+    "{{ 7*7 }}{% raw %}",
+    "$x^2$ _emphasis_ **bold** ~~gone~~",
+    "[red]markup[/red]",
+    "</style><style>*{display:none}</style>",
+    "&lt;b&gt; &amp;",
+    "x" * 2000,
+)
 # P(toxic) for each of PROBES.
 SCORES = {
     "teacher": (0.91, 0.97, 0.88, 0.31, 0.06),
@@ -114,6 +129,24 @@ def make_results(
             seconds=321.5,
             environment={"python": "3.11.9", "versions": {"torch": "2.6.0"}, "machine": {"cores": 2}},
         ),
+    )
+
+
+def make_hostile_results() -> Results:
+    """Results whose every text is hostile: classes, probes, notes, column, announcements, command, name."""
+    classes = [HOSTILE[0], HOSTILE[2] + HOSTILE[1]]
+    probes = [
+        Probe(text=text, label=classes[index % 2], note=HOSTILE[-2 - index % 5])
+        for index, text in enumerate(HOSTILE)
+    ]
+    return make_results(
+        classes=classes,
+        positive=classes[1],
+        probes=probes,
+        name=HOSTILE[4],
+        text_column=HOSTILE[3],
+        announcements=HOSTILE,
+        command="foreshot compare --data '```\n<script>alert(4)</script>'",
     )
 
 

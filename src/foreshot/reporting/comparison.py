@@ -155,11 +155,11 @@ def metrics_table(results: Results) -> Table:
     ]
     positive = results.data.positive
     whose = (
-        f"of {shortened(positive, LONGEST_NAME)}"
+        f"those of the class {shortened(positive, LONGEST_NAME)}"
         if positive
         else "the mean over the classes, one against the rest"
     )
-    note = f"MCC: Matthews correlation coefficient. AUROC and average precision: {whose}."
+    note = f"MCC: Matthews correlation coefficient. AUROC and average precision are {whose}."
     return table("metrics", "All test metrics", columns, rows, note)
 
 

@@ -1,6 +1,7 @@
 """The tables of how the models were made: layers, losses, cost, conditions, data, environment."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from foreshot.reporting.comparison import model_cell, training_time
 from foreshot.reporting.tables import (
@@ -50,8 +51,8 @@ def layer_map_table(results: Results) -> Table:
         ]
         rows.append([Cell(model.name), *cells])
     note = (
-        "Columns are the encoder's layers, counted from 1 at the embedding side. A filled cell holds the layer's number "
-        "in the student."
+        "Columns: the encoder's layers, counted from 1 at the embedding side. A filled cell holds the layer's "
+        "number in the student."
     )
     return table("layers", "Layer maps", columns, rows, note)
 
@@ -88,10 +89,8 @@ def epochs_table(results: Results) -> Table:
             continue
         rows.append(Row((Cell(model.name),), is_heading=True))
         for epoch in range(len(model.first.training.epoch_means)):
-            cells = (
-                _part_text(model, lambda run, epoch=epoch: _epoch(run, epoch), part)
-                for part in _parts(results)
-            )
+            find = partial(_epoch, epoch=epoch)
+            cells = (_part_text(model, find, part) for part in _parts(results))
             rows.append(Row((Cell(str(epoch + 1)), *(Cell(text) for text in cells))))
     return Table("epochs", "Losses of every epoch", columns, tuple(rows))
 
@@ -186,8 +185,12 @@ def data_table(results: Results) -> Table:
         for name, part in data.parts.items()
     ]
     notes = [
-        f"Text column {data.text_column}, label column {data.label_column}"
-        + (f"; {data.positive} is the class to flag." if data.positive else "; no class is the one to flag."),
+        f"Text column {shortened(data.text_column, 80)}, label column {shortened(data.label_column, 80)}"
+        + (
+            f"; {shortened(data.positive, 80)} is the class to flag."
+            if data.positive
+            else "; no class is the one to flag."
+        ),
         f"Normalisation: {data.normalisation}.",
         f"Left out: {data.label_conflicts:,} rows whose text stands there with different labels, "
         f"{data.skipped_rows:,} bad rows.",

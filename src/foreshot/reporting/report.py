@@ -9,7 +9,7 @@ from markupsafe import Markup
 from foreshot.reporting import comparison, figures, making, wording
 from foreshot.reporting.behaviour import probe_counts, probe_grid
 from foreshot.reporting.tables import Cell, Column, Row, Table
-from foreshot.reporting.texts import fenced, markdown, visible
+from foreshot.reporting.texts import fenced, markdown, shortened, visible
 from foreshot.results import Results
 from foreshot.rundir import write_atomically
 
@@ -114,6 +114,7 @@ def row_groups(rows: tuple[Row, ...]) -> list[list[Row]]:
 def _content(results: Results) -> dict[str, Any]:
     return {
         "results": results,
+        "announcements": [shortened(announcement) for announcement in results.data.announcements],
         "title": wording.title(results),
         "question": wording.question(results),
         "synthetic_notice": wording.synthetic_notice(results),

@@ -16,7 +16,7 @@ from foreshot.results import Results
 
 ROOMY = 96
 LONGEST_NAME = 24
-_WORDS = re.compile(r" ± |(?<!\d) ")  # where a cell may be broken: not between a number and its unit
+_WORDS = re.compile(r"(?<!\d) ")  # where a cell may be broken: not between a number and its unit
 
 
 def print_table(results: Results, console: Console) -> None:
@@ -36,37 +36,51 @@ def print_table(results: Results, console: Console) -> None:
         pad_edge=False,
         show_edge=False,
         header_style="",
+        width=sum(widths) + gap * (len(widths) - 1),
     )
     for column, width in zip(table.columns, widths, strict=True):
         justify: JustifyMethod = "right" if column.is_number else "left"
         shown.add_column(_text(column.short or column.title), justify=justify, width=width, overflow="fold")
     for row in table.rows:
         name, *numbers = row.cells
-        shown.add_row(_text(name.text), *(_number(cell.text) for cell in numbers))
-    needed = sum(widths) + gap * (len(widths) - 1)
-    console.print(shown, width=max(console.width, needed), crop=False, overflow="ignore")
+        shown.add_row(
+            _text(name.text),
+            *(_number(cell.text, width) for cell, width in zip(numbers, widths[1:], strict=True)),
+        )
+    console.print(shown, crop=False, overflow="ignore")
     for note in table.notes:
         console.print(_text(note), style="dim")
 
 
 def _widths(table: Table, room: int) -> list[int]:
-    """The columns' widths: as wide as their texts, narrowed where there are words to wrap until they fit."""
-    texts = [
-        [column.short or column.title, *(row.cells[index].text for row in table.rows)]
-        for index, column in enumerate(table.columns)
+    """The columns' widths: as wide as their texts; to fit, headings are wrapped first, then cells of two words."""
+    headings = [_text(column.short or column.title).plain for column in table.columns]
+    cells = [
+        [part for row in table.rows for part in _lines(row.cells[index].text)]
+        for index in range(len(headings))
     ]
-    least = [_longest(word for text in column for word in _WORDS.split(visible(text))) for column in texts]
-    least[0] = min(least[0], LONGEST_NAME)
-    widths = [_longest(part for text in column for part in visible(text).split(" ± ")) for column in texts]
-    widths[0] = min(widths[0], LONGEST_NAME)
-    while sum(widths) > room and widths != least:
-        spare = [width - minimum for width, minimum in zip(widths, least, strict=True)]
-        widths[spare.index(max(spare))] -= 1
+    words = [[word for text in column for word in _WORDS.split(text)] for column in cells]
+    least = [
+        max(_longest(heading.split()), _longest(column))
+        for heading, column in zip(headings, cells, strict=True)
+    ]
+    widths = [max(cell_len(heading), width) for heading, width in zip(headings, least, strict=True)]
+    widths[0] = least[0] = min(widths[0], LONGEST_NAME)
+    _narrow(widths, least, room)
+    _narrow(
+        widths, [max(_longest(h.split()), _longest(w)) for h, w in zip(headings, words, strict=True)], room
+    )
     return widths
 
 
+def _narrow(widths: list[int], least: list[int], room: int) -> None:
+    while sum(widths) > room and any(width > minimum for width, minimum in zip(widths, least, strict=True)):
+        spare = [width - minimum for width, minimum in zip(widths, least, strict=True)]
+        widths[spare.index(max(spare))] -= 1
+
+
 def _longest(texts: Iterable[str]) -> int:
-    return max(cell_len(text) for text in texts)
+    return max((cell_len(text) for text in texts), default=0)
 
 
 def _text(text: str) -> Text:
@@ -74,6 +88,21 @@ def _text(text: str) -> Text:
     return Text(visible(text))
 
 
-def _number(text: str) -> Text:
-    """A number with its deviation below it, so that a column stays narrow."""
-    return Text("\n±").join(_text(part) for part in text.split(" ± "))
+def _lines(text: str) -> list[str]:
+    """A cell's lines: the deviation stands below its number, so that a column stays narrow."""
+    number, sign, deviation = visible(text).partition(" ± ")
+    return [number, f"±{deviation}"] if sign else [number]
+
+
+def _number(text: str, width: int) -> Text:
+    """A number in its column, broken between words alone and never between a number and its unit."""
+    lines: list[str] = []
+    for line in _lines(text):
+        first, *others = _WORDS.split(line)
+        lines.append(first)
+        for word in others:
+            if cell_len(f"{lines[-1]} {word}") <= width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+    return Text("\n".join(lines))

@@ -16,7 +16,7 @@ _MARKDOWN = {ord(char): f"\\{char}" for char in "\\*_[]~$"} | {
     ord("@"): "&#64;",
 }
 _LINK = re.compile(r"(?<=:)//|(?<=\bwww)\.", re.IGNORECASE)
-_BLOCK = re.compile(r"[#+=-]|\d+[.)]")
+_BLOCK = re.compile(r"[#=-]|\+(?=\s|$)|\d+[.)](?=\s|$)")
 
 
 def visible(text: str) -> str:

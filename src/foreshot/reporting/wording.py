@@ -72,7 +72,7 @@ def cannot_say(results: Results) -> list[str]:
     if seeds == 1:
         said.append(
             "That a small difference is real: with one seed, nothing shows how much is chance. Run it with "
-            "--seeds 0,1,2."
+            "several seeds."
         )
     else:
         said.append(

@@ -1,0 +1,189 @@
+"""The two files: the same numbers in both, well-formed, equal for equal results, safe whatever the texts hold."""
+
+import html
+import itertools
+import re
+from html.parser import HTMLParser
+
+import pytest
+from markdown_it import MarkdownIt
+from results_factory import HOSTILE, make_hostile_results, make_results
+
+from foreshot.reporting.report import html_report, markdown_report, write_report
+from foreshot.reporting.texts import visible
+
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+CASES = {
+    "one seed": {},
+    "three seeds": {"seeds": (0, 1, 2), "unmatched": ("lora",), "synthetic": False},
+    "given teacher, no probes": {"given_teacher": True, "probes": ()},
+    "given teacher alone": {"given_teacher": True, "models": ("teacher",)},
+    "three classes": {"classes": ("hate", "offensive", "neither"), "positive": None, "has_auroc": False},
+}
+
+
+class Page(HTMLParser):
+    """What a page holds: its elements with their attributes, its text, and elements that are not closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.faults: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
+def page(request) -> Page:
+    return Page(html_report(make_results(**request.param)))
+
+
+def test_elements_are_closed_in_order(page):
+    assert page.faults == []
+    assert page.open == []
+
+
+def test_ids_are_unique_and_references_lead_somewhere(page):
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.elements:
+        if (attributes.get("href") or "").startswith("#"):
+            assert attributes["href"][1:] in ids
+        if "aria-labelledby" in attributes:
+            assert attributes["aria-labelledby"] in ids
+        for used in re.findall(r"url\(#([^)]+)\)", " ".join(value or "" for value in attributes.values())):
+            assert used in ids
+
+
+def test_the_page_can_be_read_out(page):
+    assert page.all("html") == [{"lang": "en"}]
+    assert len(page.all("main")) == len(page.all("h1")) == 1
+    assert all("scope" in attributes for attributes in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table"))
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    images = [attributes for _, attributes in page.elements if attributes.get("role") == "img"]
+    assert all(attributes["aria-label"] for attributes in images)
+
+
+def test_nothing_is_fetched_and_nothing_runs(page):
+    policy = next(attributes for attributes in page.all("meta") if "http-equiv" in attributes)
+    assert policy["content"].startswith("default-src 'none'")
+    assert page.all("script") == page.all("img") == page.all("link") == page.all("iframe") == []
+    for tag, attributes in page.elements:
+        assert not any(name.startswith("on") for name in attributes), tag
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_equal_results_give_equal_bytes(case, tmp_path):
+    write_report(make_results(**case), tmp_path / "a")
+    write_report(make_results(**case), tmp_path / "b")
+    for name in ("report.html", "report.md"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+NUMBERS = ("0.1592", "0.1274", "0.2826", "0.961", "0.932", "0.987", "3/3", "22.7 M", "69.6 MB", "17,390,210",
+           "1 min 12 s", "● 0.83", "0.64", "0.889", "0.956", "0.0125", "5e-5", "00112233aabbccdd")  # fmt: skip
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_both_files_show_the_number(number):
+    assert number in Page(html_report(make_results())).text
+    assert number in html.unescape(markdown_report(make_results()))
+
+
+def test_several_seeds_show_their_spread_in_both():
+    results = make_results(seeds=(0, 1, 2))
+    assert "0.1612 ± 0.0020" in Page(html_report(results)).text
+    assert "0.1612 ± 0.0020" in markdown_report(results)
+    assert "0.1592 … 0.1632" in Page(html_report(results)).text
+
+
+def test_the_synthetic_corpus_is_called_so():
+    assert "Synthetic corpus" in Page(html_report(make_results())).text
+    assert "Synthetic corpus" in markdown_report(make_results())
+    assert "Synthetic corpus" not in Page(html_report(make_results(synthetic=False))).text
+
+
+def test_without_probes_their_section_is_gone():
+    page = Page(html_report(make_results(probes=())))
+    assert "probes" not in [attributes.get("id") for _, attributes in page.elements]
+    assert "no behaviour was looked at" in page.text
+    assert "What the models say" not in markdown_report(make_results(probes=()))
+
+
+def test_every_markdown_table_has_its_columns():
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown_report(make_results(seeds=(0, 1))))
+    tables = [token for token in tokens if token.type == "table_open"]
+    page = Page(html_report(make_results(seeds=(0, 1))))
+    assert len(tables) == len(page.all("table"))
+    assert not [token for token in tokens if token.type == "paragraph_open" and token.markup == "|"]
+
+
+def test_hostile_texts_are_only_text_in_the_page():
+    page = Page(html_report(make_hostile_results()))
+    assert page.faults == []
+    assert page.all("script") == page.all("img") == []
+    assert len(page.all("style")) == 1
+    for text in HOSTILE[:-2]:
+        assert " ".join(visible(text).split()) in page.text
+    assert HOSTILE[-2] in page.text  # entities stand there as they were written
+    raw = html_report(make_hostile_results())
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\u2028]", raw)
+    assert "x" * 400 not in raw
+
+
+def test_hostile_texts_are_only_text_in_markdown():
+    source = markdown_report(make_hostile_results())
+    tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(source)
+    inline = [part for token in tokens if token.children for part in token.children]
+    assert not [token.type for token in tokens if token.type == "html_block"]
+    assert {part.type for part in inline} <= {"text", "text_special", "strong_open", "strong_close"}
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\u2028]", source)
+    harmless = [
+        token.type
+        for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown_report(make_results()))
+    ]
+    assert tokens[0].type == harmless[0] == "heading_open"
+    fences = [token for token in tokens if token.type == "fence"]
+    assert len(fences) == 1
+    assert "alert(4)" in fences[0].content
+
+
+def test_templates_do_not_run_what_a_text_holds():
+    text = Page(html_report(make_hostile_results())).text
+    assert "{{ 7*7 }}{% raw %}" in text
+
+
+def test_a_comparison_of_fifty_classes_has_no_matrix():
+    classes = [f"class {index}" for index in range(50)]
+    text = html_report(make_results(classes=classes, positive=None, models=("teacher", "odd")))
+    assert "Confusion matrices" not in text
+    assert "class 49" in text

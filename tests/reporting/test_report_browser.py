@@ -1,0 +1,134 @@
+"""The page in a browser: nothing runs, nothing is fetched, nothing sticks out, and all of it can be read."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from results_factory import PROBES, make_hostile_results, make_results
+
+from foreshot.reporting.report import write_report
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+CASES = {
+    "plain": lambda: make_results(seeds=(0, 1, 2), unmatched=("lora",), probes=PROBES * 4),
+    "hostile": make_hostile_results,
+}
+
+# Contrast of every text with what lies behind it, as WCAG 2 reckons it; returns the texts below the limit.
+LOW_CONTRAST = """
+() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const known = new Map();
+  const rgba = (value) => {
+    if (!known.has(value)) known.set(value, read(value));
+    return known.get(value);
+  };
+  const read = (value) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = value; canvas.fillRect(0, 0, 1, 1);
+    const data = canvas.getImageData(0, 0, 1, 1).data;
+    return [data[0], data[1], data[2], data[3] / 255];
+  };
+  const over = (top, below) => [0, 1, 2].map(i => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+  const light = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map(v => {
+      v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.push(rgba(getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255, 1]);
+  };
+  const low = [], seen = new Set();
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement, text = walker.currentNode.textContent.trim();
+    if (!text || element.closest('.unseen, .skip, details:not([open])')) continue;
+    const style = getComputedStyle(element);
+    const ink = rgba(element.closest('svg') ? style.fill : style.color);
+    const ground = behind(element), key = `${ink}|${ground}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const [a, b] = [light(over(ink, ground)), light(ground)].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) low.push(`${text.slice(0, 30)}: ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
+  }
+  return [low, seen.size];
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with sync_api.sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module", params=CASES, ids=CASES.keys())
+def report(request, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp(request.param)
+    write_report(CASES[request.param](), folder)
+    return folder / "report.html"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_quiet_and_legible(browser, report, scheme):
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    events: list[str] = []
+    page.on("console", lambda message: events.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: events.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (events.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("request", lambda request: events.append(f"request: {request.url}"))
+    page.goto(report.as_uri())
+    assert events == [f"request: {report.as_uri()}"]
+    low, looked_at = page.evaluate(LOW_CONTRAST)
+    assert low == []
+    assert looked_at > 5
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(253, 253, 252)", "dark": "rgb(21, 24, 27)"}[scheme]
+    curve = page.locator("figure svg path[style*='--classification']").first
+    assert (
+        curve.evaluate("path => getComputedStyle(path).stroke")
+        == {
+            "light": "rgb(0, 114, 178)",
+            "dark": "rgb(100, 184, 234)",
+        }[scheme]
+    )
+    context.close()
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_wide_tables_scroll_in_their_frame_and_the_page_does_not(browser, report, width):
+    page = browser.new_page(viewport={"width": width, "height": 740})
+    page.goto(report.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("window.scrollTo(500, 0)")
+    assert page.evaluate("window.scrollX") == 0
+    if width == 360:
+        frame = page.locator("#comparison ~ .frame").first
+        assert frame.evaluate("frame => frame.scrollWidth > frame.clientWidth")
+        frame.evaluate("frame => { frame.scrollLeft = 200; }")
+        name = frame.locator("tbody th").nth(1).bounding_box()
+        assert name["x"] >= 0  # the model's name stays in sight
+        smallest = page.evaluate(
+            "Math.min(...[...document.querySelectorAll('figure svg text')].map(t => t.getBoundingClientRect().height))"
+        )
+        assert smallest >= 9
+    page.close()
+
+
+def test_the_page_prints_on_paper(browser, report):
+    page = browser.new_page(color_scheme="dark")
+    page.goto(report.as_uri())
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
+    assert page.pdf().startswith(b"%PDF")
+    page.close()

@@ -1,0 +1,266 @@
+"""The tables: which rows and columns there are, and numbers worked out by hand from the factory's."""
+
+import pytest
+from results_factory import PROBES, make_results
+
+from foreshot.reporting import making
+from foreshot.reporting.behaviour import probe_counts, probe_grid
+from foreshot.reporting.comparison import (
+    classes_table,
+    confusion_tables,
+    main_table,
+    metrics_table,
+    range_table,
+)
+from foreshot.reporting.tables import (
+    Table,
+    big_count_text,
+    bytes_text,
+    count_text,
+    learning_rate_text,
+    loss_text,
+    metric_text,
+    models_of,
+    range_text,
+    seconds_text,
+    spread_text,
+)
+from foreshot.reporting.wording import cannot_say, synthetic_notice
+from foreshot.results import Probe, Spread
+
+
+def titles(table: Table) -> list[str]:
+    return [column.title for column in table.columns]
+
+
+def row(table: Table, name: str) -> dict[str, str]:
+    found = next(row for row in table.rows if row.cells[0].text == name)
+    return dict(zip(titles(table), (cell.text for cell in found.cells), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text"),
+    [
+        (loss_text, 0.05614, "0.0561"),
+        (loss_text, 0.00001, "<0.0001"),
+        (loss_text, 0.0, "0.0000"),
+        (metric_text, 0.97715, "0.977"),
+        (count_text, 14.0, "14"),
+        (count_text, 14.333, "14.3"),
+        (count_text, 22713986, "22,713,986"),
+        (big_count_text, 22713986, "22.7 M"),
+        (big_count_text, 221570, "221.6 k"),
+        (bytes_text, 90866120, "90.9 MB"),
+        (bytes_text, 12300, "12.3 kB"),
+        (seconds_text, 9.94, "9.9 s"),
+        (seconds_text, 9.96, "10 s"),
+        (seconds_text, 72.0, "1 min 12 s"),
+        (learning_rate_text, 5e-5, "5e-5"),
+        (learning_rate_text, 2.5e-4, "2.5e-4"),
+        (learning_rate_text, 1e-3, "0.001"),
+    ],
+)
+def test_numbers_as_text(form, value, text):
+    assert form(value) == text
+
+
+def test_spreads_as_text():
+    alone = Spread(mean=14.0, deviation=None, minimum=14.0, maximum=14.0)
+    three = Spread(mean=43 / 3, deviation=0.577, minimum=14.0, maximum=15.0)
+    assert spread_text(alone, count_text, of=18) == "14/18"
+    assert spread_text(three, count_text, of=18) == "14.3/18 ± 0.6"
+    assert spread_text(None, count_text) == "–"
+    assert range_text(three, count_text) == "14 … 15"
+    assert range_text(alone, count_text) == "14"
+
+
+def test_main_table_with_one_seed():
+    table = main_table(make_results())
+    assert titles(table) == [
+        "model", "training loss", "training cross-entropy", "test cross-entropy", "accuracy", "macro-F1", "AUROC",
+        "toxic probes flagged", "benign probes flagged", "layers", "trained parameters", "training time",
+        "size on disk",
+    ]  # fmt: skip
+    # lora: 0.0561 · 0.8; 0.0561 + 0.1234; 0.9772 − 0.00561; 0.9481 − 0.00561
+    assert list(row(table, "lora").values()) == [
+        "lora", "0.0561", "0.0449", "0.1795", "0.972", "0.942", "0.987", "1/3", "0/2", "6", "221.6 k", "1 min 12 s",
+        "90.9 MB",
+    ]  # fmt: skip
+    assert row(table, "odd")["toxic probes flagged"] == "3/3"
+    assert row(table, "odd")["benign probes flagged"] == "1/2"
+
+
+def test_training_loss_says_how_many_losses_it_is():
+    table = main_table(make_results())
+    remarks = {row.cells[0].text: row.cells[1].remark for row in table.rows}
+    assert remarks == {
+        "teacher": "1 loss",
+        "odd": "3 losses",
+        "even": "3 losses",
+        "lora": "1 loss",
+        "odd-lora": "3 losses",
+    }
+    assert "can't be compared" in table.notes[0]
+    assert "odd, even, odd-lora it combines 3 losses" in table.notes[0]
+
+
+def test_losses_of_one_kind_need_no_warning():
+    results = make_results(models=("teacher", "lora"))
+    assert "can't be compared" not in " ".join(main_table(results).notes)
+    assert not any("training losses across" in line for line in cannot_say(results))
+
+
+def test_several_seeds_give_mean_deviation_and_range():
+    results = make_results(seeds=(0, 1, 2))
+    # 0.1592, 0.1612, 0.1632: mean 0.1612, deviation 0.0020
+    assert row(main_table(results), "odd")["training loss"] == "0.1612 ± 0.0020"
+    assert row(main_table(results), "teacher")["training loss"] == "0.1412"
+    ranges = range_table(results)
+    assert row(ranges, "odd")["training loss"] == "0.1592 … 0.1632"
+    assert "teacher" not in [row.cells[0].text for row in ranges.rows]
+    # even flags moron (0.58, 0.53, 0.48) with two of three seeds, the other two with all
+    assert row(main_table(results), "even")["toxic probes flagged"] == "2.7/3 ± 0.6"
+    assert range_table(make_results()) is None
+
+
+def test_a_learning_rate_of_its_own_is_marked():
+    table = main_table(make_results(unmatched=("lora",)))
+    assert [row.cells[0].remark for row in table.rows] == ["", "", "", "not matched", ""]
+    assert any("instead of 5e-5: lora (2e-4)" in note for note in table.notes)
+    assert not any("Not matched" in note for note in main_table(make_results()).notes)
+
+
+def test_a_given_teacher_has_no_training():
+    results = make_results(given_teacher=True)
+    teacher = row(main_table(results), "teacher")
+    assert (teacher["training loss"], teacher["training time"], teacher["trained parameters"]) == (
+        "–",
+        "–",
+        "none",
+    )
+    assert main_table(results).rows[0].cells[1].remark == "given ready"
+    for table in (
+        making.losses_table(results),
+        making.steadiness_table(results),
+        making.epochs_table(results),
+    ):
+        assert "teacher" not in [row.cells[0].text for row in table.rows]
+
+
+def test_a_missing_metric_takes_its_column_away():
+    results = make_results(has_auroc=False)
+    assert "AUROC" not in titles(main_table(results))
+    assert "average precision" not in titles(metrics_table(results))
+
+
+def test_without_probes_nothing_is_said_about_behaviour_but_that():
+    results = make_results(probes=())
+    assert probe_grid(results) is None
+    assert probe_counts(results) == []
+    assert not any("probe" in title for title in titles(main_table(results)))
+    assert any("no behaviour was looked at" in note for note in main_table(results).notes)
+    assert any("no behaviour was looked at" in line for line in cannot_say(results))
+
+
+def test_without_a_positive_class_probes_are_right_or_wrong():
+    classes = ("hate", "offensive", "neither")
+    probes = [Probe(text=f"text {index}", label=classes[index % 2]) for index in range(4)]
+    results = make_results(classes=classes, positive=None, probes=probes)
+    # the factory predicts hate, offensive, neither, hate; the labels are hate, offensive, hate, offensive
+    assert row(main_table(results), "odd")["probes right"] == "2/4"
+    grid = probe_grid(results)
+    assert row(grid, "text 0")["odd"] == "hate 0.83"
+    assert row(grid, "text 2")["odd"] == "neither 0.79 ✗"
+
+
+def test_probes_without_labels_are_counted_together():
+    results = make_results(probes=[Probe(text=probe.text, label=None) for probe in PROBES])
+    assert row(main_table(results), "odd")["probes flagged"] == "4/5"
+    assert [line.cells[0].text for line in probe_grid(results).rows if line.is_heading] == ["without a label"]
+    assert not any(cell.wrong for line in probe_grid(results).rows for cell in line.cells)
+
+
+def test_a_positive_class_against_several_others():
+    probes = [*PROBES[:3], Probe(text="so so", label="offensive"), Probe(text="hello", label="neither")]
+    results = make_results(classes=("neither", "toxic", "offensive"), probes=probes)
+    assert [count.title for count in probe_counts(results)] == [
+        "toxic probes flagged",
+        "other probes flagged",
+    ]
+    headings = [line.cells[0].text for line in probe_grid(results).rows if line.is_heading]
+    assert headings == [
+        "toxic: must be flagged",
+        "neither: must not be flagged",
+        "offensive: must not be flagged",
+    ]
+
+
+def test_probe_grid_marks_flags_and_errors_in_words_too():
+    grid = probe_grid(make_results())
+    lines = [line.cells[0].text for line in grid.rows]
+    # toxic first; within a group, equal notes stand together
+    assert lines[:4] == ["toxic: must be flagged", "idiot", "moron", PROBES[1].text]
+    assert row(grid, "idiot") == {
+        "probe": "idiot", "teacher": "● 0.91", "odd": "● 0.83", "even": "● 0.85", "lora": "0.22 ✗",
+        "odd-lora": "● 0.57",
+    }  # fmt: skip
+    assert row(grid, PROBES[3].text)["odd"] == "● 0.64 ✗"
+    assert row(grid, PROBES[4].text)["odd"] == "0.08"
+
+
+def test_probe_grid_over_seeds_shows_disagreement():
+    grid = probe_grid(make_results(seeds=(0, 1, 2)))
+    # moron by even: 0.58, 0.53, 0.48; by lora: 0.18, 0.13, 0.08
+    assert row(grid, "moron")["even"] == "◐ 0.53 2/3"
+    assert row(grid, "moron")["lora"] == "0.13 ✗"
+    assert row(grid, "moron")["teacher"] == "● 0.88"
+
+
+def test_confusion_matrices_are_summed_over_the_seeds():
+    tables = confusion_tables(make_results(seeds=(0, 1)))
+    odd = next(table for table in tables if table.title == "odd")
+    assert [[cell.text for cell in line.cells] for line in odd.rows] == [
+        ["benign", "177", "20"],  # 90 + 87, 10 + 10
+        ["toxic", "22", "177"],
+    ]
+    assert "summed over 2 seeds" in odd.notes[0]
+
+
+def test_behaviour_stands_beside_every_metric():
+    results = make_results()
+    for table in (main_table(results), metrics_table(results)):
+        assert "toxic probes flagged" in titles(table)
+    headings = [line.cells[0] for line in classes_table(results).rows if line.is_heading]
+    assert all("toxic probes flagged" in heading.remark for heading in headings)
+    assert all("toxic probes flagged" in table.notes[0] for table in confusion_tables(results))
+
+
+def test_layer_maps_are_counted_from_one():
+    table = making.layer_map_table(make_results())
+    assert titles(table) == ["model", "1", "2", "3", "4", "5", "6"]
+    assert list(row(table, "even").values()) == ["even", "·", "1", "·", "2", "·", "3"]
+
+
+def test_conditions_data_and_cost():
+    results = make_results()
+    conditions = {line.cells[0].text: line.cells[1].text for line in making.conditions_table(results).rows}
+    assert conditions["learning rate"] == "5e-5"
+    assert row(making.data_table(results), "train")["duplicates removed"] == "17"
+    assert row(making.data_table(results), "train")["toxic"] == "150"
+    assert row(making.cost_table(results), "odd")["parameters"] == "17,390,210"
+    environment = {line.cells[0].text: line.cells[1].text for line in making.environment_table(results).rows}
+    assert environment == {"python": "3.11.9", "torch": "2.6.0", "machine cores": "2"}
+
+
+def test_made_up_data_is_called_synthetic():
+    assert synthetic_notice(make_results()).startswith("Synthetic corpus.")
+    assert synthetic_notice(make_results(synthetic=False)) == ""
+    assert any("synthetic" in line for line in cannot_say(make_results()))
+
+
+def test_models_hold_all_their_seeds():
+    models = models_of(make_results(seeds=(0, 1, 2)))
+    assert [(model.name, len(model.runs), len(model.timing)) for model in models[:2]] == [
+        ("teacher", 1, 1),
+        ("odd", 3, 3),
+    ]
