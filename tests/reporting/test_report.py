@@ -113,10 +113,15 @@ NUMBERS = ("0.1592", "0.1274", "0.2826", "0.961", "0.932", "0.987", "3/3", "22.7
            "1 min 12 s", "● 0.83", "0.64", "0.889", "0.956", "0.0125", "5e-5", "00112233aabbccdd")  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def both_texts() -> tuple[str, str]:
+    results = make_results()
+    return Page(html_report(results)).text, html.unescape(markdown_report(results))
+
+
 @pytest.mark.parametrize("number", NUMBERS)
-def test_both_files_show_the_number(number):
-    assert number in Page(html_report(make_results())).text
-    assert number in html.unescape(markdown_report(make_results()))
+def test_both_files_show_the_number(both_texts, number):
+    assert all(number in text for text in both_texts)
 
 
 def test_several_seeds_show_their_spread_in_both():

@@ -12,6 +12,7 @@ from foreshot.reporting.comparison import (
     metrics_table,
     range_table,
 )
+from foreshot.reporting.figures import loss_curves
 from foreshot.reporting.tables import (
     Table,
     big_count_text,
@@ -26,7 +27,7 @@ from foreshot.reporting.tables import (
     spread_text,
 )
 from foreshot.reporting.wording import cannot_say, synthetic_notice
-from foreshot.results import Probe, Spread
+from foreshot.results import CurvePoint, Loss, Probe, Spread
 
 
 def titles(table: Table) -> list[str]:
@@ -264,3 +265,26 @@ def test_models_hold_all_their_seeds():
         ("teacher", 1, 1),
         ("odd", 3, 3),
     ]
+
+
+def test_a_model_that_predicts_one_class_alone_is_named():
+    results = make_results(models=("teacher", "odd"))
+    odd = results.models[1]
+    constant = odd.test.model_copy(update={"confusion_matrix": [[100, 0], [20, 0]]})
+    models = [results.models[0], odd.model_copy(update={"test": constant})]
+    notes = " ".join(main_table(results.model_copy(update={"models": models})).notes)
+    assert "odd predicts one and the same class" in notes
+    assert "the same class" not in " ".join(main_table(results).notes)
+
+
+def test_a_training_that_diverged_still_gets_its_report():
+    results = make_results(models=("teacher", "odd"))
+    odd = results.models[1]
+    nothing = Loss(objective=float("nan"), classification=float("inf"), divergence=float("nan"), cosine=0.5)
+    curve = [CurvePoint(step=1, loss=nothing)]
+    training = odd.training.model_copy(update={"curve": curve, "final": nothing})
+    results = results.model_copy(
+        update={"models": [results.models[0], odd.model_copy(update={"training": training})]}
+    )
+    assert row(making.losses_table(results), "odd")["classification"] == "inf"
+    assert len(loss_curves(results)) == 2

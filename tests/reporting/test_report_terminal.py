@@ -32,6 +32,24 @@ def test_a_narrow_screen_gets_whole_numbers_on_longer_lines():
         assert number in text
 
 
+def test_long_names_and_deviations_fit_80_columns():
+    results = make_results(seeds=(0, 1, 2))
+    longer = {"odd-lora": "lora-distil"}
+    renamed = results.model_copy(
+        update={
+            name: [
+                item.model_copy(update={"model": longer.get(item.model, item.model)})
+                for item in getattr(results, name)
+            ]
+            for name in ("models", "summaries", "timing")
+        }
+    )
+    lines = printed(renamed, 80).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("lora-distil ") and "0.2037" in line for line in lines)
+    assert any("±.0020" in line for line in lines)
+
+
 def test_headings_at_100_columns():
     text = printed(make_results())
     for word in ("model", "layers", "train CE", "test CE", "accuracy", "macro-F1", "flagged", "time"):

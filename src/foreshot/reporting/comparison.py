@@ -230,6 +230,7 @@ def main_notes(results: Results) -> list[str]:
             "trained once, with the first seed, and has no deviation."
         )
     notes.append(_unmatched_note(results, models))
+    notes.append(_constant_note(models))
     if any(model.is_teacher and model.first.training is None for model in models):
         notes.append("The teacher was given ready: it has no training loss or time of its own here.")
     if not probe_counts(results):
@@ -266,6 +267,17 @@ def _unmatched_note(results: Results, models: list[ModelRuns]) -> str:
     return f"Not matched: trained with a learning rate of its own instead of {usual}: {', '.join(rates)}."
 
 
+def _constant_note(models: list[ModelRuns]) -> str:
+    constant = [model.name for model in models if model.is_constant]
+    if not constant:
+        return ""
+    verb = "predicts" if len(constant) == 1 else "predict"
+    seeds = " with at least one seed" if any(len(model.runs) > 1 for model in models) else ""
+    return (
+        f"{', '.join(constant)} {verb} one and the same class for every test row{seeds}: nothing was learnt."
+    )
+
+
 def _no_behaviour_note(results: Results) -> str:
     if results.probes:
         return "The probes have no labels and no class is positive: their answers are shown, but can't be counted."
@@ -286,6 +298,8 @@ def _terminal_notes(results: Results) -> list[str]:
         notes.append(f"mean ± standard deviation over {seed_count(results)} seeds")
     if unmatched := _unmatched_note(results, models):
         notes.append("* " + unmatched[0].lower() + unmatched[1:].rstrip("."))
+    if constant := _constant_note(models):
+        notes.append(constant.rstrip("."))
     if not probe_counts(results):
         notes.append(_no_behaviour_note(results).rstrip("."))
     return notes

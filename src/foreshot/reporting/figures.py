@@ -5,6 +5,7 @@ a light page, on a dark one and on paper.
 """
 
 import io
+import math
 import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -104,7 +105,7 @@ def overview(results: Results) -> list[Drawing]:
 def _highest_loss(model: ModelRuns) -> float:
     points = [point for run in model.runs if run.training for point in run.training.curve]
     values = [getattr(point.loss, part) for point in points for part in LOSS_PARTS]
-    return max((value for value in values if value is not None), default=1.0)
+    return max((value for value in values if value is not None and math.isfinite(value)), default=1.0)
 
 
 def _describe_curves(model: ModelRuns) -> str:

@@ -213,7 +213,7 @@ def folders_table(results: Results) -> Table:
 
 def environment_table(results: Results) -> Table:
     """Versions and machine."""
-    rows = [(name, value) for name, value in _flattened(results.made.environment)]
+    rows = [(name.replace("_", " "), value) for name, value in _flattened(results.made.environment)]
     return _facts("environment", "Versions and machine", rows)
 
 

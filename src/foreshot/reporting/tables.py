@@ -87,9 +87,18 @@ class ModelRuns:
         final = self.first.training.final
         return sum(part is not None for part in (final.classification, final.divergence, final.cosine))
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether with some seed it predicts one class for every test row, and so has learnt nothing."""
+        return any(_columns_used(run.test.confusion_matrix) == 1 for run in self.runs)
+
     def over_seeds(self, number: Callable[[ModelResult], float | None]) -> Spread | None:
         """The spread over the seeds of a number that every run has; None when one lacks it."""
         return known_spread([number(run) for run in self.runs])
+
+
+def _columns_used(matrix: list[list[int]]) -> int:
+    return sum(any(counts) for counts in zip(*matrix, strict=True))
 
 
 def models_of(results: Results) -> list[ModelRuns]:

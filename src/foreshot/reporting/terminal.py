@@ -89,9 +89,9 @@ def _text(text: str) -> Text:
 
 
 def _lines(text: str) -> list[str]:
-    """A cell's lines: the deviation stands below its number, so that a column stays narrow."""
+    """A cell's lines: the deviation stands below its number, as "±.0021", so that a column stays narrow."""
     number, sign, deviation = visible(text).partition(" ± ")
-    return [number, f"±{deviation}"] if sign else [number]
+    return [number, f"±{deviation.removeprefix('0')}"] if sign else [number]
 
 
 def _number(text: str, width: int) -> Text:

@@ -22,12 +22,14 @@ def question(results: Results) -> list[str]:
         else f"comments of {len(data.classes)} classes"
     )
     rows = {name: count_text(part.rows) for name, part in data.parts.items()}
+    is_ready = any(model.is_teacher and model.first.training is None for model in models_of(results))
+    teacher = "A teacher that was given ready" if is_ready else "One teacher"
     how_many = "one cheaper student" if len(students) == 1 else f"{len(students)} cheaper students"
     return [
         f"A classifier of {encoder.layers} layers {job} {what}. Can a cheaper one take its place and still behave the "
         "same on the comments that matter?",
-        f"One teacher and {how_many}, trained on the same {rows.get('train', '0')} rows in the same order and measured "
-        f"on the same {rows.get('test', '0')} test rows"
+        f"{teacher} and {how_many}, {'the students ' if is_ready else ''}trained on the same "
+        f"{rows.get('train', '0')} rows in the same order; all measured on the same {rows.get('test', '0')} test rows"
         + (f", with {seed_count(results)} seeds." if seed_count(results) > 1 else ", with one seed."),
     ]
 
@@ -45,8 +47,8 @@ def synthetic_notice(results: Results) -> str:
 def same_conditions() -> str:
     """What "the same conditions" means."""
     return (
-        "Every model saw the same rows, in the same batches and the same order for each seed, with the same number of "
-        "updates, optimizer and learning rate, unless it is marked as not matched."
+        "Every model trained here saw the same rows, in the same batches and the same order for each seed, with the "
+        "same number of updates, optimizer and learning rate, unless it is marked as not matched."
     )
 
 
