@@ -1,4 +1,4 @@
-"""The two files: the same numbers in both, well-formed, equal for equal results, safe whatever the texts hold."""
+"""The two files: the same numbers in both, well-formed, equal for equal results, and safe."""
 
 import html
 import itertools
@@ -23,7 +23,7 @@ CASES = {
 
 
 class Page(HTMLParser):
-    """What a page holds: its elements with their attributes, its text, and elements that are not closed in order."""
+    """What a page holds: its elements with attributes, its text, and what is not closed in order."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -110,7 +110,8 @@ def test_equal_results_give_equal_bytes(case, tmp_path):
 
 
 NUMBERS = ("0.1592", "0.1274", "0.2826", "0.961", "0.932", "0.987", "3/3", "22.7 M", "69.6 MB", "17,390,210",
-           "1 min 12 s", "● 0.83", "0.64", "0.889", "0.956", "0.0125", "5e-5", "00112233aabbccdd")  # fmt: skip
+           "1 min 12 s", "● 0.83", "0.64", "0.889", "0.956", "0.0125", "5e-5",
+           "00112233aabbccdd")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,8 @@ LOW_CONTRAST = """
     if (seen.has(key)) continue;
     seen.add(key);
     const [a, b] = [light(over(ink, ground)), light(ground)].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) low.push(`${text.slice(0, 30)}: ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) low.push(`${text.slice(0, 30)}: ${ratio.toFixed(2)}`);
   }
   return [low, seen.size];
 }
@@ -118,7 +119,8 @@ def test_wide_tables_scroll_in_their_frame_and_the_page_does_not(browser, report
         name = frame.locator("tbody th").nth(1).bounding_box()
         assert name["x"] >= 0  # the model's name stays in sight
         smallest = page.evaluate(
-            "Math.min(...[...document.querySelectorAll('figure svg text')].map(t => t.getBoundingClientRect().height))"
+            "Math.min(...[...document.querySelectorAll('figure svg text')]"
+            ".map(text => text.getBoundingClientRect().height))"
         )
         assert smallest >= 9
     page.close()

@@ -1,1 +1,1 @@
-"""Reporting: one run's results as a page, as Markdown and as a table in the terminal, all with the same numbers."""
+"""Reporting: one run's results as a page, as Markdown and in the terminal, all with the same numbers."""

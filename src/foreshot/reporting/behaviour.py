@@ -46,8 +46,8 @@ class ProbeCount:
 def probe_counts(results: Results) -> list[ProbeCount]:
     """The counts that stand beside every metric: none without probes, one or two with them.
 
-    Where a class is positive, how many probes are flagged that must be and that must not; without one, how many
-    get their label. Probes without labels are counted as flagged or not, all together.
+    Where a class is positive, how many probes are flagged that must be and that must not; without one, how
+    many get their label. Probes without labels are counted as flagged or not, all together.
     """
     positive = results.data.positive
     labelled = [probe for probe in results.probes if probe.label is not None]
@@ -178,7 +178,8 @@ def _legend(results: Results) -> list[str]:
         positive = shortened(results.data.positive, LONGEST_NAME)
         mean = f", the mean over {seeds} seeds" if seeds > 1 else ""
         notes.append(
-            f"Each number is the model's score for {positive}{mean}. ● flagged: {positive} is what the model predicts"
+            f"Each number is the model's score for {positive}{mean}. ● flagged: {positive} is what the model "
+            "predicts"
             + (
                 " with every seed; ◐ the seeds disagree, 2/3 means that two of three flag it."
                 if seeds > 1

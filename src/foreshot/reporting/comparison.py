@@ -221,13 +221,13 @@ def main_notes(results: Results) -> list[str]:
     models = models_of(results)
     notes = [_objective_note(results, models)]
     notes.append(
-        "Cross-entropy is like for like: every model in evaluation mode, on the same training rows and the same "
-        "test rows, in nats. Lower is better."
+        "Cross-entropy is like for like: every model in evaluation mode, on the same training rows and the "
+        "same test rows, in nats. Lower is better."
     )
     if seed_count(results) > 1:
         notes.append(
-            f"Mean ± standard deviation over {seed_count(results)} seeds. Training time is the mean. The teacher is "
-            "trained once, with the first seed, and has no deviation."
+            f"Mean ± standard deviation over {seed_count(results)} seeds. Training time is the mean. The "
+            "teacher is trained once, with the first seed, and has no deviation."
         )
     notes.append(_unmatched_note(results, models))
     notes.append(_constant_note(models))
@@ -244,8 +244,9 @@ def _objective_note(results: Results, models: list[ModelRuns]) -> str:
     note = "Training loss is the objective as it was optimised, the mean over the last epoch."
     if several and single:
         note += (
-            f" For {', '.join(several)} it combines {models_loss_count(models)} losses, for {', '.join(single)} it is "
-            "one: a mean of several losses can't be compared with a single one. Compare the training cross-entropy."
+            f" For {', '.join(several)} it combines {models_loss_count(models)} losses, for "
+            f"{', '.join(single)} it is one: a mean of several losses can't be compared with a single one. "
+            "Compare the training cross-entropy."
         )
     return note
 
@@ -280,7 +281,7 @@ def _constant_note(models: list[ModelRuns]) -> str:
 
 def _no_behaviour_note(results: Results) -> str:
     if results.probes:
-        return "The probes have no labels and no class is positive: their answers are shown, but can't be counted."
+        return "The probes have no labels and no class is positive: the answers are shown, but not counted."
     return "No probes were given: no behaviour was looked at, and metrics alone don't show it."
 
 

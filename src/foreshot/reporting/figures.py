@@ -1,7 +1,7 @@
-"""Figures as inline SVG: small, the same bytes for the same numbers, and coloured by the page's own variables.
+"""Figures as inline SVG: small, equal bytes for equal numbers, and coloured by the page's own variables.
 
-Matplotlib draws with stand-in colours that are then replaced by CSS variables, so that one drawing is legible on
-a light page, on a dark one and on paper.
+Matplotlib draws with stand-in colours that are then replaced by CSS variables, so that one drawing is legible
+on a light page, on a dark one and on paper.
 """
 
 import io
@@ -39,8 +39,8 @@ STYLE = {
     "svg.fonttype": "none", "svg.hashsalt": "foreshot", "font.size": 9.0, "axes.spines.top": False,
     "axes.spines.right": False, "axes.edgecolor": MUTED, "axes.linewidth": 0.6, "axes.labelcolor": MUTED,
     "xtick.color": MUTED, "ytick.color": MUTED, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
-    "xtick.major.size": 3.0, "ytick.major.size": 3.0, "grid.color": GRID, "grid.linewidth": 0.6, "text.color": INK,
-    "figure.facecolor": "none", "axes.facecolor": "none",
+    "xtick.major.size": 3.0, "ytick.major.size": 3.0, "grid.color": GRID, "grid.linewidth": 0.6,
+    "text.color": INK, "figure.facecolor": "none", "axes.facecolor": "none",
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ class Drawing:
 
 
 def loss_curves(results: Results) -> list[Drawing]:
-    """The training losses of each model, part by part; all panels have one y axis and every seed is a line."""
+    """The training losses of each model, part by part; all have one y axis and every seed is a line."""
     models = [model for model in models_of(results) if model.first.training]
     top = max((_highest_loss(model) for model in models), default=1.0)
     return [
@@ -181,7 +181,7 @@ def _styled() -> AbstractContextManager[None]:
 
 
 def _svg(figure: Figure, *, prefix: str) -> Markup:
-    """A figure as an SVG element for a page: no ids but those it needs, made unique by `prefix`, page colours."""
+    """A figure as an SVG element for a page: the ids that it needs, made unique by `prefix`, and page colours."""
     buffer = io.StringIO()
     with _styled():
         figure.savefig(

@@ -51,8 +51,8 @@ def layer_map_table(results: Results) -> Table:
         ]
         rows.append([Cell(model.name), *cells])
     note = (
-        "Columns: the encoder's layers, counted from 1 at the embedding side. A filled cell holds the layer's "
-        "number in the student."
+        "Columns: the encoder's layers, counted from 1 at the embedding side. A filled cell holds the "
+        "layer's number in the student."
     )
     return table("layers", "Layer maps", columns, rows, note)
 
@@ -75,8 +75,8 @@ def steadiness_table(results: Results) -> Table:
         "steadiness",
         "Steadiness",
         lambda run: run.training.steadiness if run.training else None,
-        "Standard deviation of each loss over the last third of the steps: lower is steadier. Losses of different "
-        "kinds and sizes vary by different amounts, so compare within a column.",
+        "Standard deviation of each loss over the last third of the steps: lower is steadier. Losses of "
+        "different kinds and sizes vary by different amounts, so compare within a column.",
     )
 
 
@@ -133,8 +133,9 @@ def cost_table(results: Results) -> Table:
         "Cost",
         columns,
         rows,
-        "Weights as saved, adapters merged. Times and memory are those of this machine, means over the seeds; a "
-        "student's time does not hold the teacher's training nor its outputs, computed once for all students.",
+        "Weights as saved, adapters merged. Times and memory are those of this machine, means over the "
+        "seeds; a student's time does not hold the teacher's training nor its outputs, computed once for "
+        "all students.",
     )
 
 
@@ -157,8 +158,8 @@ def conditions_table(results: Results) -> Table:
         ("LoRA", f"rank {given.lora_rank}, alpha {given.lora_alpha}, dropout {given.lora_dropout:g}"),
         (
             "encoder",
-            f"{results.encoder.name} ({results.encoder.architecture}, {results.encoder.layers} layers of width "
-            f"{results.encoder.hidden_size}; fingerprint {results.encoder.fingerprint})",
+            f"{results.encoder.name} ({results.encoder.architecture}, {results.encoder.layers} layers of "
+            f"width {results.encoder.hidden_size}; fingerprint {results.encoder.fingerprint})",
         ),
     ]
     return _facts("conditions", "The same for every model", rows)

@@ -89,7 +89,7 @@ def markdown_table(table: Table) -> Verbatim:
 
 
 def column_groups(columns: tuple[Column, ...]) -> list[tuple[str, int]]:
-    """Neighbouring columns of one group, as the group's name and how many they are; empty when none has a group."""
+    """Neighbouring columns of one group: its name and how many they are; empty when none has a group."""
     if not any(column.group for column in columns):
         return []
     groups: list[tuple[str, int]] = []

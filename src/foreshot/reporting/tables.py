@@ -1,4 +1,4 @@
-"""Tables as plain values, and the numbers in them as text: what the page, the Markdown and the terminal share."""
+"""Tables as plain values, and the numbers in them as text: what page, Markdown and terminal share."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Mark = Literal["", "flagged", "mixed", "kept"]
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading; `group` stands above neighbours that belong together, `short` is for the terminal."""
+    """A column's heading; `group` stands above neighbours that belong together, `short` is for terminals."""
 
     title: str
     group: str = ""

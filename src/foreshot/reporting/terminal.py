@@ -20,7 +20,7 @@ _WORDS = re.compile(r"(?<!\d) ")  # where a cell may be broken: not between a nu
 
 
 def print_table(results: Results, console: Console) -> None:
-    """Print the models side by side: losses, test metrics, behaviour and time, with what must be known to read them.
+    """Print the models side by side: losses, test metrics, behaviour and time, with notes.
 
     Headings wrap where the screen is narrow and numbers don't: one that is cut off is a wrong one.
     """
@@ -53,7 +53,7 @@ def print_table(results: Results, console: Console) -> None:
 
 
 def _widths(table: Table, room: int) -> list[int]:
-    """The columns' widths: as wide as their texts; to fit, headings are wrapped first, then cells of two words."""
+    """The columns' widths: as wide as their texts; to fit, headings wrap first, then cells of two words."""
     headings = [_text(column.short or column.title).plain for column in table.columns]
     cells = [
         [part for row in table.rows for part in _lines(row.cells[index].text)]

@@ -22,8 +22,8 @@ _BLOCK = re.compile(r"[#=-]|\+(?=\s|$)|\d+[.)](?=\s|$)")
 def visible(text: str) -> str:
     """The text on one line; what can't be seen or reorders its surroundings is shown by its number.
 
-    Escape sequences, bidi overrides and zero-width characters become "[U+202E]", line ends become "↵". Joiners
-    stay where they join: between two characters beyond ASCII.
+    Escape sequences, bidi overrides and zero-width characters become "[U+202E]", line ends become "↵".
+    Joiners stay where they join: between two characters beyond ASCII.
     """
     shown = []
     text = text.replace("\r\n", "\n")
