@@ -79,8 +79,8 @@ def test_main_table_with_one_seed():
     table = main_table(make_results())
     assert titles(table) == [
         "model", "training loss", "training cross-entropy", "test cross-entropy", "accuracy", "macro-F1",
-        "AUROC", "toxic probes flagged", "benign probes flagged", "layers", "trained parameters", "training time",
-        "size on disk",
+        "AUROC", "toxic probes flagged", "benign probes flagged", "layers", "trained parameters",
+        "training time", "size on disk",
     ]  # fmt: skip
     # lora: 0.0561 · 0.8; 0.0561 + 0.1234; 0.9772 − 0.00561; 0.9481 − 0.00561
     assert list(row(table, "lora").values()) == [

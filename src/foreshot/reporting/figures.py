@@ -181,7 +181,7 @@ def _styled() -> AbstractContextManager[None]:
 
 
 def _svg(figure: Figure, *, prefix: str) -> Markup:
-    """A figure as an SVG element for a page: the ids that it needs, made unique by `prefix`, and page colours."""
+    """A figure as an SVG element: the ids that it needs, made unique by `prefix`, page colours."""
     buffer = io.StringIO()
     with _styled():
         figure.savefig(
