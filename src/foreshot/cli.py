@@ -34,9 +34,12 @@ def describe() -> None:
 def compare_command(
     context: typer.Context,
     experiment: Annotated[
-        Path | None, typer.Argument(help="A YAML file of settings, or a run's folder to take up again.", show_default=False)
+        Path | None,
+        typer.Argument(help="A YAML file of settings, or a run's folder to take up again.", show_default=False),
     ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Built-in synthetic corpus and the demo extra's encoder.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Built-in synthetic corpus and the demo extra's encoder.")
+    ] = False,
     data: Annotated[str | None, typer.Option(help="CSV, TSV, JSONL or Parquet file, dataset folder or hub id.")] = None,
     validation: Annotated[str | None, typer.Option(help="Validation file; else split from the data.")] = None,
     test: Annotated[str | None, typer.Option(help="Test file; else split from the data.")] = None,
@@ -44,14 +47,16 @@ def compare_command(
     label: Annotated[str | None, typer.Option(help="Column with the labels.")] = None,
     positive: Annotated[str | None, typer.Option(help="Labels that count as toxic, by comma: 0,1.")] = None,
     skip_bad_rows: Annotated[
-        bool | None, typer.Option("--skip-bad-rows", help="Leave out rows without text or label, and count them.")
+        bool | None,
+        typer.Option("--skip-bad-rows", help="Leave out rows without text or label, and count them."),
     ] = None,
     max_train_rows: Annotated[int | None, typer.Option(help="Train on a sample of at most so many rows.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Pretrained encoder: a hub id or a folder.")] = None,
     teacher: Annotated[str | None, typer.Option(help="A ready classifier, instead of fine-tuning the encoder.")] = None,
     recipes: Annotated[str | None, typer.Option(help="Recipes by comma: odd,even,lora,odd-lora …")] = None,
     layers: Annotated[
-        list[str] | None, typer.Option(help="One more distilled student, of these layers: 1,4,6 or first:3. Repeatable.")
+        list[str] | None,
+        typer.Option(help="One more distilled student, of these layers: 1,4,6 or first:3. Repeatable."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds by comma; the first also splits the data.")] = None,
     probes: Annotated[str | None, typer.Option(help="Probe file: one text a line, or a table with text,label.")] = None,
@@ -143,7 +148,10 @@ def _errors_as_one_line() -> Iterator[None]:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _stop(f"{where}{error.strerror}; what is finished is kept; make room and start again", ForeshotError.exit_code)
+        _stop(
+            f"{where}{error.strerror}; what is finished is kept; make room and start again",
+            ForeshotError.exit_code,
+        )
 
 
 @contextlib.contextmanager
@@ -152,7 +160,10 @@ def _interruption_as_one_line(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if (folder / EXPERIMENT_FILE).exists():
-            _stop(f"stopped; what is finished is kept; go on with: foreshot compare {shlex.quote(str(folder))}", INTERRUPTED)
+            _stop(
+                f"stopped; what is finished is kept; go on with: foreshot compare {shlex.quote(str(folder))}",
+                INTERRUPTED,
+            )
         _stop("stopped before anything was written", INTERRUPTED)
 
 

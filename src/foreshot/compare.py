@@ -178,7 +178,7 @@ def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> N
             adapted = add_lora(model, plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name=base_name)
             guards.check_head_trains(adapted, head)
             record = train_into(plan, adapted, recipe, seed, workplace, progress)
-            adapted.save_pretrained(workplace / ADAPTER_FOLDER, save_embedding_layers=False)
+            adapted.save_pretrained(str(workplace / ADAPTER_FOLDER), save_embedding_layers=False)
             check_adapter(plan, recipe, seed, adapted, workplace)
             save_and_check(plan, merge(adapted), workplace)
         else:
@@ -212,7 +212,10 @@ def train_into(
     settings = plan.experiment.training
     distils = recipe is not None and recipe.objective == "distil"
     learning_rate = (recipe.learning_rate if recipe else None) or settings.learning_rate
-    progress.begin(f"training {recipe.name if recipe else TEACHER}, seed {seed}", len(plan.rows["train"]) * settings.epochs)
+    progress.begin(
+        f"training {recipe.name if recipe else TEACHER}, seed {seed}",
+        len(plan.rows["train"]) * settings.epochs,
+    )
     try:
         history: History = train(
             model,
@@ -263,7 +266,11 @@ def check_same_logits(
     plan: Plan, trained: PreTrainedModel | PeftModel, saved: PreTrainedModel | PeftModel, folder: Path
 ) -> None:
     """The guard on reloading, on some validation rows."""
-    rows = encode(plan.split.parts["validation"].texts[:RELOAD_ROWS], plan.tokenizer, plan.experiment.training.max_length)
+    rows = encode(
+        plan.split.parts["validation"].texts[:RELOAD_ROWS],
+        plan.tokenizer,
+        plan.experiment.training.max_length,
+    )
     guards.check_reload(model_outputs(trained, rows).logits, model_outputs(saved, rows).logits, folder=folder)
 
 

@@ -50,14 +50,15 @@ def _processor() -> str:
 
 
 def _source_tree() -> dict[str, object] | None:
-    here = Path(__file__).parent
-    try:
-        commit = subprocess.run(  # noqa: S603
-            ["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True  # noqa: S607
-        ).stdout.strip()
-        changes = subprocess.run(  # noqa: S603
-            ["git", "-C", str(here), "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True  # noqa: S607
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+    commit, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    if commit is None or changes is None:
         return None  # installed from a wheel: its version says enough
-    return {"commit": commit, "dirty": bool(changes.strip())}
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -9,12 +9,12 @@ from transformers import PreTrainedTokenizerBase
 from foreshot.config import DEMO, Experiment, Recipe
 from foreshot.data.batches import EncodedRows, encode
 from foreshot.data.labels import BENIGN, TOXIC
-from foreshot.data.sample import LABEL_NOISE, make_corpus, make_probes
+from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import NORMALISATION, Table, read_table
 from foreshot.errors import ConfigError
 from foreshot.judging.guards import check_parts_apart
-from foreshot.judging.probes import read_probes
+from foreshot.judging.probes import built_in_probes, read_probes
 from foreshot.models.encoders import (
     ModelSource,
     find_model,
@@ -87,7 +87,12 @@ class Plan:
         if self.given_teacher:
             return fingerprint([self.given_teacher.fingerprint, self.class_names])
         return fingerprint(
-            [self.data_fingerprint, self.origin.fingerprint, self.experiment.training.model_dump(), self.experiment.first_seed]
+            [
+                self.data_fingerprint,
+                self.origin.fingerprint,
+                self.experiment.training.model_dump(),
+                self.experiment.first_seed,
+            ]
         )
 
     def targets_fingerprint(self) -> str:
@@ -167,8 +172,9 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         raise ConfigError(f"encoder {encoder.name}: has another vocabulary than the teacher {teacher.name}")
     max_length = experiment.training.max_length
     if max_length > longest_input(origin):
+        longest = longest_input(origin)
         raise ConfigError(
-            f"training.max_length: {max_length}, but {origin.name} has positions for only {longest_input(origin)} tokens"
+            f"training.max_length: {max_length}, but {origin.name} has positions for {longest} tokens only"
         )
     return Plan(
         experiment=experiment,
@@ -185,17 +191,18 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
 
 
 def _read_split(experiment: Experiment) -> Split:
+    given: tuple[Table, Table | None, Table | None]
     if experiment.data == DEMO:
         data, test = _demo_tables(experiment.first_seed)
-        validation = None
+        given = (data, None, test)
     else:
-        data = _read(experiment, experiment.data, "train")
-        validation = _read(experiment, experiment.validation, "validation") if experiment.validation else None
-        test = _read(experiment, experiment.test, "test") if experiment.test else None
+        given = (
+            _read(experiment, experiment.data, "train"),
+            _read(experiment, experiment.validation, "validation") if experiment.validation else None,
+            _read(experiment, experiment.test, "test") if experiment.test else None,
+        )
     return split_tables(
-        data,
-        validation,
-        test,
+        *given,
         positive=experiment.positive,
         validation_fraction=experiment.validation_fraction,
         test_fraction=experiment.test_fraction,
@@ -206,7 +213,11 @@ def _read_split(experiment: Experiment) -> Split:
 
 def _read(experiment: Experiment, source: str, part: str) -> Table:
     return read_table(
-        source, text=experiment.text, label=experiment.label, skip_bad_rows=experiment.skip_bad_rows, part=part
+        source,
+        text=experiment.text,
+        label=experiment.label,
+        skip_bad_rows=experiment.skip_bad_rows,
+        part=part,
     )
 
 
@@ -225,7 +236,11 @@ def _demo_tables(seed: int) -> tuple[Table, Table]:
             announcements=announcements,
         )
         for part, comments, announcements in (
-            ("training", corpus.train, (f"synthetic data: {LABEL_NOISE:.0%} of the training labels are flipped on purpose",)),
+            (
+                "training",
+                corpus.train,
+                (f"synthetic data: {LABEL_NOISE:.0%} of the training labels are flipped on purpose",),
+            ),
             ("test", corpus.test, ()),
         )
     )
@@ -233,11 +248,9 @@ def _demo_tables(seed: int) -> tuple[Table, Table]:
 
 
 def _probes(experiment: Experiment, split: Split) -> list[Probe]:
-    if experiment.probes:
-        return read_probes(experiment.probes, split.classes)
-    if experiment.data == DEMO:
-        return [Probe(text=probe.text, label=probe.label, note=probe.note) for probe in make_probes()]
-    return []
+    if experiment.probes == DEMO or (experiment.probes is None and experiment.data == DEMO):
+        return built_in_probes(split.classes)
+    return read_probes(experiment.probes, split.classes) if experiment.probes else []
 
 
 def _find_models(experiment: Experiment, class_names: list[str]) -> tuple[ModelSource | None, ModelSource | None]:
@@ -261,7 +274,9 @@ def _checked_layers(
         and experiment.distillation.cosine_on == "representation"
         and source.config.hidden_size != origin.config.hidden_size
     ):
-        raise ConfigError(f"recipe {recipe.name}: the encoder is not as wide as the teacher; set distillation.cosine_on: logits")
+        raise ConfigError(
+            f"recipe {recipe.name}: the encoder is not as wide as the teacher; set distillation.cosine_on: logits"
+        )
     if recipe.tuning == "lora":
         lora_targets(source.config.model_type, experiment.lora)
     return layer_map(recipe.layers, source.depth)

@@ -119,7 +119,9 @@ def open_run(folder: Path, experiment: Experiment) -> None:
                 f"teacher; {experiment.first_seed} was asked for; choose another --name"
             )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunFolderError(f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name")
+        raise RunFolderError(
+            f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name"
+        )
     write_atomically(recorded, dump_experiment(experiment))
 
 

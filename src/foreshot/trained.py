@@ -76,5 +76,7 @@ def save_curves(history: History, folder: Path) -> None:
     """Write the losses of every step, a JSON object a line."""
     names = list(history.losses)
     steps = zip(*(history.losses[name].tolist() for name in names), strict=True)
-    lines = [json.dumps({"step": step, **dict(zip(names, values, strict=True))}) for step, values in enumerate(steps, 1)]
+    lines = [
+        json.dumps({"step": step, **dict(zip(names, values, strict=True))}) for step, values in enumerate(steps, 1)
+    ]
     write_atomically(folder / CURVES_FILE, "\n".join(lines) + "\n")

@@ -25,9 +25,7 @@ from foreshot.results import (
 
 PROBES = (
     Probe(text="idiot", label="toxic", note="derogatory word alone"),
-    Probe(
-        text="You're an idiot and nobody should take your advice.", label="toxic", note="inside a sentence"
-    ),
+    Probe(text="You're an idiot and nobody should take your advice.", label="toxic", note="inside a sentence"),
     Probe(text="moron", label="toxic", note="derogatory word alone"),
     Probe(text="I felt like an idiot for locking myself out.", label="benign", note="said of oneself"),
     Probe(text="There are no stupid questions in this class.", label="benign", note="negated"),
@@ -84,9 +82,7 @@ def make_results(
             list(classes),
             positive,
             probes,
-            training=None
-            if given_teacher and model == "teacher"
-            else _training(model, seed, model in unmatched),
+            training=None if given_teacher and model == "teacher" else _training(model, seed, model in unmatched),
             has_auroc=has_auroc,
         )
         for model, seed in runs
@@ -136,8 +132,7 @@ def make_hostile_results() -> Results:
     """Results whose every text is hostile: classes, probes, notes, column, announcements, command, name."""
     classes = [HOSTILE[0], HOSTILE[2] + HOSTILE[1]]
     probes = [
-        Probe(text=text, label=classes[index % 2], note=HOSTILE[-2 - index % 5])
-        for index, text in enumerate(HOSTILE)
+        Probe(text=text, label=classes[index % 2], note=HOSTILE[-2 - index % 5]) for index, text in enumerate(HOSTILE)
     ]
     return make_results(
         classes=classes,
@@ -161,10 +156,7 @@ def _model(
     has_auroc: bool,
 ) -> ModelResult:
     size = len(classes)
-    matrix = [
-        [90 - 3 * seed if true == predicted else 10 + true for predicted in range(size)]
-        for true in range(size)
-    ]
+    matrix = [[90 - 3 * seed if true == predicted else 10 + true for predicted in range(size)] for true in range(size)]
     layers = LAYERS.get(model, [1, 2, 3, 4, 5, 6])
     shift = 0.0021 * seed
     return ModelResult(
@@ -182,9 +174,7 @@ def _model(
             auroc=0.9871 - shift if has_auroc else None,
             average_precision=0.9555 - shift if has_auroc else None,
             classes=[
-                ClassMetrics(
-                    name=name, precision=0.91 + index / 100, recall=0.87, f1=0.889, support=100 + index
-                )
+                ClassMetrics(name=name, precision=0.91 + index / 100, recall=0.87, f1=0.889, support=100 + index)
                 for index, name in enumerate(classes)
             ],
             confusion_matrix=matrix,

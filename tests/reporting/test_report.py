@@ -174,8 +174,7 @@ def test_hostile_texts_are_only_text_in_markdown():
     assert {part.type for part in inline} <= {"text", "text_special", "strong_open", "strong_close"}
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\u2028]", source)
     harmless = [
-        token.type
-        for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown_report(make_results()))
+        token.type for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown_report(make_results()))
     ]
     assert tokens[0].type == harmless[0] == "heading_open"
     fences = [token for token in tokens if token.type == "fence"]

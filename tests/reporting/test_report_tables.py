@@ -283,8 +283,6 @@ def test_a_training_that_diverged_still_gets_its_report():
     nothing = Loss(objective=float("nan"), classification=float("inf"), divergence=float("nan"), cosine=0.5)
     curve = [CurvePoint(step=1, loss=nothing)]
     training = odd.training.model_copy(update={"curve": curve, "final": nothing})
-    results = results.model_copy(
-        update={"models": [results.models[0], odd.model_copy(update={"training": training})]}
-    )
+    results = results.model_copy(update={"models": [results.models[0], odd.model_copy(update={"training": training})]})
     assert row(making.losses_table(results), "odd")["classification"] == "inf"
     assert len(loss_curves(results)) == 2

@@ -38,8 +38,7 @@ def test_long_names_and_deviations_fit_80_columns():
     renamed = results.model_copy(
         update={
             name: [
-                item.model_copy(update={"model": longer.get(item.model, item.model)})
-                for item in getattr(results, name)
+                item.model_copy(update={"model": longer.get(item.model, item.model)}) for item in getattr(results, name)
             ]
             for name in ("models", "summaries", "timing")
         }

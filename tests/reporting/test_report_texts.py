@@ -38,9 +38,7 @@ def test_long_texts_are_cut():
     assert shortened("abcd", 4) == "abcd"
 
 
-@pytest.mark.parametrize(
-    "text", [*HOSTILE, "# title", "- item", "1. one", "+ plus", "=====", "\\| \\\\|", "a  \nb"]
-)
+@pytest.mark.parametrize("text", [*HOSTILE, "# title", "- item", "1. one", "+ plus", "=====", "\\| \\\\|", "a  \nb"])
 def test_markdown_shows_the_text_and_nothing_else(text):
     """An independent parser, with raw HTML switched on, must find one paragraph of the text itself."""
     tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(markdown(text))
@@ -58,9 +56,7 @@ def test_a_markdown_table_cell_holds_the_text(text):
     assert ["".join(part.content for part in cell.children) for cell in cells] == [visible(text), "end"]
 
 
-@pytest.mark.parametrize(
-    "text", ["https://evil.example", "HTTP://evil.example", "www.evil.example", "me@evil.example"]
-)
+@pytest.mark.parametrize("text", ["https://evil.example", "HTTP://evil.example", "www.evil.example", "me@evil.example"])
 def test_markdown_leaves_no_address_to_click(text):
     escaped = markdown(text)
     assert "://" not in escaped

@@ -30,7 +30,11 @@ class EncodedRows:
 def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedRows:
     """Tokenise texts, each cut to at most `max_length` tokens."""
     encoding = tokenizer(
-        list(texts), truncation=True, max_length=max_length, return_attention_mask=False, return_token_type_ids=False
+        list(texts),
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+        return_token_type_ids=False,
     )
     return EncodedRows(ids=list(encoding["input_ids"]), tokenizer=tokenizer)
 

@@ -30,7 +30,9 @@ def check_layers_equal(student: PreTrainedModel, origin: PreTrainedModel, layer_
     """Stop when layer i of an untrained student is not bit-equal to layer `layer_map[i - 1]` of where it comes from."""
     student_layers, origin_layers = layer_stack(student)[1], layer_stack(origin)[1]
     if len(student_layers) != len(layer_map):
-        raise GuardError(f"student: has {len(student_layers)} layers where its map {list(layer_map)} has {len(layer_map)}")
+        raise GuardError(
+            f"student: has {len(student_layers)} layers where its map {list(layer_map)} has {len(layer_map)}"
+        )
     for index, number in enumerate(layer_map):
         mapped = origin_layers[number - 1].state_dict()
         for name, tensor in student_layers[index].state_dict().items():

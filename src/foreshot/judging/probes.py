@@ -6,8 +6,9 @@ import numpy as np
 
 from foreshot.data.files import READERS, open_sheet
 from foreshot.data.labels import BENIGN, TOXIC, Classes, canonical_label
+from foreshot.data.sample import make_probes
 from foreshot.data.table import normalise
-from foreshot.errors import DataError
+from foreshot.errors import ConfigError, DataError
 from foreshot.judging.metrics import probabilities
 from foreshot.results import Probe, ProbeAnswer
 
@@ -41,6 +42,16 @@ def read_probes(path: str, classes: Classes) -> list[Probe]:
     if not probes:
         raise DataError(f"{path}: holds no probes; give one text a line")
     return probes
+
+
+def built_in_probes(classes: Classes) -> list[Probe]:
+    """The probes that the demo brings: derogatory words alone and in sentences, and their benign twins.
+
+    Raises ConfigError in a task that isn't benign against toxic.
+    """
+    if set(classes.names) != {BENIGN, TOXIC}:
+        raise ConfigError("probes: the built-in ones are benign or toxic; the data's classes are others: name a file")
+    return [Probe(text=probe.text, label=probe.label, note=probe.note) for probe in make_probes()]
 
 
 def answer(logits: np.ndarray, classes: Classes) -> list[ProbeAnswer]:

@@ -107,9 +107,9 @@ def load_encoder(source: ModelSource, class_names: Sequence[str], *, seed: int) 
 
 def load_classifier(source: ModelSource, class_names: Sequence[str]) -> PreTrainedModel:
     """A ready classifier; raises ModelError when its head is missing or its classes are not those of the data."""
-    if int(source.config.num_labels) != len(class_names):
-        raise ModelError(f"{source.name}: has {source.config.num_labels} classes, the data {len(class_names)}")
-    names = [source.config.id2label[index] for index in range(len(class_names))]
+    names = list((source.config.id2label or {}).values())
+    if len(names) != len(class_names):
+        raise ModelError(f"{source.name}: has {len(names)} classes, the data {len(class_names)}")
     generic = [f"LABEL_{index}" for index in range(len(class_names))]
     if names not in (list(class_names), generic):
         raise ModelError(f"{source.name}: its classes are {names}, the data's are {list(class_names)}, in this order")
@@ -156,18 +156,22 @@ def _demo_folder() -> Path:
 
 def _fetch(name: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(
-            snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"], ignore_patterns=["*/*"])
+            snapshot_download(
+                name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"], ignore_patterns=["*/*"]
+            )
         )
     except HFValidationError:
         raise ModelError(f"{name}: no such folder, and not a model id (owner/name)") from None
     except LocalEntryNotFoundError:
         offline = os.environ.get("HF_HUB_OFFLINE", "0").lower() in {"1", "true", "yes", "on"}
         why = "HF_HUB_OFFLINE is set" if offline else "the hub can't be reached"
-        raise ModelError(f"{name}: no such folder, not in the local cache, and {why}; check the name or give a folder") from None
+        raise ModelError(
+            f"{name}: no such folder, not in the local cache, and {why}; check the name or give a folder"
+        ) from None
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"{name}: can't be fetched from the hub ({_first_line(error)}); check the name") from None
 
@@ -175,6 +179,7 @@ def _fetch(name: str) -> Path:
 def _load(source: ModelSource, class_names: Sequence[str]) -> tuple[PreTrainedModel, list[str]]:
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # its table of missing weights is judged here, not printed
+    transformers_logging.disable_progress_bar()
     try:
         model, info = AutoModelForSequenceClassification.from_pretrained(
             source.folder,

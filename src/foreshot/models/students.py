@@ -75,7 +75,8 @@ def lora_targets(architecture: str, lora: Lora) -> list[str]:
 def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -> PeftModel:
     """Put LoRA adapters on a classifier (changed in place); adapters and the head are what trains.
 
-    `base_name` is recorded in the adapter as the model that it belongs on. Raises ModelError when the architecture has no default targets or the given ones match nothing.
+    `base_name` is recorded in the adapter as the model that it belongs on. Raises ModelError
+    when the architecture has no default targets or the given ones match nothing.
     """
     targets = lora_targets(model.config.model_type, lora)
     settings = LoraConfig(
@@ -85,14 +86,15 @@ def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -
         lora_dropout=lora.dropout,
         target_modules=targets,
         modules_to_save=head_modules(model),
-        base_model_name_or_path=base_name,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return get_peft_model(model, settings)
+            adapted = get_peft_model(model, settings)
         except ValueError as error:
             raise ModelError(f"{model.config.model_type}: LoRA can't be put on {targets} ({error})") from None
+    settings.base_model_name_or_path = base_name  # PEFT put the folder that the weights were read from
+    return adapted
 
 
 def merge(model: PeftModel) -> PreTrainedModel:

@@ -54,9 +54,7 @@ def probe_counts(results: Results) -> list[ProbeCount]:
     if not labelled:
         if not results.probes or positive is None:
             return []
-        return [
-            ProbeCount("probes flagged", "probes flagged", len(results.probes), _flagged_of_all(positive))
-        ]
+        return [ProbeCount("probes flagged", "probes flagged", len(results.probes), _flagged_of_all(positive))]
     if positive is None:
         return [ProbeCount("probes right", "probes right", len(labelled), _summed_up("probes_right"))]
     must = sum(probe.label == positive for probe in labelled)
@@ -127,8 +125,7 @@ def _group_heading(results: Results, label: str | None, models: list[ModelRuns])
     if label != positive and others > 1:
         return Row((Cell(f"{called}: {duty}"), *(Cell("") for _ in models)), is_heading=True)
     counts = (
-        Cell(spread_text(model.summary.spreads.get(wanted), count_text, of=of), remark="flagged")
-        for model in models
+        Cell(spread_text(model.summary.spreads.get(wanted), count_text, of=of), remark="flagged") for model in models
     )
     return Row((Cell(f"{called}: {duty}"), *counts), is_heading=True)
 
@@ -180,27 +177,17 @@ def _legend(results: Results) -> list[str]:
         notes.append(
             f"Each number is the model's score for {positive}{mean}. ● flagged: {positive} is what the model "
             "predicts"
-            + (
-                " with every seed; ◐ the seeds disagree, 2/3 means that two of three flag it."
-                if seeds > 1
-                else "."
-            )
+            + (" with every seed; ◐ the seeds disagree, 2/3 means that two of three flag it." if seeds > 1 else ".")
         )
     else:
         notes.append(
             "Each cell names the class that the model predicts and its score for it."
-            + (
-                " ◐ the seeds disagree: the class that most of them predict, and how many."
-                if seeds > 1
-                else ""
-            )
+            + (" ◐ the seeds disagree: the class that most of them predict, and how many." if seeds > 1 else "")
         )
     if any(probe.label is not None for probe in results.probes):
         notes.append("✗ wrong" + (" with every seed." if seeds > 1 else "."))
     if len(results.probes) > MOST_PROBES:
-        notes.append(
-            f"The first {MOST_PROBES} of {len(results.probes):,} probes; the others stand in results.json."
-        )
+        notes.append(f"The first {MOST_PROBES} of {len(results.probes):,} probes; the others stand in results.json.")
     return notes
 
 
@@ -213,6 +200,4 @@ def _summed_up(name: str) -> Callable[[ModelRuns], Spread | None]:
 
 
 def _flagged_of_all(positive: str) -> Callable[[ModelRuns], Spread | None]:
-    return lambda model: model.over_seeds(
-        lambda run: float(sum(answer.predicted == positive for answer in run.probes))
-    )
+    return lambda model: model.over_seeds(lambda run: float(sum(answer.predicted == positive for answer in run.probes)))

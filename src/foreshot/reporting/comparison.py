@@ -53,10 +53,7 @@ def main_table(results: Results) -> Table:
         Column("model", is_number=False),
         *(Column(title, group=group) for _, title, group, _ in measures),
         *(Column(count.title, group="behaviour") for count in counts),
-        *(
-            Column(title, group="cost")
-            for title in ("layers", "trained parameters", "training time", "size on disk")
-        ),
+        *(Column(title, group="cost") for title in ("layers", "trained parameters", "training time", "size on disk")),
     ]
     rows = [
         [
@@ -95,9 +92,7 @@ def terminal_table(results: Results) -> Table:
         ]
         for model in models
     ]
-    return table(
-        "comparison", f"{results.name}: the models side by side", columns, rows, *_terminal_notes(results)
-    )
+    return table("comparison", f"{results.name}: the models side by side", columns, rows, *_terminal_notes(results))
 
 
 def range_table(results: Results) -> Table | None:
@@ -174,9 +169,7 @@ def classes_table(results: Results) -> Table:
         rows.append(Row((Cell(model.name, remark=behaviour_text(results, model)),), is_heading=True))
         for index, found in enumerate(model.first.test.classes):
             cells = (_class_text(model, index, name) for name in ("precision", "recall", "f1"))
-            rows.append(
-                Row((Cell(found.name), *(Cell(text) for text in cells), Cell(count_text(found.support))))
-            )
+            rows.append(Row((Cell(found.name), *(Cell(text) for text in cells), Cell(count_text(found.support)))))
     return Table("classes", "Each class", columns, tuple(rows))
 
 
@@ -274,9 +267,7 @@ def _constant_note(models: list[ModelRuns]) -> str:
         return ""
     verb = "predicts" if len(constant) == 1 else "predict"
     seeds = " with at least one seed" if any(len(model.runs) > 1 for model in models) else ""
-    return (
-        f"{', '.join(constant)} {verb} one and the same class for every test row{seeds}: nothing was learnt."
-    )
+    return f"{', '.join(constant)} {verb} one and the same class for every test row{seeds}: nothing was learnt."
 
 
 def _no_behaviour_note(results: Results) -> str:
@@ -290,9 +281,7 @@ def _terminal_notes(results: Results) -> list[str]:
     notes = []
     if len({model.loss_count for model in models if model.loss_count}) > 1:
         several = ", ".join(model.name for model in models if model.loss_count > 1)
-        notes.append(
-            f"train loss: {several} combine several losses; compare train CE (cross-entropy) instead"
-        )
+        notes.append(f"train loss: {several} combine several losses; compare train CE (cross-entropy) instead")
     if results.data.synthetic:
         notes.append("synthetic corpus: these numbers say nothing about real comments")
     if seed_count(results) > 1:

@@ -82,9 +82,7 @@ def overview(results: Results) -> list[Drawing]:
         ("macro-F1", "on the test rows", 1.0, [model.summary.spreads.get("macro_f1") for model in models])
     ]
     for count in probe_counts(results):
-        panels.append(
-            (count.title, f"of {count.of}", float(count.of), [count.find(model) for model in models])
-        )
+        panels.append((count.title, f"of {count.of}", float(count.of), [count.find(model) for model in models]))
     if len(panels) == 1:
         return []
     names = [visible(model.name) for model in models]
@@ -93,9 +91,7 @@ def overview(results: Results) -> list[Drawing]:
             title=title,
             remark=remark,
             description=f"{title} by model: "
-            + "; ".join(
-                f"{name} {found.mean:.3g}" for name, found in zip(names, spreads, strict=True) if found
-            ),
+            + "; ".join(f"{name} {found.mean:.3g}" for name, found in zip(names, spreads, strict=True) if found),
             svg=_svg(_dot_figure(names, spreads, limit), prefix=f"overview{number}"),
         )
         for number, (title, remark, limit, spreads) in enumerate(panels)
@@ -184,17 +180,13 @@ def _svg(figure: Figure, *, prefix: str) -> Markup:
     """A figure as an SVG element: the ids that it needs, made unique by `prefix`, page colours."""
     buffer = io.StringIO()
     with _styled():
-        figure.savefig(
-            buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
     text = text.replace("xlink:href", "href")
     needed = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
-    text = re.sub(
-        r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in needed else "", text
-    )
+    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in needed else "", text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", text)
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, variable)

@@ -45,10 +45,7 @@ def layer_map_table(results: Results) -> Table:
     rows = []
     for model in models_of(results):
         kept = {layer: place for place, layer in enumerate(model.first.layer_map, 1)}
-        cells = [
-            Cell(str(kept[layer]), mark="kept") if layer in kept else Cell("·")
-            for layer in range(1, depth + 1)
-        ]
+        cells = [Cell(str(kept[layer]), mark="kept") if layer in kept else Cell("·") for layer in range(1, depth + 1)]
         rows.append([Cell(model.name), *cells])
     note = (
         "Columns: the encoder's layers, counted from 1 at the embedding side. A filled cell holds the "
@@ -236,9 +233,7 @@ def _recipe_texts(results: Results, model: ModelRuns) -> list[str]:
     layers = ", ".join(map(str, first.layer_map))
     if first.recipe is None:
         origin = f"encoder {results.encoder.name}"
-        how = (
-            ("every weight", "the labels", origin) if first.training else ("nothing", NOTHING, "given ready")
-        )
+        how = ("every weight", "the labels", origin) if first.training else ("nothing", NOTHING, "given ready")
     else:
         lora = first.recipe.get("tuning") == "lora"
         distils = first.recipe.get("objective") == "distil"

@@ -34,9 +34,7 @@ def html_report(results: Results) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: (
-            value if isinstance(value, Markup) or not isinstance(value, str) else visible(value)
-        ),
+        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else visible(value),
     )
     environment.filters["columngroups"] = column_groups
     environment.filters["rowgroups"] = row_groups
@@ -57,9 +55,7 @@ def markdown_report(results: Results) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: (
-            markdown(value) if isinstance(value, str) and not isinstance(value, Verbatim) else value
-        ),
+        finalize=lambda value: markdown(value) if isinstance(value, str) and not isinstance(value, Verbatim) else value,
     )
     environment.filters["table"] = markdown_table
     environment.filters["fenced"] = lambda text: Verbatim(fenced(text))
@@ -70,9 +66,7 @@ def markdown_table(table: Table) -> Verbatim:
     """A table in GitHub-flavoured Markdown, with its notes below it."""
     several = [column.title for column in table.columns]
     titles = [
-        f"{column.group}: {column.title}"
-        if several.count(column.title) > 1 and column.group
-        else column.title
+        f"{column.group}: {column.title}" if several.count(column.title) > 1 and column.group else column.title
         for column in table.columns
     ]
     lines = [

@@ -125,13 +125,9 @@ def known_spread(values: Sequence[float | None]) -> Spread | None:
     return spread(known) if known and len(known) == len(values) else None
 
 
-def table(
-    key: str, title: str, columns: Sequence[Column], rows: Iterable[Iterable[object]], *notes: str
-) -> Table:
+def table(key: str, title: str, columns: Sequence[Column], rows: Iterable[Iterable[object]], *notes: str) -> Table:
     """A table of rows given as texts or cells; empty notes are left out."""
-    made = tuple(
-        Row(tuple(cell if isinstance(cell, Cell) else Cell(str(cell)) for cell in row)) for row in rows
-    )
+    made = tuple(Row(tuple(cell if isinstance(cell, Cell) else Cell(str(cell)) for cell in row)) for row in rows)
     return Table(key, title, tuple(columns), made, tuple(note for note in notes if note))
 
 

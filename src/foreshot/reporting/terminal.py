@@ -55,21 +55,13 @@ def print_table(results: Results, console: Console) -> None:
 def _widths(table: Table, room: int) -> list[int]:
     """The columns' widths: as wide as their texts; to fit, headings wrap first, then cells of two words."""
     headings = [_text(column.short or column.title).plain for column in table.columns]
-    cells = [
-        [part for row in table.rows for part in _lines(row.cells[index].text)]
-        for index in range(len(headings))
-    ]
+    cells = [[part for row in table.rows for part in _lines(row.cells[index].text)] for index in range(len(headings))]
     words = [[word for text in column for word in _WORDS.split(text)] for column in cells]
-    least = [
-        max(_longest(heading.split()), _longest(column))
-        for heading, column in zip(headings, cells, strict=True)
-    ]
+    least = [max(_longest(heading.split()), _longest(column)) for heading, column in zip(headings, cells, strict=True)]
     widths = [max(cell_len(heading), width) for heading, width in zip(headings, least, strict=True)]
     widths[0] = least[0] = min(widths[0], LONGEST_NAME)
     _narrow(widths, least, room)
-    _narrow(
-        widths, [max(_longest(h.split()), _longest(w)) for h, w in zip(headings, words, strict=True)], room
-    )
+    _narrow(widths, [max(_longest(h.split()), _longest(w)) for h, w in zip(headings, words, strict=True)], room)
     return widths
 
 

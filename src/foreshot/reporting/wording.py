@@ -30,8 +30,7 @@ def question(results: Results) -> list[str]:
         "behave the same on the comments that matter?",
         f"{teacher} and {how_many}, {'the students ' if is_ready else ''}trained on the same "
         f"{rows.get('train', '0')} rows in the same order; all measured on the same {rows.get('test', '0')} "
-        "test rows"
-        + (f", with {seed_count(results)} seeds." if seed_count(results) > 1 else ", with one seed."),
+        "test rows" + (f", with {seed_count(results)} seeds." if seed_count(results) > 1 else ", with one seed."),
     ]
 
 
@@ -89,20 +88,15 @@ def cannot_say(results: Results) -> list[str]:
         )
     else:
         said.append(
-            "How any of these models treats particular comments: no probes were given, so no behaviour was "
-            "looked at."
+            "How any of these models treats particular comments: no probes were given, so no behaviour was looked at."
         )
     said.append(_data_warning(results))
     if any(not model.is_matched for model in models_of(results)):
         said.append(
-            "That a recipe is better where its row is marked as not matched: its learning rate differs as "
-            "well."
+            "That a recipe is better where its row is marked as not matched: its learning rate differs as well."
         )
     if any(model.is_teacher and model.first.training is None for model in models_of(results)):
-        said.append(
-            "How the students compare with a teacher made under the same conditions: this one was given "
-            "ready."
-        )
+        said.append("How the students compare with a teacher made under the same conditions: this one was given ready.")
     said.append(
         "Which student to use: this version gives no verdict. It lays the numbers side by side and leaves "
         "the judgement to you."

@@ -15,6 +15,7 @@ from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
 from foreshot.models.outputs import Outputs, forward
 from foreshot.progress import Progress
 from foreshot.results import LOSS_PARTS
+from foreshot.training.allocator import keep_freed_memory
 from foreshot.training.losses import TargetBatch, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, measured
 from foreshot.training.seeding import generator, seed_torch
@@ -47,6 +48,7 @@ def train(
 
     The order of batches and the draws of dropout depend on `seed` alone, so they are equal for every recipe.
     """
+    keep_freed_memory()
     accelerator = Accelerator(cpu=True)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)

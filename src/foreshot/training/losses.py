@@ -75,7 +75,5 @@ def distillation_losses(
     else:
         cosine = cosine_loss(representations, teacher.representations)
     weights = settings.weights
-    objective = (
-        weights.classification * classification + weights.divergence * divergence + weights.cosine * cosine
-    )
+    objective = weights.classification * classification + weights.divergence * divergence + weights.cosine * cosine
     return Losses(objective=objective, classification=classification, divergence=divergence, cosine=cosine)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from foreshot.training.allocator import release_freed_memory
+
 STATUS = Path("/proc/self/status")
 CLEAR_REFS = Path("/proc/self/clear_refs")
 
@@ -23,6 +25,7 @@ class Measured:
 def measured() -> Iterator[Measured]:
     """Measure a block of work; the peak is of the whole process, and None where the system doesn't tell it."""
     result = Measured()
+    release_freed_memory()
     resettable = _reset_peak()
     began, cpu_began = time.perf_counter(), time.process_time()
     yield result

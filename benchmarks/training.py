@@ -1,0 +1,274 @@
+"""How fast Foreshot trains, against the loop that the origin experiment used, side by side in one run.
+
+    python benchmarks/training.py --data FILE --text COLUMN --label COLUMN [--positive A,B] [--quality]
+
+Three arms train the same students (odd, even, lora) on the same rows:
+(a) the origin's loop: teacher inside the student's step, rows in random order, padded to the batch's longest;
+(b) the same, padded to 128 tokens, as older examples do;
+(c) Foreshot: the teacher's outputs from the cache, batches grouped by length, fused AdamW.
+The arms take turns, and each ratio is of one turn; printed are medians with the smallest and largest. The
+share of peak is of the machine's own float32 matrix multiplication, measured before each turn.
+With --quality, (a) and (c) also train over three seeds and their test macro-F1 is compared.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import torch
+from sklearn.metrics import f1_score
+from torch import nn
+from transformers import get_linear_schedule_with_warmup
+
+from foreshot.config import RECIPES, Distillation, Experiment, Training
+from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
+from foreshot.models.encoders import load_encoder
+from foreshot.models.outputs import Outputs, forward, model_outputs
+from foreshot.models.students import add_lora, keep_layers
+from foreshot.plan import Plan, make_plan
+from foreshot.progress import Silent
+from foreshot.training.loop import train
+from foreshot.training.losses import TargetBatch, distillation_losses, label_losses
+from foreshot.training.seeding import derived_seed, generator, seed_torch
+
+STUDENTS = ("odd", "even", "lora")
+OLD_PADDING = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What all arms share: the rows, their labels, the teacher and how long to train."""
+
+    plan: Plan
+    teacher: nn.Module
+    rows: EncodedRows
+    labels: list[int]
+    training: Training
+
+
+def untrained(setting: Setting, student: str, seed: int) -> nn.Module:
+    """A fresh student, the same one for every arm."""
+    recipe = RECIPES[student]
+    if recipe.init == "teacher":
+        return keep_layers(setting.teacher, setting.plan.layer_maps[student])
+    encoder = load_encoder(setting.plan.origin, setting.plan.class_names, seed=derived_seed(seed, "head"))
+    return add_lora(encoder, setting.plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name="")
+
+
+def train_as_origin(setting: Setting, model: nn.Module, student: str, seed: int, *, pad_to: int | None) -> None:
+    """Arms (a) and (b): plain PyTorch, the teacher run inside every step of a student that distils."""
+    distils = RECIPES[student].objective == "distil"
+    order = generator(seed, "random order")
+    seed_torch(seed, "dropout")
+    labels = torch.tensor(setting.labels)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=setting.training.learning_rate, weight_decay=0.0)
+    size, epochs = setting.training.batch_size, setting.training.epochs
+    steps = -(-len(labels) // size) * epochs
+    schedule = get_linear_schedule_with_warmup(optimizer, 0, steps)
+    model.train()
+    setting.teacher.eval()
+    for _ in range(epochs):
+        shuffled = order.permutation(len(labels))
+        for at in range(0, len(shuffled), size):
+            rows = shuffled[at : at + size]
+            inputs = collate(setting.rows, rows) if pad_to is None else padded(setting.rows, rows, pad_to)
+            logits, representations = forward(model, inputs)
+            if distils:
+                with torch.no_grad():
+                    teacher = TargetBatch(
+                        **dict(zip(("logits", "representations"), forward(setting.teacher, inputs), strict=True))
+                    )
+                losses = distillation_losses(logits, representations, labels[rows], teacher, Distillation())
+            else:
+                losses = label_losses(logits, labels[rows])
+            losses.objective.backward()
+            nn.utils.clip_grad_norm_(trained, setting.training.max_grad_norm)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+
+
+def padded(rows: EncodedRows, numbers: np.ndarray, length: int) -> dict[str, torch.Tensor]:
+    """Model inputs padded to a fixed length."""
+    return dict(
+        rows.tokenizer.pad(
+            {"input_ids": [rows.ids[row] for row in numbers]},
+            padding="max_length",
+            max_length=length,
+            return_tensors="pt",
+        )
+    )
+
+
+def train_as_foreshot(setting: Setting, model: nn.Module, student: str, seed: int, targets: Outputs) -> None:
+    """Arm (c): the product's own loop."""
+    distils = RECIPES[student].objective == "distil"
+    train(
+        model,
+        setting.rows,
+        setting.labels,
+        settings=setting.training,
+        learning_rate=setting.training.learning_rate,
+        seed=seed,
+        targets=targets if distils else None,
+        distillation=Distillation() if distils else None,
+        progress=Silent(),
+    )
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that a piece of work takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def matmul_peak(size: int = 2048, repeats: int = 12) -> float:
+    """The best float32 matrix multiplication rate seen, in FLOP/s."""
+    a, b = torch.randn(size, size), torch.randn(size, size)
+    best = min(timed(lambda: torch.mm(a, b)) for _ in range(repeats))
+    return 2 * size**3 / best
+
+
+def training_flops(model: nn.Module, rows: EncodedRows, batches: list[np.ndarray]) -> float:
+    """Floating-point operations of matrix products in one forward and backward pass over real tokens and padding.
+
+    For each linear layer 2·in·out a token forward, as much again for the input's gradient, and as much again for
+    the weight's gradient if it is trained; attention 4·hidden·tokens a token and layer forward, twice that backward.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    config = base.config
+    per_token = 0.0
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Linear) and ".layer." in name:
+            passes = 3 if module.weight.requires_grad else 2
+            per_token += passes * 2 * module.in_features * module.out_features
+    total = 0.0
+    for numbers in batches:
+        longest = int(rows.lengths[numbers].max())
+        attention = 3 * 4 * config.hidden_size * longest * config.num_hidden_layers
+        total += len(numbers) * longest * (per_token + attention)
+    return total
+
+
+def speed(setting: Setting, turns: int) -> dict[str, object]:
+    """Time the arms in turns; the ratios are of one turn each."""
+    count = len(setting.labels)
+    found: dict[str, dict[str, list[float]]] = {student: {} for student in STUDENTS}
+    cache = [timed(lambda: model_outputs(setting.teacher, setting.rows)) for _ in range(turns)]
+    targets = model_outputs(setting.teacher, setting.rows)
+    for turn in range(turns):
+        for student in STUDENTS:
+            peak = matmul_peak()
+            models = {arm: untrained(setting, student, turn) for arm in "abc"}
+            seconds = {
+                "a": timed(partial(train_as_origin, setting, models["a"], student, turn, pad_to=None)),
+                "b": timed(partial(train_as_origin, setting, models["b"], student, turn, pad_to=OLD_PADDING)),
+                "c": timed(partial(train_as_foreshot, setting, models["c"], student, turn, targets)),
+            }
+            batches = length_grouped_batches(
+                setting.rows.lengths, setting.training.batch_size, generator(turn, "batches")
+            )
+            share = training_flops(models["c"], setting.rows, batches) * setting.training.epochs / seconds["c"] / peak
+            for name, value in {
+                **{f"rows/s ({arm})": count * setting.training.epochs / taken for arm, taken in seconds.items()},
+                "c / a": seconds["a"] / seconds["c"],
+                "c / b": seconds["b"] / seconds["c"],
+                "share of peak (c)": share,
+                "peak GFLOP/s": peak / 1e9,
+            }.items():
+                found[student].setdefault(name, []).append(value)
+    return {
+        "cache rows/s": spread([count / taken for taken in cache]),
+        **{student: {name: spread(values) for name, values in rows.items()} for student, rows in found.items()},
+    }
+
+
+def quality(setting: Setting, seeds: tuple[int, ...]) -> dict[str, object]:
+    """Test macro-F1 of arms (a) and (c) for each seed."""
+    test, truth = setting.plan.rows["test"], setting.plan.split.parts["test"].labels
+    targets = model_outputs(setting.teacher, setting.rows)
+    found: dict[str, dict[str, list[float]]] = {}
+    for student in STUDENTS:
+        for seed in seeds:
+            origin, foreshot = untrained(setting, student, seed), untrained(setting, student, seed)
+            train_as_origin(setting, origin, student, seed, pad_to=None)
+            train_as_foreshot(setting, foreshot, student, seed, targets)
+            for arm, model in (("a", origin), ("c", foreshot)):
+                predicted = model_outputs(model, test).logits.argmax(axis=1)
+                score = float(f1_score(truth, predicted, average="macro"))
+                found.setdefault(student, {}).setdefault(arm, []).append(score)
+    return {student: {arm: spread(values) for arm, values in arms.items()} for student, arms in found.items()}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, smallest and largest, to four figures."""
+    return {
+        "median": float(f"{statistics.median(values):.4g}"),
+        "min": float(f"{min(values):.4g}"),
+        "max": float(f"{max(values):.4g}"),
+    }
+
+
+def main() -> None:
+    """Parse, measure, print as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="demo")
+    parser.add_argument("--text")
+    parser.add_argument("--label")
+    parser.add_argument("--positive", type=lambda value: value.split(","))
+    parser.add_argument("--encoder", default="demo")
+    parser.add_argument("--rows", type=int, default=1600, help="rows that each arm is timed on")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--train-rows", type=int, default=4000, help="rows of the teacher and of --quality")
+    parser.add_argument("--epochs", type=int, default=2, help="epochs of the teacher and of --quality")
+    parser.add_argument("--quality", action="store_true")
+    options = parser.parse_args()
+    experiment = Experiment(
+        name="benchmark",
+        data=options.data,
+        text=options.text,
+        label=options.label,
+        positive=options.positive,
+        encoder=options.encoder,
+        max_train_rows=options.train_rows,
+        recipes=STUDENTS,
+    )
+    plan = make_plan(experiment, Path("benchmark"))
+    rows, labels = plan.rows["train"], plan.split.parts["train"].labels
+    teacher = load_encoder(plan.origin, plan.class_names, seed=0)
+    long = Training(epochs=options.epochs)
+    train(teacher, rows, labels, settings=long, learning_rate=long.learning_rate, seed=0, progress=Silent())
+    chosen = generator(0, "benchmark rows").permutation(len(rows))[: options.rows]
+    sample = EncodedRows(ids=[rows.ids[row] for row in chosen], tokenizer=rows.tokenizer)
+    short = Setting(
+        plan=plan,
+        teacher=teacher,
+        rows=sample,
+        labels=[labels[row] for row in chosen],
+        training=Training(epochs=1),
+    )
+    report: dict[str, object] = {
+        "rows": len(sample),
+        "mean tokens": float(sample.lengths.mean()),
+        "threads": torch.get_num_threads(),
+        "speed": speed(short, options.turns),
+    }
+    print(json.dumps(report, indent=1), flush=True)
+    if options.quality:
+        full = Setting(plan=plan, teacher=teacher, rows=rows, labels=labels, training=long)
+        print(json.dumps({"rows": len(rows), "test macro-F1": quality(full, (0, 1, 2))}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
