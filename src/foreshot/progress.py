@@ -55,7 +55,7 @@ class Terminal:
 
     def say(self, message: str) -> None:
         """Print one line, as plain text."""
-        self._console.print(printable(message), markup=False, highlight=False)
+        self._console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
     def begin(self, stage: str, units: int) -> None:
         """Show a bar of this length, or print a line where there is no terminal."""
