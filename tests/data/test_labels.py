@@ -65,6 +65,7 @@ def test_labels_are_no_fractions(value):
             {"non-rotten": "non-rotten", "rotten": "rotten"},
         ),
         (["Hate-Speech", "a"], ("a", "Hate-Speech"), 1, {"Hate-Speech": "Hate-Speech", "a": "a"}),
+        (["safe", "not safe"], ("safe", "not safe"), 1, {"not safe": "not safe", "safe": "safe"}),
         (["spam", "ham"], ("ham", "spam"), None, {"ham": "ham", "spam": "spam"}),
         (["hate", "abuse"], ("abuse", "hate"), None, {"abuse": "abuse", "hate": "hate"}),
         ([1, 2, 1, 2], ("1", "2"), None, {"1": "1", "2": "2"}),

@@ -99,6 +99,11 @@ def test_parts_have_their_shares_and_the_classes_theirs():
     assert (made.duplicates_removed, made.label_conflicts) == ({}, 0)
 
 
+def test_a_tiny_share_still_holds_each_class():
+    made = split(table(numbered(20, 20)), validation_fraction=0.01)
+    assert Counter(made.parts["validation"].labels) == {0: 1, 1: 1}
+
+
 def test_every_row_is_in_one_part_with_its_text_label_and_place():
     pairs = numbered(80, 20)
     made = split(table(pairs))
@@ -150,11 +155,11 @@ def test_labels_that_positive_merges_do_not_disagree():
 
 def test_max_train_rows_samples_only_training_rows_by_class():
     data = table(numbered(80, 20))
-    whole, few = split(data), split(data, max_train_rows=10)
-    assert Counter(few.parts["train"].labels) == {0: 8, 1: 2}
+    whole, few = split(data), split(data, max_train_rows=40)
+    assert Counter(few.parts["train"].labels) == {0: 32, 1: 8}
     assert set(few.parts["train"].rows) < set(whole.parts["train"].rows)
     assert few.parts["test"] == whole.parts["test"]
-    assert few == split(data, max_train_rows=10)
+    assert few == split(data, max_train_rows=40)
     assert len(split(data, max_train_rows=69).parts["train"]) == 69
     for most in (70, 10**9):
         assert split(data, max_train_rows=most) == whole

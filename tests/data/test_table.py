@@ -3,6 +3,7 @@
 import json
 import unicodedata
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -135,6 +136,13 @@ def test_whole_numbers_in_a_float_column_are_labels(tmp_path):
     pq.write_table(pa.table({"text": ["a", "b", "c"], "label": [0.0, 1.0, None]}), tmp_path / "a.parquet")
     table = read_table(tmp_path / "a.parquet", skip_bad_rows=True)
     assert (table.labels, table.skipped_rows) == ([0, 1], 1)
+
+
+def test_the_part_of_a_saved_dataset_is_passed_on(tmp_path):
+    parts = {name: datasets.Dataset.from_dict({"text": [name], "label": [1]}) for name in ("train", "test")}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "saved")
+    assert read_table(tmp_path / "saved", part="test").texts == ["test"]
+    assert read_table(tmp_path / "saved").texts == ["train"]
 
 
 GOOD = {"text": "fine", "label": 0}
