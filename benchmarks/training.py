@@ -6,8 +6,9 @@ Three arms train the same students (odd, even, lora) on the same rows:
 (a) the origin's loop: teacher inside the student's step, rows in random order, padded to the batch's longest;
 (b) the same, padded to 128 tokens, as older examples do;
 (c) Foreshot: the teacher's outputs from the cache, batches grouped by length, fused AdamW.
-The arms take turns, and each ratio is of one turn; printed are medians with the smallest and largest. The
-share of peak is of the machine's own float32 matrix multiplication, measured before each turn.
+Each arm has a process of its own, since (c) also sets up the C library's allocator, and they take turns: a ratio
+is of one turn, and printed are medians with the smallest and largest. The share of peak is of the machine's own
+float32 matrix multiplication, measured before each turn.
 With --quality, (a) and (c) also train over three seeds and their test macro-F1 is compared.
 """
 
@@ -17,9 +18,12 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -31,11 +35,12 @@ from transformers import get_linear_schedule_with_warmup
 
 from foreshot.config import RECIPES, Distillation, Experiment, Training
 from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
-from foreshot.models.encoders import load_encoder
+from foreshot.models.encoders import find_model, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, forward, model_outputs
 from foreshot.models.students import add_lora, keep_layers
 from foreshot.plan import Plan, make_plan
 from foreshot.progress import Silent
+from foreshot.trained import save_classifier
 from foreshot.training.loop import train
 from foreshot.training.losses import TargetBatch, distillation_losses, label_losses
 from foreshot.training.seeding import derived_seed, generator, seed_torch
@@ -161,54 +166,90 @@ def training_flops(model: nn.Module, rows: EncodedRows, batches: list[np.ndarray
     return total
 
 
-def speed(setting: Setting, turns: int) -> dict[str, object]:
+WORKER: list[Setting] = []  # the setting of an arm's process, put there when it starts
+
+
+def start_worker(options: argparse.Namespace, teacher_folder: Path) -> None:
+    """Read the rows and the teacher in an arm's process."""
+    plan = planned(options)
+    teacher = load_classifier(find_model(str(teacher_folder)), plan.class_names).eval()
+    rows, labels = plan.rows["train"], plan.split.parts["train"].labels
+    chosen = generator(0, "benchmark rows").permutation(len(rows))[: options.rows]
+    sample = EncodedRows(ids=[rows.ids[row] for row in chosen], tokenizer=rows.tokenizer)
+    picked = [labels[row] for row in chosen]
+    long = Training(epochs=options.epochs)
+    WORKER[:] = [
+        Setting(plan=plan, teacher=teacher, rows=sample, labels=picked, training=Training(epochs=1)),
+        Setting(plan=plan, teacher=teacher, rows=rows, labels=labels, training=long),
+    ]
+
+
+def time_arm(arm: str, student: str, turn: int) -> float:
+    """Seconds that an arm takes to train a student once over the timed rows; run in the arm's process."""
+    setting = WORKER[0]
+    model = untrained(setting, student, turn)
+    if arm == "c":
+        targets = model_outputs(setting.teacher, setting.rows)
+        return timed(partial(train_as_foreshot, setting, model, student, turn, targets))
+    return timed(partial(train_as_origin, setting, model, student, turn, pad_to=OLD_PADDING if arm == "b" else None))
+
+
+def time_cache() -> float:
+    """Seconds that the teacher's outputs on the timed rows take; run in an arm's process."""
+    return timed(partial(model_outputs, WORKER[0].teacher, WORKER[0].rows))
+
+
+def flops(student: str, turn: int) -> float:
+    """Operations of arm (c) in one turn; run in an arm's process."""
+    setting = WORKER[0]
+    order = generator(turn, "batches")
+    batches = length_grouped_batches(setting.rows.lengths, setting.training.batch_size, order)
+    return training_flops(untrained(setting, student, turn), setting.rows, batches)
+
+
+def macro_f1(arm: str, student: str, seed: int) -> float:
+    """Test macro-F1 of a student that an arm trained on all rows; run in the arm's process."""
+    setting = WORKER[1]
+    model = untrained(setting, student, seed)
+    if arm == "c":
+        train_as_foreshot(setting, model, student, seed, model_outputs(setting.teacher, setting.rows))
+    else:
+        train_as_origin(setting, model, student, seed, pad_to=None)
+    predicted = model_outputs(model, setting.plan.rows["test"]).logits.argmax(axis=1)
+    return float(f1_score(setting.plan.split.parts["test"].labels, predicted, average="macro"))
+
+
+def speed(workers: dict[str, ProcessPoolExecutor], count: int, turns: int) -> dict[str, object]:
     """Time the arms in turns; the ratios are of one turn each."""
-    count = len(setting.labels)
-    found: dict[str, dict[str, list[float]]] = {student: {} for student in STUDENTS}
-    cache = [timed(lambda: model_outputs(setting.teacher, setting.rows)) for _ in range(turns)]
-    targets = model_outputs(setting.teacher, setting.rows)
-    for turn in range(turns):
-        for student in STUDENTS:
+    report: dict[str, object] = {
+        "cache rows/s": spread([count / workers["c"].submit(time_cache).result() for _ in range(turns)])
+    }
+    for student in STUDENTS:
+        found: dict[str, list[float]] = {}
+        for turn in range(turns):
             peak = matmul_peak()
-            models = {arm: untrained(setting, student, turn) for arm in "abc"}
-            seconds = {
-                "a": timed(partial(train_as_origin, setting, models["a"], student, turn, pad_to=None)),
-                "b": timed(partial(train_as_origin, setting, models["b"], student, turn, pad_to=OLD_PADDING)),
-                "c": timed(partial(train_as_foreshot, setting, models["c"], student, turn, targets)),
-            }
-            batches = length_grouped_batches(
-                setting.rows.lengths, setting.training.batch_size, generator(turn, "batches")
-            )
-            share = training_flops(models["c"], setting.rows, batches) * setting.training.epochs / seconds["c"] / peak
+            seconds = {arm: workers[arm].submit(time_arm, arm, student, turn).result() for arm in workers}
+            share = workers["c"].submit(flops, student, turn).result() / seconds["c"] / peak
             for name, value in {
-                **{f"rows/s ({arm})": count * setting.training.epochs / taken for arm, taken in seconds.items()},
+                **{f"rows/s ({arm})": count / taken for arm, taken in seconds.items()},
                 "c / a": seconds["a"] / seconds["c"],
                 "c / b": seconds["b"] / seconds["c"],
                 "share of peak (c)": share,
                 "peak GFLOP/s": peak / 1e9,
             }.items():
-                found[student].setdefault(name, []).append(value)
+                found.setdefault(name, []).append(value)
+        report[student] = {name: spread(values) for name, values in found.items()}
+    return report
+
+
+def quality(workers: dict[str, ProcessPoolExecutor], seeds: tuple[int, ...]) -> dict[str, object]:
+    """Test macro-F1 of arms (a) and (c) over the seeds."""
     return {
-        "cache rows/s": spread([count / taken for taken in cache]),
-        **{student: {name: spread(values) for name, values in rows.items()} for student, rows in found.items()},
+        student: {
+            arm: spread([workers[arm].submit(macro_f1, arm, student, seed).result() for seed in seeds]) for arm in "ac"
+        }
+        for student in STUDENTS
     }
-
-
-def quality(setting: Setting, seeds: tuple[int, ...]) -> dict[str, object]:
-    """Test macro-F1 of arms (a) and (c) for each seed."""
-    test, truth = setting.plan.rows["test"], setting.plan.split.parts["test"].labels
-    targets = model_outputs(setting.teacher, setting.rows)
-    found: dict[str, dict[str, list[float]]] = {}
-    for student in STUDENTS:
-        for seed in seeds:
-            origin, foreshot = untrained(setting, student, seed), untrained(setting, student, seed)
-            train_as_origin(setting, origin, student, seed, pad_to=None)
-            train_as_foreshot(setting, foreshot, student, seed, targets)
-            for arm, model in (("a", origin), ("c", foreshot)):
-                predicted = model_outputs(model, test).logits.argmax(axis=1)
-                score = float(f1_score(truth, predicted, average="macro"))
-                found.setdefault(student, {}).setdefault(arm, []).append(score)
-    return {student: {arm: spread(values) for arm, values in arms.items()} for student, arms in found.items()}
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -234,6 +275,29 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2, help="epochs of the teacher and of --quality")
     parser.add_argument("--quality", action="store_true")
     options = parser.parse_args()
+    plan = planned(options)
+    teacher = load_encoder(plan.origin, plan.class_names, seed=0)
+    long = Training(epochs=options.epochs)
+    labels = plan.split.parts["train"].labels
+    train(
+        teacher, plan.rows["train"], labels, settings=long, learning_rate=long.learning_rate, seed=0, progress=Silent()
+    )
+    with TemporaryDirectory() as folder:
+        save_classifier(teacher, plan.tokenizer, Path(folder))
+        workers = {
+            arm: ProcessPoolExecutor(1, get_context("spawn"), start_worker, (options, Path(folder))) for arm in "abc"
+        }
+        count = min(options.rows, len(labels))
+        report = {"rows": count, "threads": torch.get_num_threads(), **speed(workers, count, options.turns)}
+        print(json.dumps(report, indent=1), flush=True)
+        if options.quality:
+            print(json.dumps({"rows": len(labels), "test macro-F1": quality(workers, (0, 1, 2))}, indent=1))
+        for worker in workers.values():
+            worker.shutdown()
+
+
+def planned(options: argparse.Namespace) -> Plan:
+    """The rows and the encoder that the options name."""
     experiment = Experiment(
         name="benchmark",
         data=options.data,
@@ -244,30 +308,7 @@ def main() -> None:
         max_train_rows=options.train_rows,
         recipes=STUDENTS,
     )
-    plan = make_plan(experiment, Path("benchmark"))
-    rows, labels = plan.rows["train"], plan.split.parts["train"].labels
-    teacher = load_encoder(plan.origin, plan.class_names, seed=0)
-    long = Training(epochs=options.epochs)
-    train(teacher, rows, labels, settings=long, learning_rate=long.learning_rate, seed=0, progress=Silent())
-    chosen = generator(0, "benchmark rows").permutation(len(rows))[: options.rows]
-    sample = EncodedRows(ids=[rows.ids[row] for row in chosen], tokenizer=rows.tokenizer)
-    short = Setting(
-        plan=plan,
-        teacher=teacher,
-        rows=sample,
-        labels=[labels[row] for row in chosen],
-        training=Training(epochs=1),
-    )
-    report: dict[str, object] = {
-        "rows": len(sample),
-        "mean tokens": float(sample.lengths.mean()),
-        "threads": torch.get_num_threads(),
-        "speed": speed(short, options.turns),
-    }
-    print(json.dumps(report, indent=1), flush=True)
-    if options.quality:
-        full = Setting(plan=plan, teacher=teacher, rows=rows, labels=labels, training=long)
-        print(json.dumps({"rows": len(rows), "test macro-F1": quality(full, (0, 1, 2))}, indent=1))
+    return make_plan(experiment, Path("benchmark"))
 
 
 if __name__ == "__main__":
