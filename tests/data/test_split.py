@@ -156,7 +156,8 @@ def test_labels_that_positive_merges_do_not_disagree():
 def test_max_train_rows_samples_only_training_rows_by_class():
     data = table(numbered(80, 20))
     whole, few = split(data), split(data, max_train_rows=40)
-    assert Counter(few.parts["train"].labels) == {0: 32, 1: 8}
+    for seed in range(5):  # a sample that ignores classes can hit these numbers for one seed
+        assert Counter(split(data, seed=seed, max_train_rows=40).parts["train"].labels) == {0: 32, 1: 8}
     assert set(few.parts["train"].rows) < set(whole.parts["train"].rows)
     assert few.parts["test"] == whole.parts["test"]
     assert few == split(data, max_train_rows=40)
