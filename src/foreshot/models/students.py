@@ -1,5 +1,6 @@
 """Students: layers copied from a model, LoRA adapters put on and merged again."""
 
+import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 
@@ -87,7 +88,8 @@ def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -
         target_modules=targets,
         modules_to_save=head_modules(model),
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # PEFT's calls, not ours
         torch.manual_seed(seed)
         try:
             adapted = get_peft_model(model, settings)
