@@ -1,5 +1,7 @@
 """Strategies and lists become layer numbers, counted from 1 at the embedding side."""
 
+import itertools
+
 import pytest
 
 from foreshot.errors import ConfigError
@@ -50,7 +52,7 @@ def test_odd_and_even_share_no_layer_and_leave_none_out(depth):
 def test_spaced_layers_are_as_many_as_asked_rise_evenly_and_end_with_the_last(depth):
     for count in range(1, depth + 1):
         kept = (0, *layer_map(f"spaced:{count}", depth))
-        steps = [high - low for low, high in zip(kept, kept[1:], strict=False)]
+        steps = [high - low for low, high in itertools.pairwise(kept)]
         assert len(steps) == count
         assert kept[-1] == depth
         assert min(steps) >= 1

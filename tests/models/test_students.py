@@ -18,7 +18,7 @@ DEPTH = 6
 ENCODER = {"distilbert": "distilbert.transformer.layer", "modernbert": "model.layers"}
 ENCODER |= dict.fromkeys(("roberta", "xlm-roberta", "camembert"), "roberta.encoder.layer")
 ENCODER |= {"deberta-v2": "deberta.encoder.layer"}
-HEAD = dict.fromkeys(CONFIGS, {"classifier"}) | {
+HEAD = {architecture: {"classifier"} for architecture in CONFIGS} | {
     "distilbert": {"pre_classifier", "classifier"},
     "deberta-v2": {"pooler", "classifier"},
     "modernbert": {"head", "classifier"},

@@ -5,6 +5,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
+from transformers import AutoModelForSequenceClassification as Classifier
 from transformers import (
     BertConfig,
     CamembertConfig,
@@ -19,7 +20,6 @@ from transformers import (
     RobertaConfig,
     XLMRobertaConfig,
 )
-from transformers import AutoModelForSequenceClassification as Classifier
 
 VOCABULARY = 50
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *(f"w{number}" for number in range(VOCABULARY - 4))]

@@ -1,0 +1,100 @@
+"""Batches: every row once, the same for a seed, with little padding; and what the model gets of them."""
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
+
+from foreshot.data.batches import POOL, EncodedRows, collate, encode, fixed_batches, length_grouped_batches
+
+
+@pytest.fixture
+def tokenizer():
+    words = ["[UNK]", "[CLS]", "[SEP]", "one", "two", "three", "four", "[PAD]"]
+    rules = Tokenizer(WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
+    rules.pre_tokenizer = Whitespace()
+    rules.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)])
+    return PreTrainedTokenizerFast(tokenizer_object=rules, pad_token="[PAD]", unk_token="[UNK]")
+
+
+def comment_lengths(rows: int) -> np.ndarray:
+    """Lengths as comments have them: mostly short, some long."""
+    return np.random.default_rng(0).lognormal(3, 0.8, rows).astype(np.int64).clip(4, 128)
+
+
+def batches(lengths, batch_size=8, seed=0) -> list[list[int]]:
+    return [rows.tolist() for rows in length_grouped_batches(lengths, batch_size, np.random.default_rng(seed))]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 8 * POOL, 8 * POOL + 1, 1003])
+def test_every_row_occurs_once_an_epoch(rows):
+    made = batches(comment_lengths(rows))
+    assert sorted(row for batch in made for row in batch) == list(range(rows))
+    sizes = sorted(len(batch) for batch in made)
+    assert len(made) == -(-rows // 8)
+    assert sizes[1:] == [8] * (len(made) - 1)  # one batch at most is smaller
+
+
+def test_the_same_generator_gives_the_same_batches_and_another_gives_others():
+    lengths = comment_lengths(300)
+    assert batches(lengths, seed=1) == batches(lengths, seed=1)
+    assert batches(lengths, seed=1) != batches(lengths, seed=2)
+
+
+def test_one_generator_gives_other_batches_in_the_next_epoch():
+    rng, lengths = np.random.default_rng(0), comment_lengths(300)
+    first, second = (length_grouped_batches(lengths, 8, rng) for _ in range(2))
+    assert [rows.tolist() for rows in first] != [rows.tolist() for rows in second]
+
+
+def padding(lengths: np.ndarray, made: list[list[int]]) -> float:
+    """The share of padding among all tokens."""
+    padded = sum(lengths[batch].max() * len(batch) for batch in made)
+    return 1 - lengths.sum() / padded
+
+
+def test_grouping_by_length_spares_most_of_the_padding():
+    lengths = comment_lengths(4000)
+    order = np.random.default_rng(0).permutation(4000)
+    in_random_order = padding(lengths, [order[at : at + 32].tolist() for at in range(0, 4000, 32)])
+    grouped = padding(lengths, batches(lengths, batch_size=32))
+    assert in_random_order > 0.5
+    assert grouped < in_random_order / 5
+
+
+def test_batches_do_not_come_in_order_of_their_length():
+    lengths = comment_lengths(2000)
+    longest = [lengths[batch].max() for batch in batches(lengths)]
+    assert abs(np.corrcoef(longest, range(len(longest)))[0, 1]) < 0.3
+
+
+def test_rows_of_equal_length_are_shuffled():
+    made = batches(np.full(64, 10))
+    assert all(batch != sorted(batch) for batch in made)
+
+
+def test_batches_for_evaluation_take_the_longest_rows_first():
+    made = [rows.tolist() for rows in fixed_batches(np.array([3, 9, 5, 9, 1]), 2)]
+    assert made == [[1, 3], [2, 0], [4]]
+
+
+def test_encode_cuts_texts_and_does_not_pad(tokenizer):
+    encoded = encode(["one two", "three", "one two three four four four"], tokenizer, max_length=5)
+    assert encoded.ids == [[1, 3, 4, 2], [1, 5, 2], [1, 3, 4, 5, 2]]
+    assert encoded.lengths.tolist() == [4, 3, 5]
+    assert len(encoded) == 3
+
+
+def test_collate_pads_to_the_longest_of_the_batch(tokenizer):
+    encoded = EncodedRows(ids=[[1, 3, 2], [1, 3, 4, 5, 6, 2], [1, 4, 5, 2]], tokenizer=tokenizer)
+    inputs = collate(encoded, np.array([2, 0]))
+    assert inputs.keys() == {"input_ids", "attention_mask"}
+    assert inputs["input_ids"].tolist() == [[1, 4, 5, 2], [1, 3, 2, 7]]
+    assert inputs["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 1, 0]]
+    assert inputs["input_ids"].dtype == inputs["attention_mask"].dtype == torch.int64
+    assert collate(encoded, np.array([1]))["input_ids"].shape == (1, 6)
+    assert encoded.ids[0] == [1, 3, 2]
