@@ -61,13 +61,15 @@ def find_model(name: str) -> ModelSource:
 
     Raises ModelError when it isn't there, isn't an encoder, or hasn't its weights as safetensors.
     """
-    folder = _demo_folder() if name == DEMO else Path(name) if Path(name).is_dir() else _fetch(name)
+    folder = _demo_folder() if name == DEMO else Path(name) if os.path.isdir(name) else _fetch(name)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a field of the wrong type raises one of its own
         raise ModelError(f"{name}: has no config.json of a known architecture ({_first_line(error)})") from None
     if config.model_type in REFUSED:
         raise ModelError(f"{name}: {REFUSED[config.model_type]}")
+    if not hasattr(config, "num_hidden_layers"):
+        raise ModelError(f"{name}: a {config.model_type} is not an encoder; give one such as BERT, RoBERTa or MPNet")
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         pickled = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt"))
@@ -85,6 +87,9 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.folder, trust_remote_code=False)
     except Exception as error:  # each tokenizer class raises its own
         raise ModelError(f"{source.name}: its tokenizer can't be loaded ({_first_line(error)})") from None
+    # Without its files, Transformers makes a tokenizer that knows the special tokens only.
+    if not any((source.folder / file).is_file() for file in tokenizer.vocab_files_names.values()):
+        raise ModelError(f"{source.name}: has no vocabulary, such as tokenizer.json or vocab.txt")
     if tokenizer.pad_token_id is None:
         raise ModelError(f"{source.name}: its tokenizer has no padding token; give an encoder such as BERT")
     return tokenizer
