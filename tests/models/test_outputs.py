@@ -1,0 +1,84 @@
+"""A model's outputs on rows: in the rows' order, whatever order and padding the batches had."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import tiny_classifier, tiny_tokenizer
+
+from foreshot.data.batches import EncodedRows
+from foreshot.models.outputs import Outputs, forward, model_outputs, sentence_representation
+from foreshot.progress import Silent
+
+
+@pytest.fixture
+def rows() -> EncodedRows:
+    rng = random.Random(0)
+    ids = [[2, *(rng.randrange(5, 50) for _ in range(rng.randrange(1, 30))), 3] for _ in range(23)]
+    return EncodedRows(ids=ids, tokenizer=tiny_tokenizer())
+
+
+@pytest.mark.parametrize("architecture", ["bert", "mpnet", "modernbert", "deberta-v2", "distilbert"])
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_outputs_are_those_of_each_row_alone_in_the_order_of_the_rows(rows, architecture, batch_size):
+    model = tiny_classifier(architecture, 2, labels=3)
+    found = model_outputs(model, rows, batch_size=batch_size)
+    assert found.logits.dtype == found.representations.dtype == np.float32
+    assert found.logits.shape == (23, 3)
+    assert found.representations.shape == (23, 16)
+    for row, ids in enumerate(rows.ids):
+        with torch.inference_mode():
+            alone = model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+        assert found.logits[row] == pytest.approx(alone.logits[0].numpy(), abs=1e-5)
+        assert found.representations[row] == pytest.approx(alone.hidden_states[-1][0, 0].numpy(), abs=1e-5)
+    assert np.abs(found.logits - found.logits[::-1]).max() > 1e-3  # another order would be seen
+
+
+def test_dropout_is_off_and_the_mode_is_put_back(rows):
+    model = tiny_classifier("bert", 2)
+    still = model_outputs(model, rows)
+    assert not model.training
+    model.train()
+    assert np.array_equal(model_outputs(model, rows).logits, still.logits)
+    assert model.training
+
+
+def test_the_representation_is_the_first_tokens_final_state():
+    states = torch.arange(24.0).reshape(2, 3, 4)
+    assert sentence_representation(states).tolist() == [[0, 1, 2, 3], [12, 13, 14, 15]]
+
+
+def test_forward_gives_a_representation_that_gradients_flow_through():
+    model = tiny_classifier("bert", 2)
+    logits, representations = forward(model, {"input_ids": torch.tensor([[2, 9, 3]])})
+    assert logits.shape == (1, 2)
+    representations.sum().backward()
+    assert model.bert.encoder.layer[1].output.dense.weight.grad is not None
+
+
+def test_progress_counts_rows(rows):
+    class Counting(Silent):
+        rows = 0
+
+        def advance(self, units: int, state: str = "") -> None:
+            self.rows += units
+
+    counting = Counting()
+    model_outputs(tiny_classifier("bert", 1), rows, batch_size=4, progress=counting)
+    assert counting.rows == 23
+
+
+def test_outputs_come_back_from_their_file(tmp_path):
+    outputs = Outputs(
+        logits=np.array([[1.5, -2.5]], dtype=np.float32), representations=np.arange(3, dtype=np.float32)[None]
+    )
+    outputs.save(tmp_path / "outputs.safetensors")
+    loaded = Outputs.load(tmp_path / "outputs.safetensors")
+    assert np.array_equal(loaded.logits, outputs.logits)
+    assert np.array_equal(loaded.representations, outputs.representations)
+
+
+def test_no_rows_are_an_error():
+    with pytest.raises(ValueError, match="no rows"):
+        model_outputs(tiny_classifier("bert", 1), EncodedRows(ids=[], tokenizer=tiny_tokenizer()))
