@@ -194,9 +194,7 @@ def test_an_encoder_may_lack_its_pooler(tmp_path):
     assert load_encoder(find_model(str(tmp_path)), NAMES, seed=0).bert.pooler is not None
 
 
-@pytest.mark.parametrize(
-    "load", [lambda source: load_encoder(source, NAMES, seed=0), lambda s: load_classifier(s, NAMES)]
-)
+@pytest.mark.parametrize("load", [partial(load_encoder, seed=0), load_classifier])
 @pytest.mark.parametrize("damage", ["cut off", "empty", "not safetensors", "other sizes"])
 def test_damaged_weights_are_refused(classifier_folder, load, damage):
     weights = classifier_folder / "model.safetensors"
