@@ -1,0 +1,206 @@
+"""Experiment and Recipe: the recipe table, YAML and back, and one line for each thing that makes no sense."""
+
+import pytest
+import yaml
+
+from foreshot.config import (
+    DEFAULT_RECIPES,
+    RECIPES,
+    Distillation,
+    Experiment,
+    Lora,
+    LossWeights,
+    Recipe,
+    Training,
+    dump_experiment,
+    load_experiment,
+    load_settings,
+    make_experiment,
+    named_recipe,
+    recipe_of_layers,
+)
+from foreshot.errors import ConfigError
+
+LEAST = {"name": "run", "data": "a.csv", "encoder": "some/encoder"}
+OWN = {"name": "own", "layers": "all", "tuning": "full", "objective": "labels", "init": "encoder"}
+
+# The table of the design, by hand.
+DESIGN = """
+odd          odd   full  distil  teacher
+even         even  full  distil  teacher
+odd-labels   odd   full  labels  encoder
+even-labels  even  full  labels  encoder
+lora         all   lora  labels  encoder
+lora-distil  all   lora  distil  encoder
+odd-lora     odd   lora  distil  teacher
+even-lora    even  lora  distil  teacher
+"""
+
+
+def refused(**settings) -> str:
+    with pytest.raises(ConfigError) as caught:
+        make_experiment({**LEAST, **settings}, source="experiment.yaml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_recipes_are_the_designs_table():
+    rows = [line.split() for line in DESIGN.split("\n") if line]
+    assert {name: (row.name, row.layers, row.tuning, row.objective, row.init) for name, row in RECIPES.items()} == {
+        row[0]: tuple(row) for row in rows
+    }
+    assert all(recipe.learning_rate is None for recipe in RECIPES.values())
+    assert set(DEFAULT_RECIPES) <= RECIPES.keys()
+
+
+def test_defaults_are_the_origins():
+    experiment = make_experiment(LEAST)
+    assert experiment.distillation.temperature == 2
+    weights = experiment.distillation.weights
+    assert weights.classification == weights.divergence == weights.cosine == pytest.approx(1 / 3)
+    assert [recipe.name for recipe in experiment.recipes] == list(DEFAULT_RECIPES)
+    assert experiment.seeds == (0,)
+
+
+FULL = Experiment(
+    name="full-1.2",
+    data="über/data set.csv",
+    validation="v.csv",
+    test="t.csv",
+    text="comment: text",
+    label="yes",
+    positive=("0", "1", "no"),
+    skip_bad_rows=True,
+    max_train_rows=6000,
+    validation_fraction=0.15,
+    encoder="org/encoder",
+    teacher="teacher/folder",
+    recipes=(
+        RECIPES["odd"],
+        Recipe(**{**OWN, "layers": (1, 4, 12), "learning_rate": 3e-4}),
+        recipe_of_layers("spaced:4"),
+    ),
+    seeds=(3, 0, 2**32 - 1),
+    training=Training(epochs=2, learning_rate=5e-05, warmup_fraction=0.1, batch_size=16),
+    distillation=Distillation(weights=LossWeights(classification=1, divergence=0, cosine=0.1), cosine_on="logits"),
+    lora=Lora(rank=4, target_modules=("query", "key")),
+    probes="probes.txt",
+)
+
+
+@pytest.mark.parametrize("experiment", [FULL, make_experiment(LEAST)], ids=["full", "least"])
+def test_yaml_and_back(experiment, tmp_path):
+    path = tmp_path / "other-name.yaml"
+    path.write_text(dump_experiment(experiment), encoding="utf-8")
+    assert load_experiment(path) == experiment
+    assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) == set(Experiment.model_fields)  # defaults filled in
+
+
+def test_a_file_of_ones_own_needs_little(tmp_path):
+    path = tmp_path / "toxic.yaml"
+    path.write_text("data: a.csv\nencoder: some/encoder\nrecipes: [even, lora]\ntraining: {learning_rate: 1e-4}\n")
+    experiment = load_experiment(path)
+    assert experiment.name == "toxic"
+    assert experiment.recipes == (RECIPES["even"], RECIPES["lora"])
+    assert experiment.training.learning_rate == 1e-4  # a string to YAML 1.1
+    assert experiment.training.epochs == Training().epochs
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epochs": 3}, "experiment.yaml: epochs: Extra inputs are not permitted"),
+        ({"training": {"epoch": 3}}, "experiment.yaml: training.epoch: Extra inputs are not permitted"),
+        ({"training": {"epochs": 0}}, "training.epochs: Input should be greater than or equal to 1"),
+        ({"training": {"learning_rate": "fast"}}, "training.learning_rate: Input should be a valid number"),
+        ({"training": {"learning_rate": float("inf")}}, "training.learning_rate"),
+        ({"recipes": ["odd", "unknown"]}, "unknown recipe 'unknown': choose from odd, even, odd-labels,"),
+        ({"recipes": []}, "recipes: "),
+        ({"recipes": "odd"}, "recipes: "),
+        ({"recipes": ["odd", "even", "odd"]}, "recipe 'odd' is given twice"),
+        ({"seeds": [1, 2, 1]}, "seed 1 is given twice"),
+        ({"seeds": []}, "seeds: "),
+        ({"seeds": [-1]}, "seeds.0: "),
+        ({"encoder": None}, "name an encoder to start from (a model id or a folder), or a ready teacher"),
+        ({"name": "a/b"}, "name: must be letters, digits, '.', '_' or '-'"),
+        ({"name": ".."}, "name: must be"),
+        ({"name": "run\n"}, "name: must be"),
+        ({"test_fraction": 1}, "test_fraction: Input should be less than 1"),
+        ({"distillation": {"temperature": 0}}, "distillation.temperature: Input should be greater than 0"),
+        (
+            {"distillation": {"weights": {"classification": 0, "divergence": 0, "cosine": 0}}},
+            "distillation.weights: at least one weight must be above 0",
+        ),
+        (
+            {"recipes": [{**OWN, "layers": "none"}]},
+            "'none' is not one of all, odd, even, first:K, last:K, spaced:K or a",
+        ),
+        ({"recipes": [{**OWN, "layers": "first:0"}]}, "'first:0' is not one of"),
+        ({"recipes": [{**OWN, "layers": "first"}]}, "'first' is not one of"),
+        ({"recipes": [{**OWN, "layers": "odd:3"}]}, "'odd:3' is not one of"),
+        ({"recipes": [{**OWN, "layers": "all\n"}]}, "is not one of"),
+        ({"recipes": [{**OWN, "layers": [0, 1]}]}, "layer numbers count from 1 and must rise, each once"),
+        ({"recipes": [{**OWN, "layers": [2, 1]}]}, "layer numbers count from 1 and must rise"),
+        ({"recipes": [{**OWN, "layers": [1, 1]}]}, "layer numbers count from 1 and must rise"),
+        ({"recipes": [{**OWN, "layers": []}]}, "layer numbers count from 1 and must rise"),
+        ({"recipes": [{**OWN, "name": "teacher"}]}, "recipes.0.name: must be letters"),
+        ({"recipes": [{**OWN, "name": "../x"}]}, "recipes.0.name: must be letters"),
+        ({"recipes": [{**OWN, "tuning": "half"}]}, "recipes.0.tuning: Input should be 'full' or 'lora'"),
+        ({"recipes": [{**OWN, "learning_rate": 0}]}, "recipes.0.learning_rate: "),
+        ({"recipes": [{"name": "own"}]}, "recipes.0.layers: Field required"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(settings, message):
+    assert message in refused(**settings)
+
+
+def test_a_ready_teacher_is_enough():
+    assert make_experiment({**LEAST, "encoder": None, "teacher": "folder"}).encoder is None
+
+
+def test_values_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        FULL.name = "other"
+
+
+def test_the_first_seed():
+    assert FULL.first_seed == 3
+
+
+def test_recipes_by_name_and_by_layers():
+    assert named_recipe("lora") is RECIPES["lora"]
+    with pytest.raises(ConfigError, match="unknown recipe 'oddd'"):
+        named_recipe("oddd")
+    own = recipe_of_layers([1, 2, 12])
+    assert (own.name, own.layers) == ("layers-1-2-12", (1, 2, 12))
+    assert (own.tuning, own.objective, own.init) == ("full", "distil", "teacher")
+    assert recipe_of_layers("first:3").name == "first-3"
+    with pytest.raises(ConfigError, match="layers: layers: layer numbers count from 1"):
+        recipe_of_layers([0])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"data: [a\nencoder: x\n", r"e\.yaml, line 2: is not YAML"),
+        (b"- data\n", r"e\.yaml: must hold settings as 'name: value' lines"),
+        (b"", r"e\.yaml: must hold settings"),
+        (b"data: caf\xe9\n", r"e\.yaml: can't be read as UTF-8 text"),
+        (b"data: !!python/object/apply:os.getcwd []\n", r"e\.yaml, line 1: is not YAML"),
+        (b"data: \x07\n", r"e\.yaml: is not YAML"),
+        (b"1: one\ndata: a.csv\nencoder: x\n", r"e\.yaml: "),
+    ],
+)
+def test_files_that_hold_no_settings_are_refused(content, message, tmp_path):
+    path = tmp_path / "e.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_experiment(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"e\.yaml: no such file"):
+        load_settings(tmp_path / "e.yaml")
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_settings(tmp_path)

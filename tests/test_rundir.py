@@ -1,0 +1,267 @@
+"""The run's folder: files whole or not at all, stages finished or not there, and one experiment only."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from foreshot import rundir
+from foreshot.config import RECIPES, make_experiment
+from foreshot.errors import RunFolderError
+from foreshot.rundir import (
+    building,
+    file_digest,
+    fingerprint,
+    is_finished,
+    open_run,
+    read_run,
+    remove_leftovers,
+    write_atomically,
+    write_json,
+)
+
+LEAST = {"name": "run", "data": "a.csv", "encoder": "some/encoder"}
+
+
+class NoRoom(OSError):
+    pass
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    def fail(descriptor):
+        raise NoRoom(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+
+def names(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    write_atomically(path, "über")
+    assert path.read_bytes() == "über".encode()
+    write_atomically(path, b"\x00")
+    assert path.read_bytes() == b"\x00"
+    assert names(path.parent) == {"file.txt"}
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, full_disk):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(NoRoom):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"file.txt"}
+
+
+def test_a_file_is_synced_before_it_takes_its_name(tmp_path, monkeypatch):
+    path = tmp_path / "file.txt"
+    seen = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(path.exists()) or sync(descriptor))
+    write_atomically(path, "new")
+    assert seen == [False, True]  # the file, then its folder
+
+
+def test_json_is_readable_and_refuses_what_is_no_json(tmp_path):
+    path = tmp_path / "file.json"
+    write_json(path, {"ü": [1, None]})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"ü": [1, None]}
+    assert "ü" in path.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(path, float("nan"))
+    assert json.loads(path.read_text(encoding="utf-8")) == {"ü": [1, None]}
+
+
+def test_fingerprints():
+    assert fingerprint({"b": [1, "é"], "a": None}) == fingerprint({"a": None, "b": [1, "é"]})
+    expected = hashlib.sha256(b'{"a":null,"b":[1,"\\u00e9"]}').hexdigest()
+    assert fingerprint({"b": [1, "é"], "a": None}) == expected[:16]
+    assert len({fingerprint(value) for value in (1, "1", [1], None, 1.5, {"a": 1})}) == 6
+
+
+def test_file_digest(tmp_path):
+    (tmp_path / "file").write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1
+    assert file_digest(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def build(stage, made_from, content="made") -> None:
+    with building(stage, made_from) as workplace:
+        (workplace / "inner").mkdir()
+        (workplace / "inner" / "file.txt").write_text(content)
+
+
+def build_half(stage, made_from, error) -> None:
+    with building(stage, made_from) as workplace:
+        (workplace / "file.txt").write_text("half")
+        raise error
+
+
+def test_a_stage_is_there_when_it_is_finished_and_not_before(tmp_path):
+    stage = tmp_path / "students" / "odd" / "seed-0"
+    assert not is_finished(stage, "abc")
+    with building(stage, "abc") as workplace:
+        assert workplace != stage
+        assert not stage.exists()
+        (workplace / "file.txt").write_text("made")
+    assert (stage / "file.txt").read_text() == "made"
+    assert names(stage.parent) == {"seed-0"}
+    assert is_finished(stage, "abc")
+    assert not is_finished(stage, "abd")
+    assert stage.stat().st_mode & 0o777 == 0o755  # not the 0o700 of a temporary folder
+
+
+def test_a_folder_without_its_marker_is_not_finished(tmp_path):
+    build(tmp_path / "stage", "abc")
+    (tmp_path / "stage" / rundir.MARKER).unlink()
+    assert not is_finished(tmp_path / "stage", "abc")
+    (tmp_path / "stage" / rundir.MARKER).write_bytes(b"\xff")
+    assert not is_finished(tmp_path / "stage", "abc")
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_stage_that_fails_leaves_nothing(tmp_path, error):
+    stage = tmp_path / "stage"
+    with pytest.raises(error):
+        build_half(stage, "abc", error)
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_stage_that_fails_leaves_the_one_that_was_there(tmp_path, error):
+    stage = tmp_path / "stage"
+    build(stage, "abc", "old")
+    with pytest.raises(error):
+        build_half(stage, "other", error)
+    assert names(tmp_path) == {"stage"}
+    assert is_finished(stage, "abc")
+    assert (stage / "inner" / "file.txt").read_text() == "old"
+
+
+def test_a_full_disk_leaves_the_stage_that_was_there(tmp_path, monkeypatch):
+    stage = tmp_path / "stage"
+    build(stage, "abc", "old")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(NoRoom(28, "No space left on device")))
+    with pytest.raises(NoRoom):
+        build(stage, "other", "new")
+    assert names(tmp_path) == {"stage"}
+    assert is_finished(stage, "abc")
+
+
+def test_a_stage_made_from_something_else_is_replaced_whole(tmp_path):
+    stage = tmp_path / "stage"
+    build(stage, "abc")
+    with building(stage, "other") as workplace:
+        (workplace / "new.txt").write_text("new")
+    assert names(stage) == {"new.txt", rundir.MARKER}
+    assert is_finished(stage, "other")
+    assert names(tmp_path) == {"stage"}
+
+
+def test_a_folder_that_was_never_finished_is_replaced(tmp_path):
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    (stage / "half.txt").write_text("half")
+    build(stage, "abc")
+    assert names(stage) == {"inner", rundir.MARKER}
+
+
+def test_leftovers_of_this_stage_alone_are_removed(tmp_path):
+    for name in (".odd.x1y2", ".odd-lora.x1y2", "odd", ".even.x1y2"):
+        (tmp_path / name).mkdir()
+    remove_leftovers(tmp_path / "odd")
+    assert names(tmp_path) == {".odd-lora.x1y2", "odd", ".even.x1y2"}
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from foreshot.rundir import building
+with building(Path(sys.argv[1]), "abc") as workplace:
+    (workplace / "file.txt").write_text("half")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_at_the_next_try(tmp_path):
+    stage = tmp_path / "stage"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(stage)], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGKILL)
+    assert len(names(tmp_path)) == 1
+    assert not stage.exists()
+    assert not is_finished(stage, "abc")
+    build(stage, "abc")
+    assert names(tmp_path) == {"stage"}
+    assert names(stage) == {"inner", rundir.MARKER}
+
+
+def test_a_run_is_made_and_read(tmp_path):
+    experiment = make_experiment({**LEAST, "seeds": [3, 1]})
+    open_run(tmp_path / "runs" / "run", experiment)
+    assert read_run(tmp_path / "runs" / "run") == experiment
+    open_run(tmp_path / "runs" / "run", experiment)
+    assert names(tmp_path / "runs" / "run") == {rundir.EXPERIMENT_FILE}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"data": "b.csv"}, r'\(data: "a\.csv" there, "b\.csv" now\)'),
+        ({"encoder": "other/encoder"}, r"\(encoder: "),
+        ({"teacher": "folder"}, r'\(teacher: null there, "folder" now\)'),
+        ({"training": {"epochs": 9}}, r"\(training: "),
+        ({"distillation": {"temperature": 9}}, r"\(distillation: "),
+        ({"lora": {"rank": 9}}, r"\(lora: "),
+        ({"positive": ["1"]}, r"\(positive: "),
+        ({"test_fraction": 0.5}, r"\(test_fraction: 0\.2 there, 0\.5 now\)"),
+        ({"max_train_rows": 10}, r"\(max_train_rows: null there, 10 now\)"),
+        ({"seeds": [1, 0]}, r"was made with first seed 0, .* 1 was asked for"),
+    ],
+)
+def test_another_experiment_is_refused_by_the_field_and_nothing_changes(tmp_path, changed, message):
+    open_run(tmp_path, make_experiment(LEAST))
+    before = (tmp_path / rundir.EXPERIMENT_FILE).read_bytes()
+    with pytest.raises(RunFolderError, match=message) as caught:
+        open_run(tmp_path, make_experiment({**LEAST, **changed}))
+    assert "choose another --name" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / rundir.EXPERIMENT_FILE).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"recipes": ["odd", "even-lora"]}, {"seeds": [0, 1, 2]}, {"probes": "p.txt"}, {"name": "moved"}],
+)
+def test_more_recipes_seeds_and_probes_may_be_asked_for(tmp_path, changed):
+    open_run(tmp_path, make_experiment({**LEAST, "recipes": [RECIPES["odd"]]}))
+    more = make_experiment({**LEAST, "recipes": [RECIPES["odd"]], **changed})
+    open_run(tmp_path, more)
+    assert read_run(tmp_path) == more
+
+
+def test_an_empty_folder_becomes_a_run_and_another_folder_does_not(tmp_path):
+    (tmp_path / "empty").mkdir()
+    open_run(tmp_path / "empty", make_experiment(LEAST))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("mine")
+    with pytest.raises(RunFolderError, match=r"exists and is not a run's folder \(it has no experiment\.yaml\)"):
+        open_run(tmp_path / "other", make_experiment(LEAST))
+    assert names(tmp_path / "other") == {"thesis.tex"}
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunFolderError, match="exists and is not a run's folder"):
+        open_run(tmp_path / "file", make_experiment(LEAST))
+    with pytest.raises(RunFolderError, match="is not a run's folder"):
+        read_run(tmp_path / "other")
+    with pytest.raises(RunFolderError, match="is not a run's folder"):
+        read_run(tmp_path / "missing")
