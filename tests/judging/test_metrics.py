@@ -91,8 +91,9 @@ def test_against_scikit_learn(classes, positive):
     logits = (rng.normal(size=(300, classes)) + np.eye(classes)[labels]).astype(np.float32)
     names = [f"class {index}" for index in range(classes)]
     found = metrics_of(logits, labels, names, positive)
-    predicted, scores = logits.argmax(axis=1), np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    assert found.cross_entropy == pytest.approx(sk.log_loss(labels, scores.astype(np.float64)), rel=1e-5)
+    exponentials = np.exp(logits.astype(np.float64))
+    predicted, scores = logits.argmax(axis=1), exponentials / exponentials.sum(axis=1, keepdims=True)
+    assert found.cross_entropy == pytest.approx(sk.log_loss(labels, scores), rel=1e-5)
     assert found.accuracy == sk.accuracy_score(labels, predicted)
     assert found.macro_f1 == pytest.approx(sk.f1_score(labels, predicted, average="macro"))
     assert found.mcc == pytest.approx(sk.matthews_corrcoef(labels, predicted))

@@ -135,12 +135,37 @@ def test_every_step_is_logged_and_every_row_is_reported():
     assert history.took.seconds > 0
 
 
-def test_the_first_logged_loss_is_that_of_the_untrained_model():
-    model = tiny_classifier("bert", 1)
-    model.config.hidden_dropout_prob = 0.0
+def without_dropout(layers: int):
+    model = tiny_classifier("bert", layers)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+    return model
+
+
+def test_the_weights_are_those_of_a_loop_written_by_hand():
+    found, history = trained(without_dropout(2), weight_decay=0.1, max_grad_norm=0.5)
+    model = without_dropout(2).train()
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.1)
+    encoded, labels = toy_task()
+    rng, losses = generator(0, "batches"), []
+    for _ in range(2):
+        for rows in length_grouped_batches(encoded.lengths, 16, rng):
+            optimizer.param_groups[0]["lr"] = 3e-3 * (8 - len(losses)) / 8
+            optimizer.zero_grad()
+            logits = model(**collate(encoded, rows)).logits
+            loss = torch.nn.functional.cross_entropy(logits, torch.tensor(labels)[rows])
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+            optimizer.step()
+            losses.append(loss.item())
+    assert history.losses["objective"] == pytest.approx(np.array(losses), abs=1e-5)
+    for name, tensor in weights(model).items():
+        assert torch.allclose(weights(found)[name], tensor, atol=1e-4), name
+
+
+def test_the_first_logged_loss_is_that_of_the_untrained_model():
+    model = without_dropout(1)
     encoded, labels = toy_task()
     logits = torch.from_numpy(model_outputs(model, encoded).logits)
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor(labels))
