@@ -153,6 +153,13 @@ class Experiment(Settings):
             raise ValueError("must be letters, digits, '.', '_' or '-'")
         return name
 
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _labels_as_written(cls, positive: Any) -> Any:
+        if isinstance(positive, str) or not isinstance(positive, Sequence):
+            return positive
+        return [str(label) for label in positive]  # YAML makes numbers of 0 and 1
+
     @field_validator("recipes", mode="before")
     @classmethod
     def _look_up_names(cls, recipes: Any) -> Any:
