@@ -4,6 +4,7 @@ import contextlib
 import errno
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from rich.console import Console
 from foreshot.config import DEMO, Experiment, load_settings, make_experiment, recipe_of_layers
 from foreshot.errors import ConfigError, ForeshotError
 from foreshot.progress import Terminal, printable
-from foreshot.rundir import EXPERIMENT_FILE, read_run
+from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM, read_run
 
 INTERRUPTED = 130
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -81,13 +82,18 @@ def compare_command(
     console = Console(highlight=False)
     with _errors_as_one_line():
         settings, runs = _starting_point(experiment, demo, runs)
-        asked = _asked(settings, _given(given), layers or [])
+        source = str(experiment) if experiment else "settings"
+        asked = _asked(settings, _given(given), layers or [], source)
         with _interruption_as_one_line(runs / asked.name):
             # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
             from foreshot.compare import compare
             from foreshot.reporting.terminal import print_table
 
-            results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
+            with warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", category=FutureWarning, module="transformers"
+                )  # PEFT's calls, not ours
+                results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
     print_table(results, console)
     console.print(f"report: {runs / asked.name / 'report.html'}", markup=False, soft_wrap=True)
 
@@ -103,7 +109,7 @@ def _starting_point(experiment: Path | None, demo: bool, runs: Path) -> tuple[di
     return {"name": experiment.stem, **load_settings(experiment)}, runs
 
 
-def _asked(settings: dict[str, Any], given: dict[str, Any], layers: list[str]) -> Experiment:
+def _asked(settings: dict[str, Any], given: dict[str, Any], layers: list[str], source: str) -> Experiment:
     merged = {**settings, **given}
     for group in ("training", "distillation"):
         if isinstance(settings.get(group), dict) and group in given:
@@ -111,12 +117,12 @@ def _asked(settings: dict[str, Any], given: dict[str, Any], layers: list[str]) -
     if "data" not in merged:
         raise ConfigError("nothing to compare on: give --data FILE, a YAML file, or --demo")
     merged.setdefault("name", Path(str(merged["data"])).stem)
-    experiment = make_experiment(merged, source="settings")
+    experiment = make_experiment(merged, source=source)
     if not layers:
         return experiment
     own = [recipe_of_layers(value if not value[:1].isdigit() else _numbers(value)) for value in layers]
     everything = {**experiment.model_dump(), "recipes": [*experiment.recipes, *own]}
-    return make_experiment(everything, source="settings")
+    return make_experiment(everything, source=source)
 
 
 def _numbers(text: str) -> list[int]:
@@ -145,13 +151,11 @@ def _errors_as_one_line() -> Iterator[None]:
     except ForeshotError as error:
         _stop(str(error), error.exit_code)
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM}:
+        if error.errno not in NO_ROOM | {errno.EACCES, errno.EROFS, errno.EPERM}:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        _stop(
-            f"{where}{error.strerror}; what is finished is kept; make room and start again",
-            ForeshotError.exit_code,
-        )
+        remedy = "make room" if error.errno in NO_ROOM else "make the folder writable"
+        _stop(f"{where}{error.strerror}; what is finished is kept; {remedy} and start again", ForeshotError.exit_code)
 
 
 @contextlib.contextmanager

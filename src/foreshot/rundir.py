@@ -1,9 +1,11 @@
 """The run's folder: what is finished, what it was made from, and files that are written whole or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
 RESULTS_FILE = "results.json"
 MARKER = ".finished"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 MAY_CHANGE = frozenset({"name", "recipes", "seeds", "probes"})
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
@@ -35,8 +38,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)  # a write that fails doesn't say where
         raise
     _sync_folder(path.parent)
 
@@ -70,7 +75,8 @@ def is_finished(stage: Path, made_from: str) -> bool:
 def building(stage: Path, made_from: str) -> Iterator[Path]:
     """A folder to build a stage in; it takes the stage's name, with its marker, when the block ends without error.
 
-    A folder of that name that was made from something else, or never finished, is replaced.
+    A folder of that name that was made from something else, or never finished, is replaced. Whatever error a
+    library makes of a full disk becomes an OSError that names the stage.
     """
     stage.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(stage)
@@ -87,9 +93,19 @@ def building(stage: Path, made_from: str) -> Iterator[Path]:
             shutil.rmtree(stage)
         workplace.rename(stage)
         _sync_folder(stage.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(workplace, ignore_errors=True)
+        if (code := _system_error(error)) in NO_ROOM:
+            raise OSError(code, os.strerror(code), str(stage)) from None
         raise
+
+
+def _system_error(error: BaseException) -> int | None:
+    """The errno behind an error; libraries in Rust (tokenizers, safetensors) give it only in their message."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else None
 
 
 def remove_leftovers(stage: Path) -> None:
@@ -122,6 +138,10 @@ def open_run(folder: Path, experiment: Experiment) -> None:
         raise RunFolderError(
             f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name"
         )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunFolderError(f"{folder}: can't be made ({error.strerror}); choose another folder with --runs") from None
     write_atomically(recorded, dump_experiment(experiment))
 
 

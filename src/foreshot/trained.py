@@ -4,10 +4,8 @@ import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from foreshot.errors import RunFolderError
 from foreshot.results import ModelResult, Timing, TrainingFacts
 from foreshot.rundir import write_atomically
 from foreshot.training.loop import History
@@ -63,13 +61,10 @@ class Judgement(BaseModel):
 
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> None:
-    """Write an ordinary Hugging Face model folder; raises RunFolderError when the disk is full."""
-    try:
-        model.save_pretrained(folder)
-        if tokenizer is not None:
-            tokenizer.save_pretrained(folder)
-    except SafetensorError as error:  # its way to report what is an OSError elsewhere
-        raise RunFolderError(f"{folder.parent}: can't write the model ({error}); make room and start again") from None
+    """Write an ordinary Hugging Face model folder."""
+    model.save_pretrained(folder)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(folder)
 
 
 def save_curves(history: History, folder: Path) -> None:
