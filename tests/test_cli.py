@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from conftest import PROBES, comparable, run_process, weights_times
+from cli_runs import PROBES, comparable, run_process, weights_times
 
 Foreshot = Callable[..., Any]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import FAST, contents, make_comments, run_process, write_csv
+from cli_runs import FAST, contents, make_comments, run_process, write_csv
 
 Foreshot = Callable[..., Any]
 ROWS = make_comments(40)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from conftest import as_process, comparable, process_environment, run_process, weights_times
+from cli_runs import as_process, comparable, process_environment, run_process, weights_times
 
 Foreshot = Callable[..., Any]
 
