@@ -150,7 +150,7 @@ def test_a_full_disk_leaves_the_stage_that_was_there(tmp_path, monkeypatch):
     stage = tmp_path / "stage"
     build(stage, "abc", "old")
     monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(NoRoom(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space left on device.*stage"):
+    with pytest.raises(OSError, match=r"No space left on device.*stage"):
         build(stage, "other", "new")
     assert names(tmp_path) == {"stage"}
     assert is_finished(stage, "abc")
