@@ -231,12 +231,20 @@ def test_a_run_is_made_and_read(tmp_path):
 )
 def test_another_experiment_is_refused_by_the_field_and_nothing_changes(tmp_path, changed, message):
     open_run(tmp_path, make_experiment(LEAST))
+    build(tmp_path / rundir.TEACHER_FOLDER, "abc")
     before = (tmp_path / rundir.EXPERIMENT_FILE).read_bytes()
     with pytest.raises(RunFolderError, match=message) as caught:
         open_run(tmp_path, make_experiment({**LEAST, **changed}))
     assert "choose another --name" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert (tmp_path / rundir.EXPERIMENT_FILE).read_bytes() == before
+
+
+def test_until_the_teacher_is_finished_any_setting_may_change(tmp_path):
+    open_run(tmp_path, make_experiment(LEAST))
+    longer = make_experiment({**LEAST, "training": {"epochs": 9}, "seeds": [1, 0]})
+    open_run(tmp_path, longer)
+    assert read_run(tmp_path) == longer
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import shlex
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -89,11 +88,7 @@ def compare_command(
             from foreshot.compare import compare
             from foreshot.reporting.terminal import print_table
 
-            with warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", category=FutureWarning, module="transformers"
-                )  # PEFT's calls, not ours
-                results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
+            results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
     print_table(results, console)
     console.print(f"report: {runs / asked.name / 'report.html'}", markup=False, soft_wrap=True)
 

@@ -22,7 +22,7 @@ from foreshot.judging.probes import answer
 from foreshot.judging.summary import summarise, training_facts
 from foreshot.models.encoders import find_model, head_modules, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, model_outputs
-from foreshot.models.students import add_lora, keep_layers, merge, parameters
+from foreshot.models.students import add_lora, keep_layers, load_adapter, merge, parameters
 from foreshot.plan import Plan, make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
@@ -258,7 +258,7 @@ def save_and_check(plan: Plan, model: PreTrainedModel, folder: Path) -> None:
 def check_adapter(plan: Plan, recipe: Recipe, seed: int, adapted: PeftModel, folder: Path) -> None:
     """Put the saved adapter on a new base, and stop unless it gives the logits that were trained."""
     base = untrained_student(plan, recipe, seed)
-    saved = PeftModel.from_pretrained(base, folder / ADAPTER_FOLDER)
+    saved = load_adapter(base, folder / ADAPTER_FOLDER)
     check_same_logits(plan, adapted, saved, folder / ADAPTER_FOLDER)
 
 

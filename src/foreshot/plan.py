@@ -27,7 +27,7 @@ from foreshot.models.encoders import (
 from foreshot.models.layers import layer_map
 from foreshot.models.students import lora_targets
 from foreshot.results import DataFacts, EncoderFacts, PartFacts, Probe
-from foreshot.rundir import fingerprint
+from foreshot.rundir import TEACHER_FOLDER, fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class Plan:
     @property
     def teacher_folder(self) -> Path:
         """Where the teacher goes."""
-        return self.folder / "teacher"
+        return self.folder / TEACHER_FOLDER
 
     @property
     def targets_folder(self) -> Path:

@@ -19,6 +19,7 @@ EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
 RESULTS_FILE = "results.json"
 MARKER = ".finished"
+TEACHER_FOLDER = "teacher"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 MAY_CHANGE = frozenset({"name", "recipes", "seeds", "probes"})
@@ -118,10 +119,13 @@ def remove_leftovers(stage: Path) -> None:
 def open_run(folder: Path, experiment: Experiment) -> None:
     """Make the run's folder, or take up the one that is there, and record what was asked.
 
-    Raises RunFolderError when the folder was made by another experiment, or isn't a run's folder.
+    Until its teacher is finished a folder holds nothing worth keeping, and any setting may change. Raises
+    RunFolderError when the folder was made by another experiment, or isn't a run's folder.
     """
     recorded = folder / EXPERIMENT_FILE
-    if recorded.exists():
+    if recorded.exists() and not (folder / TEACHER_FOLDER / MARKER).exists():
+        read_run(folder)
+    elif recorded.exists():
         earlier = read_run(folder).model_dump(mode="json")
         for field, value in experiment.model_dump(mode="json").items():
             if field not in MAY_CHANGE and earlier[field] != value:

@@ -1,8 +1,10 @@
 """Students: layers copied from a model, LoRA adapters put on and merged again."""
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
@@ -88,8 +90,7 @@ def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -
         target_modules=targets,
         modules_to_save=head_modules(model),
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # PEFT's calls, not ours
+    with torch.random.fork_rng(devices=[]), _without_warnings_of_peft():
         torch.manual_seed(seed)
         try:
             adapted = get_peft_model(model, settings)
@@ -97,6 +98,19 @@ def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -
             raise ModelError(f"{model.config.model_type}: LoRA can't be put on {targets} ({error})") from None
     settings.base_model_name_or_path = base_name  # PEFT put the folder that the weights were read from
     return adapted
+
+
+def load_adapter(base: PreTrainedModel, folder: Path) -> PeftModel:
+    """A saved adapter put on the model that it belongs on (changed in place)."""
+    with _without_warnings_of_peft():
+        return PeftModel.from_pretrained(base, folder)
+
+
+@contextlib.contextmanager
+def _without_warnings_of_peft() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        yield
 
 
 def merge(model: PeftModel) -> PreTrainedModel:
