@@ -12,7 +12,7 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from foreshot.config import Experiment, Recipe
-from foreshot.data.batches import encode
+from foreshot.data.batches import EncodedRows, encode
 from foreshot.data.split import write_split
 from foreshot.environment import describe_environment
 from foreshot.judging import guards
@@ -266,11 +266,7 @@ def check_same_logits(
     plan: Plan, trained: PreTrainedModel | PeftModel, saved: PreTrainedModel | PeftModel, folder: Path
 ) -> None:
     """The guard on reloading, on some validation rows."""
-    rows = encode(
-        plan.split.parts["validation"].texts[:RELOAD_ROWS],
-        plan.tokenizer,
-        plan.experiment.training.max_length,
-    )
+    rows = EncodedRows(ids=plan.rows["validation"].ids[:RELOAD_ROWS], tokenizer=plan.tokenizer)
     guards.check_reload(model_outputs(trained, rows).logits, model_outputs(saved, rows).logits, folder=folder)
 
 

@@ -60,11 +60,10 @@ class Judgement(BaseModel):
         return judgement if judgement.made_from == made_from else None
 
 
-def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None, folder: Path) -> None:
+def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """Write an ordinary Hugging Face model folder."""
     model.save_pretrained(folder)
-    if tokenizer is not None:
-        tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 def save_curves(history: History, folder: Path) -> None:
