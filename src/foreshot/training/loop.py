@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from foreshot.training.allocator import keep_freed_memory
 from foreshot.training.losses import TargetBatch, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, measured
 from foreshot.training.seeding import generator, seed_torch
+from foreshot.training.vocabulary import occurring_words_only
 
 OPTIMIZER = "AdamW (fused, betas 0.9 and 0.999, eps 1e-8), linear decay"
 
@@ -50,21 +52,23 @@ def train(
     """
     keep_freed_memory()
     accelerator = Accelerator(cpu=True)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
     steps_per_epoch = math.ceil(len(encoded) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
-    schedule = get_linear_schedule_with_warmup(optimizer, round(settings.warmup_fraction * steps), steps)
-    model, optimizer = accelerator.prepare(model, optimizer)
     label_tensor = torch.tensor(labels)
     batch_order = generator(seed, "batches")
     seed_torch(seed, "dropout")
     model.train()
     logged: list[list[float]] = []
-    with measured() as took:
+    # With weight decay even words that never occur would change.
+    words = occurring_words_only(model, encoded) if settings.weight_decay == 0 else nullcontext()
+    with measured() as took, words:
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
+        schedule = get_linear_schedule_with_warmup(optimizer, round(settings.warmup_fraction * steps), steps)
+        prepared, optimizer = accelerator.prepare(model, optimizer)
         for _ in range(settings.epochs):
             for rows in length_grouped_batches(encoded.lengths, settings.batch_size, batch_order):
-                logits, representations = forward(model, collate(encoded, rows))
+                logits, representations = forward(prepared, collate(encoded, rows))
                 if targets is not None and distillation is not None:
                     losses = distillation_losses(
                         logits, representations, label_tensor[rows], target_batch(targets, rows), distillation
