@@ -1,0 +1,275 @@
+"""Decisions: how scores become decisions, fitted on validation rows, from arrays alone.
+
+A score is the softmax probability of the positive class after the logits were divided by a temperature. A policy
+says what the thresholds on it must keep to, as text: "argmax", "best-f1", "recall>=0.9", "fpr<=0.05" or
+"review:recall>=0.95,fpr<=0.02".
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from pydantic import ValidationError
+from sklearn.metrics import (
+    confusion_matrix,
+    confusion_matrix_at_thresholds,
+    f1_score,
+    precision_score,
+    recall_score,
+)
+
+from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.judging.calibration import FEWEST_ROWS, fit_temperature, scaled_probabilities
+from foreshot.results import Decision, PolicyResult
+from foreshot.rundir import write_atomically
+
+DECISION_FILE = "decision.json"
+STANDARD_POLICIES = ("argmax", "best-f1", "recall>=0.9", "fpr<=0.05", "review:recall>=0.95,fpr<=0.02")
+"""The policies that the report shows side by side, where the validation rows are enough for them."""
+
+SHARE = r"0?\.[0-9]+"
+PROMISES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"recall>=(?P<recall>{SHARE})",
+        rf"fpr<=(?P<fpr>{SHARE})",
+        rf"review:recall>=(?P<recall>{SHARE}),fpr<=(?P<fpr>{SHARE})",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What thresholds must keep to: a recall of at least `recall`, a false positive rate of at most `fpr`, or both.
+
+    With both, rows between the two thresholds are for review. With neither it is `best-f1` or `argmax`.
+    """
+
+    text: str
+    recall: float | None = None
+    fpr: float | None = None
+
+    @property
+    def has_review(self) -> bool:
+        """Whether some rows are for a person to look at."""
+        return self.recall is not None and self.fpr is not None
+
+    def fewest_rows(self) -> tuple[int, int]:
+        """How many rows of the positive class and of the others a fit needs.
+
+        A promise of one in N can't be told from "never" on fewer than N rows; N is exact, from the decimals.
+        """
+        if self.text == "argmax":
+            return 0, 0
+        if self.text == "best-f1":
+            return FEWEST_ROWS, FEWEST_ROWS
+        return (
+            0 if self.recall is None else max(FEWEST_ROWS, math.ceil(1 / (1 - Fraction(str(self.recall))))),
+            0 if self.fpr is None else max(FEWEST_ROWS, math.ceil(1 / Fraction(str(self.fpr)))),
+        )
+
+
+def parse_policy(text: str) -> Policy:
+    """A policy from its text; white space doesn't count.
+
+    Raises ConfigError for a text that is no policy, or a share that isn't between 0 and 1 (both excluded: no
+    number of rows supports a promise of "all" or "none").
+    """
+    plain = "".join(text.split())
+    if plain in {"argmax", "best-f1"}:
+        return Policy(plain)
+    for pattern in PROMISES:
+        if found := pattern.fullmatch(plain):
+            shares = {name: float(share) for name, share in found.groupdict().items()}
+            if all(0 < share < 1 for share in shares.values()):
+                return Policy(plain, **shares)
+    raise ConfigError(
+        f"decision {text!r} is not one of argmax, best-f1, recall>=R, fpr<=F and review:recall>=R,fpr<=F, "
+        "with R and F between 0 and 1, such as recall>=0.9"
+    )
+
+
+def check_enough(policy: str, labels: np.ndarray, positive: int | None, *, positive_name: str) -> None:
+    """Stop when validation labels (rows,) are too few for a policy, or have no positive class where it needs one.
+
+    Raises DataError and ConfigError; `positive_name` is what the message calls the positive class.
+    """
+    parsed = parse_policy(policy)
+    if parsed.text == "argmax":
+        return
+    if positive is None:
+        raise ConfigError(f"decision {parsed.text!r} needs a positive class; name one with --positive, or take argmax")
+    positives = int(np.count_nonzero(labels == positive))
+    negatives = len(labels) - positives
+    least_positives, least_negatives = parsed.fewest_rows()
+    missing = [f"{least_positives} {positive_name} rows"] if positives < least_positives else []
+    missing += [f"{least_negatives} other rows"] if negatives < least_negatives else []
+    if missing:
+        raise DataError(
+            f"validation: {len(labels)} rows, {positives} of them {positive_name}: too few for {parsed.text!r} "
+            f"(needs at least {' and '.join(missing)}); give more validation rows or use --decision argmax"
+        )
+
+
+def fit_decision(
+    policy: str, logits: np.ndarray, labels: np.ndarray, positive: int | None, *, positive_name: str = "positive"
+) -> Decision:
+    """Fit the temperature, then the policy's thresholds, on validation logits (rows, classes) and labels (rows,).
+
+    A threshold lies midway between the neighbouring scores that it parts, so that the rounding of an exported
+    model doesn't flip the rows next to it. `recall>=R` takes the highest one that keeps its promise, `fpr<=F` the
+    lowest, `best-f1` that of the largest F1, of equals the nearest to 0.5. In `review:` the promised recall sets
+    the review threshold, at most as high as the other, which the false positive rate sets.
+
+    Raises ConfigError for a bad policy or a missing positive class, DataError for too few rows.
+    """
+    parsed = parse_policy(policy)
+    check_enough(policy, labels, positive, positive_name=positive_name)
+    temperature = fit_temperature(logits, labels)
+    if parsed.text == "argmax":
+        return Decision(policy=parsed.text, temperature=temperature)
+    cuts = _Cuts.of(scaled_probabilities(logits, temperature)[:, positive], labels == positive)
+    review_threshold, met = None, True
+    if parsed.fpr is not None:
+        threshold, met = cuts.of_false_positive_rate(parsed.fpr)
+        if parsed.recall is not None:
+            review_threshold = min(cuts.of_recall(parsed.recall), threshold)
+    elif parsed.recall is not None:
+        threshold = cuts.of_recall(parsed.recall)
+    else:
+        threshold = cuts.of_best_f1()
+    return Decision(
+        policy=parsed.text, temperature=temperature, threshold=threshold, review_threshold=review_threshold, met=met
+    )
+
+
+@dataclass(frozen=True)
+class _Cuts:
+    """All ways to part rows by their score, from the cut that flags the fewest rows to the one that flags all."""
+
+    thresholds: np.ndarray  # (cuts,), falling
+    true_positives: np.ndarray  # (cuts,), rows that are flagged at each
+    false_positives: np.ndarray
+
+    @classmethod
+    def of(cls, scores: np.ndarray, is_positive: np.ndarray) -> "_Cuts":
+        """The cuts of scores (rows,). The first flags no row, unless a score is 1: no threshold is above that."""
+        _, false_positives, _, true_positives, distinct = confusion_matrix_at_thresholds(
+            is_positive.astype(int), scores, pos_label=1
+        )
+        if distinct[0] < 1:
+            distinct = np.concatenate([[1.0], distinct])
+            false_positives, true_positives = (
+                np.concatenate([[0.0], counts]) for counts in (false_positives, true_positives)
+            )
+        below = np.append(distinct[1:], 0.0)
+        midway = (distinct + below) / 2
+        thresholds = np.where(midway > below, midway, distinct)  # between neighbouring floats there is no middle
+        return cls(thresholds, true_positives, false_positives)
+
+    def of_best_f1(self) -> float:
+        # From counts, so that equals are equal: 2 TP / (2 TP + FP + FN).
+        f1 = 2 * self.true_positives / (self.true_positives + self.false_positives + self.true_positives[-1])
+        best = self.thresholds[f1 == f1.max()]
+        return float(best[np.abs(best - 0.5).argmin()])
+
+    def of_recall(self, recall: float) -> float:
+        keeps = self.true_positives / self.true_positives[-1] >= recall
+        return float(self.thresholds[keeps.argmax()])  # the last one, which flags all rows, keeps any promise
+
+    def of_false_positive_rate(self, fpr: float) -> tuple[float, bool]:
+        keeps = np.flatnonzero(self.false_positives / self.false_positives[-1] <= fpr)
+        return (float(self.thresholds[keeps[-1]]), True) if len(keeps) else (float(self.thresholds[0]), False)
+
+
+def route(decision: Decision, logits: np.ndarray, positive: int) -> np.ndarray:
+    """What happens to each row of logits (rows, classes): "allow", "review" (a person looks) or "block", (rows,).
+
+    Without a threshold, rows whose likeliest class is the positive one are blocked.
+    """
+    if decision.threshold is None:
+        return np.where(logits.argmax(axis=1) == positive, "block", "allow")
+    scores = scaled_probabilities(logits, decision.temperature)[:, positive]
+    lowest = decision.threshold if decision.review_threshold is None else decision.review_threshold
+    return np.select([scores >= decision.threshold, scores >= lowest], ["block", "review"], "allow")
+
+
+def decide(decision: Decision, logits: np.ndarray, positive: int | None) -> np.ndarray:
+    """Class numbers (rows,) that logits (rows, classes) are decided to be: the decision that metrics judge.
+
+    With a threshold, rows to block and rows to review are both the positive class, since either is flagged: no
+    such row goes through unseen. The rest are the likeliest of the other classes. Without one, the likeliest
+    class. Raises ConfigError for a threshold and no positive class.
+    """
+    if decision.threshold is None:
+        return logits.argmax(axis=1)
+    if positive is None:
+        raise ConfigError(f"decision {decision.policy!r} has a threshold, and the model no positive class for it")
+    others = logits.astype(np.float64)
+    others[:, positive] = -np.inf
+    return np.where(route(decision, logits, positive) == "allow", others.argmax(axis=1), positive)
+
+
+def policy_result(decision: Decision, logits: np.ndarray, labels: np.ndarray, positive: int) -> PolicyResult:
+    """What a decision does on test logits (rows, classes) with labels (rows,); `decide` says what counts as flagged.
+
+    Precision, recall and false positive rate are the positive class's against all others, and 0 where there is
+    nothing to divide by. `review_share` is the share of all rows that a person looks at.
+    """
+    decided = decide(decision, logits, positive)
+    truth, flagged = labels == positive, decided == positive
+    (true_negatives, false_positives), _ = confusion_matrix(truth, flagged, labels=[False, True]).tolist()
+    return PolicyResult(
+        decision=decision,
+        macro_f1=float(
+            f1_score(labels, decided, labels=list(range(logits.shape[1])), average="macro", zero_division=0.0)
+        ),
+        precision=float(precision_score(truth, flagged, zero_division=0.0)),
+        recall=float(recall_score(truth, flagged, zero_division=0.0)),
+        false_positive_rate=false_positives / max(1, true_negatives + false_positives),
+        review_share=float((route(decision, logits, positive) == "review").mean()),
+    )
+
+
+def save_decision(decision: Decision, folder: Path) -> None:
+    """Write the decision into a model's folder; raises OSError when there is no room or no permission."""
+    write_atomically(folder / DECISION_FILE, decision.model_dump_json(indent=1) + "\n")
+
+
+def load_decision(folder: Path) -> Decision | None:
+    """The decision in a model's folder, None where there is none; raises ModelError when the file is damaged."""
+    path = folder / DECISION_FILE
+    try:
+        decision = Decision.model_validate_json(path.read_bytes())
+        complaint = _complaint(decision)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ModelError(f"{path}: can't be read ({error.strerror})") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        complaint = " ".join([*map(str, first["loc"]), first["msg"]])
+    if complaint:
+        raise ModelError(f"{path}: is damaged ({complaint}); save the model again")
+    return decision
+
+
+def _complaint(decision: Decision) -> str | None:
+    """What a decision that was read can't be, or None."""
+    try:
+        policy = parse_policy(decision.policy)
+    except ConfigError as error:
+        return str(error)
+    threshold, review_threshold = decision.threshold, decision.review_threshold
+    if not 0 < decision.temperature < math.inf:
+        return f"its temperature is {decision.temperature}"
+    if (threshold is None) != (policy.text == "argmax") or (review_threshold is not None) != policy.has_review:
+        return f"its thresholds are not those of {policy.text!r}"
+    rising = [value for value in (0.0, review_threshold, threshold, 1.0) if value is not None]
+    if not all(low <= high for low, high in pairwise(rising)):
+        return f"its thresholds, {rising[1:-1]}, must rise between 0 and 1"
+    return None
