@@ -12,21 +12,24 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from foreshot.config import Experiment, Recipe
-from foreshot.data.batches import EncodedRows, encode
+from foreshot.data.batches import EncodedRows
 from foreshot.data.split import write_split
 from foreshot.environment import describe_environment
+from foreshot.findings import MOST_FLIPS, Findings, Scored, decision_for, find
 from foreshot.judging import guards
 from foreshot.judging.cost import cost
-from foreshot.judging.metrics import cross_entropy, test_metrics
-from foreshot.judging.probes import answer
-from foreshot.judging.summary import summarise, training_facts
+from foreshot.judging.flips import counts as flip_counts
+from foreshot.judging.flips import to_csv as flips_csv
+from foreshot.judging.scores import score
+from foreshot.judging.summary import training_facts
+from foreshot.judging.thresholds import save_decision
 from foreshot.models.encoders import find_model, head_modules, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.models.students import add_lora, keep_layers, load_adapter, merge, parameters
 from foreshot.plan import Plan, make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
-from foreshot.results import Conditions, Made, ModelResult, Results, Timing
+from foreshot.results import Conditions, Made, Results, Timing
 from foreshot.rundir import (
     ENVIRONMENT_FILE,
     RESULTS_FILE,
@@ -37,15 +40,15 @@ from foreshot.rundir import (
     write_atomically,
     write_json,
 )
-from foreshot.trained import ADAPTER_FOLDER, Judgement, TrainingRecord, save_classifier, save_curves
+from foreshot.trained import ADAPTER_FOLDER, METRICS_FILE, TrainingRecord, save_classifier, save_curves
 from foreshot.training.loop import OPTIMIZER, History, train
-from foreshot.training.measuring import measured
 from foreshot.training.seeding import derived_seed
 
 RELOAD_ROWS = 64
 """Validation rows on which a saved model is compared with the trained one."""
 TEACHER = "teacher"
 OUTPUTS_FILE = "outputs.safetensors"
+FLIPS_FILE = "flips.csv"
 
 
 def compare(
@@ -73,33 +76,49 @@ def compare(
     describe_plan(plan, progress)
     store_data(plan)
     make_teacher(plan, progress)
-    judgements = [judge(plan, None, experiment.first_seed, progress)]
     if any(recipe.objective == "distil" for recipe in experiment.recipes):
         compute_targets(plan, progress)
+    scored = [score_model(plan, None, experiment.first_seed, progress)]
     for recipe in experiment.recipes:
         for seed in experiment.seeds:
             make_student(plan, recipe, seed, progress)
-            judgements.append(judge(plan, recipe, seed, progress))
-    models = [judgement.result for judgement in judgements]
+            scored.append(score_model(plan, recipe, seed, progress))
+    findings = find(plan, scored)
     results = Results(
         name=experiment.name,
         command=command or f"foreshot compare {folder}",
         conditions=conditions(plan),
         data=plan.data_facts(),
         encoder=plan.encoder_facts(),
-        models=models,
-        summaries=summarise(models, plan.probes, plan.positive),
+        models=findings.models,
+        summaries=findings.summaries,
         probes=plan.probes,
-        timing=[judgement.timing for judgement in judgements],
+        suite=plan.suite.facts() if plan.suite else None,
+        suite_results=findings.suite_results,
+        evasion=findings.evasion,
+        comparisons=findings.comparisons,
+        flips=findings.all_flips[:MOST_FLIPS],
+        flip_counts=flip_counts(findings.all_flips),
+        trials=[],
+        verdict=findings.verdict,
+        timing=[timing(plan, model) for model in scored],
         made=Made(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=perf_counter() - began,
             environment=environment,
         ),
     )
-    write_atomically(folder / RESULTS_FILE, results.to_json())
-    write_report(results, folder)
+    write_results(results, findings, folder)
     return results
+
+
+def write_results(results: Results, findings: Findings, folder: Path) -> None:
+    """Write what was found: each model's part beside it, all of it, the flip ledger, and the report."""
+    for model in findings.models:
+        write_atomically(folder / model.folder / METRICS_FILE, model.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / RESULTS_FILE, results.to_json())
+    write_atomically(folder / FLIPS_FILE, flips_csv(findings.all_flips))
+    write_report(results, folder)
 
 
 def describe_plan(plan: Plan, progress: Progress) -> None:
@@ -285,57 +304,46 @@ def keep_base(plan: Plan, recipe: Recipe, untrained: PreTrainedModel) -> str:
     return str(folder)
 
 
-def judge(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress) -> Judgement:
-    """Measure a saved model on the test rows, the training rows and the probes, unless that is done already."""
+def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress) -> Scored:
+    """Ask a saved model about every row, probe and case, and fit how its scores become decisions."""
     name = recipe.name if recipe else TEACHER
     folder = plan.student_folder(recipe, seed) if recipe else plan.teacher_folder
     made_from = plan.student_fingerprint(recipe, seed) if recipe else plan.teacher_fingerprint()
-    judged_on = fingerprint([made_from, plan.data_fingerprint, [probe.model_dump() for probe in plan.probes]])
-    if (found := Judgement.find(folder, judged_on)) and found.result.model == name:
-        return found
-    model = open_model(plan, folder)
+    layer_map = plan.layer_maps[name] if recipe else tuple(range(1, plan.origin.depth + 1))
     record = TrainingRecord.load(folder)
-    progress.begin(f"judging {name}, seed {seed}", len(plan.rows["test"]) + len(plan.rows["train"]))
-    try:
-        with measured() as took:
-            test_logits = model_outputs(model, plan.rows["test"], progress=progress).logits
-        train_logits = model_outputs(model, plan.rows["train"], progress=progress).logits
-    finally:
-        progress.end()
-    parts, classes = plan.split.parts, plan.split.classes
-    result = ModelResult(
-        model=name,
+    scores = score(
+        folder, made_from, plan.rows, lambda: open_model(plan, folder), progress, what=f"scoring {name}, seed {seed}"
+    )
+    decision = decision_for(plan, scores)
+    save_decision(decision, folder)
+    return Scored(
+        name=name,
         seed=seed,
-        recipe=recipe.model_dump(mode="json") if recipe else None,
-        layer_map=list(plan.layer_maps[name]) if recipe else list(range(1, plan.origin.depth + 1)),
-        training=record.facts,
-        train_cross_entropy=cross_entropy(train_logits, np.array(parts["train"].labels)),
-        test=test_metrics(test_logits, np.array(parts["test"].labels), plan.class_names, classes.positive),
-        cost=cost(model, folder, trained_parameters=record.trained_parameters),
-        probes=answer(probe_logits(plan, model), classes) if plan.probes else [],
+        recipe=recipe,
+        layer_map=layer_map,
         folder=str(folder.relative_to(plan.folder)),
         fingerprint=made_from,
+        record=record,
+        cost=cost(folder, layers=len(layer_map), trained_parameters=record.trained_parameters),
+        scores=scores,
+        decision=decision,
     )
-    timing = Timing(
-        model=name,
-        seed=seed,
+
+
+def timing(plan: Plan, model: Scored) -> Timing:
+    """What the clock said about one model."""
+    record = model.record
+    return Timing(
+        model=model.name,
+        seed=model.seed,
         training_seconds=record.seconds,
         training_cpu_seconds=record.cpu_seconds,
         training_rows_per_second=record.facts.rows * record.facts.epochs / record.seconds
         if record.facts and record.seconds
         else None,
-        test_rows_per_second=len(plan.rows["test"]) / took.seconds,
+        test_rows_per_second=len(plan.rows["test"]) / model.scores.seconds["test"],
         peak_memory=record.peak_memory,
     )
-    judgement = Judgement(made_from=judged_on, result=result, timing=timing)
-    judgement.save(folder)
-    return judgement
-
-
-def probe_logits(plan: Plan, model: PreTrainedModel) -> np.ndarray:
-    """A model's logits on the probes, (probes, classes)."""
-    texts = [probe.text for probe in plan.probes]
-    return model_outputs(model, encode(texts, plan.tokenizer, plan.experiment.training.max_length)).logits
 
 
 def conditions(plan: Plan) -> Conditions:

@@ -13,6 +13,8 @@ from foreshot.errors import ConfigError
 DEMO = "demo"
 """The value of `Experiment.data` and `Experiment.encoder` that stands for what the demo extra brings."""
 
+AUTO_SUITE, NO_SUITE = "auto", "none"
+
 LAYER_STRATEGY = re.compile(r"(all|odd|even|(first|last|spaced):[1-9]\d*)\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
@@ -73,6 +75,8 @@ RECIPES: Mapping[str, Recipe] = {
     )
 }
 DEFAULT_RECIPES = ("odd", "even", "lora", "odd-lora")
+LEARNING_RATES = (2e-5, 5e-5, 1e-4, 3e-4, 1e-3)
+"""What `--tune-lr` tries: from what suits full fine-tuning to what suits LoRA (Hu et al. 2021, appendix D)."""
 
 
 class LossWeights(Settings):
@@ -118,12 +122,23 @@ class Training(Settings):
     max_length: Annotated[int, Field(ge=8)] = 128
 
 
+class VerdictPolicy(Settings):
+    """What the verdict asks of a student, in differences from the teacher (docs/verdict.md justifies the defaults)."""
+
+    metric_margin: Annotated[float, Field(ge=0, le=1)] = 0.02
+    suite_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    functionality_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
+    min_seeds: Annotated[int, Field(ge=1)] = 3
+
+
 class Experiment(Settings):
     """All that one comparison needs to know.
 
     `data`, `validation`, `test` and `probes` name files, saved dataset folders or hub ids; `teacher` names a
     ready classifier instead of one fine-tuned from `encoder`. The first seed also splits the data and trains
-    the teacher; every student is trained once for each seed.
+    the teacher; every student is trained once for each seed. `suite` is a file, "builtin", "none", or "auto": the
+    built-in one where a class counts as toxic. `decision` is how logits become decisions (`judging.thresholds`).
+    `tune_learning_rates` are tried for each recipe, which is then also trained at its best.
     """
 
     name: str
@@ -145,6 +160,11 @@ class Experiment(Settings):
     distillation: Distillation = Distillation()
     lora: Lora = Lora()
     probes: str | None = None
+    suite: str = AUTO_SUITE
+    suite_labels: dict[str, str] = {}
+    decision: str = "argmax"
+    policy: VerdictPolicy = VerdictPolicy()
+    tune_learning_rates: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
 
     @field_validator("name")
     @classmethod

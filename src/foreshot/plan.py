@@ -4,17 +4,23 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from foreshot.config import DEMO, Experiment, Recipe
+from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, Experiment, Recipe
 from foreshot.data.batches import EncodedRows, encode
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import NORMALISATION, Table, read_table
 from foreshot.errors import ConfigError
+from foreshot.judging.behaviour import Evasions, make_evasions
+from foreshot.judging.builtin_suite import NAME as BUILTIN
+from foreshot.judging.builtin_suite import derogatory_words
 from foreshot.judging.guards import check_parts_apart
 from foreshot.judging.probes import built_in_probes, read_probes
+from foreshot.judging.suites import Suite, read_suite
+from foreshot.judging.thresholds import check_enough
 from foreshot.models.encoders import (
     ModelSource,
     find_model,
@@ -29,6 +35,8 @@ from foreshot.models.students import lora_targets
 from foreshot.results import DataFacts, EncoderFacts, PartFacts, Probe
 from foreshot.rundir import TEACHER_FOLDER, fingerprint
 
+PROBES_ROWS, SUITE_ROWS, EVASIONS = "probes", "suite", "evasions"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -40,9 +48,11 @@ class Plan:
     encoder: ModelSource | None
     given_teacher: ModelSource | None
     tokenizer: PreTrainedTokenizerBase
-    rows: dict[str, EncodedRows]  # train, validation, test
+    rows: dict[str, EncodedRows]  # all that the models are asked: train, validation, test, probes, suite, evasions
     layer_maps: dict[str, tuple[int, ...]]  # by recipe
     probes: list[Probe]
+    suite: Suite | None
+    evasions: Evasions | None
     data_fingerprint: str
 
     @property
@@ -163,7 +173,10 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     """
     split = _read_split(experiment)
     check_parts_apart(split)
+    _check_decision(experiment, split)
     probes = _probes(experiment, split)
+    suite = _suite(experiment, split)
+    evasions = _evasions(experiment, split)
     encoder, teacher = _find_models(experiment, list(split.classes.names))
     origin = teacher or encoder
     assert origin is not None
@@ -176,6 +189,10 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         raise ConfigError(
             f"training.max_length: {max_length}, but {origin.name} has positions for {longest} tokens only"
         )
+    texts = {name: part.texts for name, part in split.parts.items()}
+    texts[PROBES_ROWS] = [probe.text for probe in probes]
+    texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
+    texts[EVASIONS] = evasions.all_texts if evasions else []
     return Plan(
         experiment=experiment,
         folder=folder,
@@ -183,9 +200,11 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         encoder=encoder,
         given_teacher=teacher,
         tokenizer=tokenizer,
-        rows={name: encode(part.texts, tokenizer, max_length) for name, part in split.parts.items()},
+        rows={name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked},
         layer_maps={recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes},
         probes=probes,
+        suite=suite,
+        evasions=evasions,
         data_fingerprint=_data_fingerprint(split),
     )
 
@@ -251,6 +270,34 @@ def _probes(experiment: Experiment, split: Split) -> list[Probe]:
     if experiment.probes == DEMO or (experiment.probes is None and experiment.data == DEMO):
         return built_in_probes(split.classes)
     return read_probes(experiment.probes, split.classes) if experiment.probes else []
+
+
+def _check_decision(experiment: Experiment, split: Split) -> None:
+    """Too few validation rows for the policy must show before anything is trained."""
+    positive = split.classes.positive
+    check_enough(
+        experiment.decision,
+        np.array(split.parts["validation"].labels),
+        positive,
+        positive_name="" if positive is None else split.classes.names[positive],
+    )
+
+
+def _suite(experiment: Experiment, split: Split) -> Suite | None:
+    source = experiment.suite
+    if source == AUTO_SUITE:
+        source = BUILTIN if split.classes.positive is not None else NO_SUITE
+    if source == NO_SUITE:
+        return None
+    return read_suite(source, split.classes, experiment.suite_labels)
+
+
+def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
+    if split.classes.positive is None:
+        return None
+    test = split.parts["test"]
+    toxic = np.array(test.labels) == split.classes.positive
+    return make_evasions(test.texts, toxic, derogatory_words(), seed=experiment.first_seed)
 
 
 def _find_models(experiment: Experiment, class_names: list[str]) -> tuple[ModelSource | None, ModelSource | None]:

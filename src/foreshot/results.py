@@ -210,10 +210,15 @@ class Timing(Facts):
 
 
 class Spread(Facts):
-    """One number over the seeds of a model; `deviation` is the sample standard deviation, None for one seed."""
+    """One number over the seeds of a model; for one seed `deviation` and the mean's interval are None.
+
+    `deviation` is the sample standard deviation, `low` and `high` Student's 95 % interval of the mean.
+    """
 
     mean: float
     deviation: float | None
+    low: float | None = None
+    high: float | None = None
     minimum: float
     maximum: float
 
@@ -296,7 +301,7 @@ class SuiteResult(Facts):
 class Comparison(Facts):
     """`first` minus `second` in one measure, by a paired bootstrap; the outcome is `first`'s.
 
-    `measure` is one of `judging.statistics.MEASURES`. `adjusted_p` is Holm's over all pairs of that measure.
+    `measure` is one of `judging.verdict.MEASURES`. `adjusted_p` is Holm's over all pairs of that measure.
     `mcnemar_p` is there for models of one seed.
     """
 
@@ -341,7 +346,7 @@ class StudentVerdict(Facts):
     """What the comparison concludes about one student."""
 
     model: str
-    kind: Literal["recommended", "good enough", "not recommended", "conflict", "inconclusive"]
+    kind: Literal["recommended", "acceptable", "not recommended", "conflict", "inconclusive"]
     reasons: list[str]
     requirements: list[Requirement]
 

@@ -1,4 +1,4 @@
-"""A trained model's folder: weights, tokenizer, the record of its training, and what judging found."""
+"""A trained model's folder: weights, tokenizer, and the record of its training."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from foreshot.results import ModelResult, Timing, TrainingFacts
+from foreshot.results import TrainingFacts
 from foreshot.rundir import write_atomically
 from foreshot.training.loop import History
 
@@ -35,29 +35,6 @@ class TrainingRecord(BaseModel):
     def load(cls, folder: Path) -> "TrainingRecord":
         """The record in a model's folder."""
         return cls.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
-
-
-class Judgement(BaseModel):
-    """What judging found about a model, and the fingerprint of the model, rows and probes it was found on."""
-
-    model_config = ConfigDict(frozen=True)
-
-    made_from: str
-    result: ModelResult
-    timing: Timing
-
-    def save(self, folder: Path) -> None:
-        """Write the judgement into the model's folder."""
-        write_atomically(folder / METRICS_FILE, self.model_dump_json(indent=1) + "\n")
-
-    @classmethod
-    def find(cls, folder: Path, made_from: str) -> "Judgement | None":
-        """The judgement in a model's folder, if there is one that was made from this."""
-        try:
-            judgement = cls.model_validate_json((folder / METRICS_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        return judgement if judgement.made_from == made_from else None
 
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

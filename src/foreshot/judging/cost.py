@@ -1,19 +1,24 @@
-"""What a model takes to keep: layers, parameters, bytes."""
+"""What a model takes to keep: layers, parameters, bytes; read from its folder, without loading it."""
 
+import math
 from pathlib import Path
 
-from transformers import PreTrainedModel
+from safetensors import safe_open
 
-from foreshot.models.encoders import layer_stack
-from foreshot.models.students import parameters
 from foreshot.results import Cost
 
 
-def cost(model: PreTrainedModel, folder: Path, *, trained_parameters: int) -> Cost:
+def cost(folder: Path, *, layers: int, trained_parameters: int) -> Cost:
     """The cost of a saved classifier; `folder` holds its weights, adapters merged."""
+    files = sorted(folder.glob("*.safetensors"))
     return Cost(
-        layers=len(layer_stack(model)[1]),
-        parameters=parameters(model)[0],
+        layers=layers,
+        parameters=sum(map(_parameters, files)),
         trained_parameters=trained_parameters,
-        size_on_disk=sum(path.stat().st_size for path in folder.glob("*.safetensors")),
+        size_on_disk=sum(path.stat().st_size for path in files),
     )
+
+
+def _parameters(path: Path) -> int:
+    with safe_open(path, framework="numpy") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118  # no mapping

@@ -26,23 +26,22 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
-def test_metrics(logits: np.ndarray, labels: np.ndarray, class_names: list[str], positive: int | None) -> TestMetrics:
-    """Metrics of logits (rows, classes) against labels (rows,), as scikit-learn defines them.
+def test_metrics(
+    logits: np.ndarray, decided: np.ndarray, labels: np.ndarray, class_names: list[str], positive: int | None
+) -> TestMetrics:
+    """Metrics of logits (rows, classes) and the classes decided on (rows,) against labels (rows,), by scikit-learn.
 
     AUROC and average precision are those of the positive class; without one, the mean over the classes, one
     against the rest. Both are None when a class doesn't occur in `labels`.
     """
     numbers = list(range(len(class_names)))
-    predicted = logits.argmax(axis=1)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=numbers, zero_division=0.0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(labels, decided, labels=numbers, zero_division=0.0)
     auroc, average_precision = _ranking(probabilities(logits), labels, positive)
     return TestMetrics(
         cross_entropy=cross_entropy(logits, labels),
-        accuracy=float(accuracy_score(labels, predicted)),
-        macro_f1=float(f1_score(labels, predicted, labels=numbers, average="macro", zero_division=0.0)),
-        mcc=float(matthews_corrcoef(labels, predicted)),
+        accuracy=float(accuracy_score(labels, decided)),
+        macro_f1=float(f1_score(labels, decided, labels=numbers, average="macro", zero_division=0.0)),
+        mcc=float(matthews_corrcoef(labels, decided)),
         auroc=auroc,
         average_precision=average_precision,
         classes=[
@@ -55,7 +54,7 @@ def test_metrics(logits: np.ndarray, labels: np.ndarray, class_names: list[str],
             )
             for index, name in enumerate(class_names)
         ],
-        confusion_matrix=confusion_matrix(labels, predicted, labels=numbers).tolist(),
+        confusion_matrix=confusion_matrix(labels, decided, labels=numbers).tolist(),
     )
 
 

@@ -9,7 +9,6 @@ from foreshot.data.labels import BENIGN, TOXIC, Classes, canonical_label
 from foreshot.data.sample import make_probes
 from foreshot.data.table import normalise
 from foreshot.errors import ConfigError, DataError
-from foreshot.judging.metrics import probabilities
 from foreshot.results import Probe, ProbeAnswer
 
 LABEL_WORDS = {"1": TOXIC, "true": TOXIC, "yes": TOXIC, "0": BENIGN, "false": BENIGN, "no": BENIGN}
@@ -55,14 +54,12 @@ def built_in_probes(classes: Classes) -> list[Probe]:
     return [Probe(text=probe.text, label=names[probe.label], note=probe.note) for probe in make_probes()]
 
 
-def answer(logits: np.ndarray, classes: Classes) -> list[ProbeAnswer]:
-    """A model's answers, from its logits (probes, classes)."""
-    scores = probabilities(logits)
-    predicted = logits.argmax(axis=1)
-    shown = predicted if classes.positive is None else np.full(len(scores), classes.positive)
+def answer(probabilities: np.ndarray, decided: np.ndarray, classes: Classes) -> list[ProbeAnswer]:
+    """A model's answers, from its probabilities (probes, classes) and the classes decided on (probes,)."""
+    shown = decided if classes.positive is None else np.full(len(decided), classes.positive)
     return [
-        ProbeAnswer(predicted=classes.names[int(index)], score=float(scores[row, shown[row]]))
-        for row, index in enumerate(predicted)
+        ProbeAnswer(predicted=classes.names[int(index)], score=float(probabilities[row, shown[row]]))
+        for row, index in enumerate(decided)
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from foreshot.judging.probes import counts
+from foreshot.judging.statistics import seed_interval
 from foreshot.results import LOSS_PARTS, CurvePoint, Loss, ModelResult, Probe, Spread, Summary, TrainingFacts
 
 CURVE_POINTS = 100
@@ -54,10 +55,13 @@ def summarise(models: Sequence[ModelResult], probes: list[Probe], positive: str 
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Mean, sample standard deviation (None for one value), minimum and maximum."""
+    """Mean, sample standard deviation and interval of the mean (None for one value), minimum and maximum."""
+    low, high = seed_interval(values) or (None, None)
     return Spread(
         mean=float(np.mean(values)),
         deviation=float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        low=low,
+        high=high,
         minimum=float(min(values)),
         maximum=float(max(values)),
     )

@@ -1,0 +1,254 @@
+"""From every model's scores to the findings: all the numbers of `results.json` that judging makes."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from foreshot.config import Recipe
+from foreshot.errors import DataError
+from foreshot.judging import flips as ledger
+from foreshot.judging.behaviour import evasion_results, suite_results, template_units
+from foreshot.judging.calibration import calibration, scaled_probabilities
+from foreshot.judging.flips import Answered
+from foreshot.judging.metrics import cross_entropy, test_metrics
+from foreshot.judging.probes import answer
+from foreshot.judging.scores import Scores
+from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
+from foreshot.judging.summary import summarise
+from foreshot.judging.thresholds import STANDARD_POLICIES, decide, fit_decision, policy_result
+from foreshot.judging.verdict import (
+    METRIC,
+    PROBES,
+    PROBES_POSITIVE,
+    SUITE,
+    SUITE_POSITIVE,
+    Candidate,
+    Evidence,
+    verdict,
+)
+from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan
+from foreshot.results import (
+    Comparison,
+    Cost,
+    Decision,
+    EvasionResult,
+    Flip,
+    ModelResult,
+    PolicyResult,
+    SuiteResult,
+    Summary,
+    Verdict,
+)
+from foreshot.trained import TrainingRecord
+
+MOST_FLIPS = 500
+"""Flips that results.json and the report hold, the most harmful ones; flips.csv holds all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """One trained model with its scores. `recipe` is None for the teacher."""
+
+    name: str
+    seed: int
+    recipe: Recipe | None
+    layer_map: Sequence[int]
+    folder: str  # inside the run's folder
+    fingerprint: str
+    record: TrainingRecord
+    cost: Cost
+    scores: Scores
+    decision: Decision
+
+    def decided(self, rows: str, positive: int | None) -> np.ndarray:
+        """The classes (rows,) that it decides on, by its own thresholds."""
+        return decide(self.decision, self.scores.logits[rows], positive)
+
+    def probabilities(self, rows: str) -> np.ndarray:
+        """Its probabilities (rows, classes), temperature-scaled."""
+        return scaled_probabilities(self.scores.logits[rows], self.decision.temperature)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What judging found, as `Results` holds it; `all_flips` goes to flips.csv."""
+
+    models: list[ModelResult]
+    summaries: list[Summary]
+    suite_results: list[SuiteResult]
+    evasion: dict[str, list[EvasionResult]]
+    comparisons: list[Comparison]
+    all_flips: list[Flip]
+    verdict: Verdict
+
+
+def decision_for(plan: Plan, scores: Scores) -> Decision:
+    """The experiment's policy, fitted on the validation rows."""
+    positive = plan.split.classes.positive
+    return fit_decision(
+        plan.experiment.decision,
+        scores.logits["validation"],
+        np.array(plan.split.parts["validation"].labels),
+        positive,
+        positive_name=plan.positive or "",
+    )
+
+
+def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
+    """Judge models by their scores; the teacher comes first, seeds of a student stand together."""
+    by_name: dict[str, list[Scored]] = {}
+    for model in scored:
+        by_name.setdefault(model.name, []).append(model)
+    models = [model_result(plan, model) for model in scored]
+    suite = _suite_results(plan, by_name)
+    tasks = _tasks(plan, by_name)
+    comparisons = [found for measure, task in tasks.items() for found in compare_all(measure, task)]
+    candidates = [
+        Candidate(
+            model=name,
+            layers=same[0].cost.layers,
+            parameters=same[0].cost.parameters,
+            seeds=len(same),
+            means={measure: task.mean(name) for measure, task in tasks.items()},
+        )
+        for name, same in by_name.items()
+    ]
+    evidence = Evidence(
+        candidates=candidates,
+        comparisons=comparisons,
+        suite_results={found.model: found for found in suite},
+        positive=plan.positive,
+        sizes={measure: len(task.labels) for measure, task in tasks.items()},
+        policy=plan.experiment.policy,
+    )
+    return Findings(
+        models=models,
+        summaries=summarise(models, plan.probes, plan.positive),
+        suite_results=suite,
+        evasion=_evasion(plan, by_name),
+        comparisons=comparisons,
+        all_flips=ledger.ranked(_flips(plan, by_name)),
+        verdict=verdict(evidence),
+    )
+
+
+def model_result(plan: Plan, model: Scored) -> ModelResult:
+    """All that is found about one model by itself."""
+    parts, classes = plan.split.parts, plan.split.classes
+    labels = {name: np.array(part.labels) for name, part in parts.items()}
+    logits = model.scores.logits
+    unscaled = scaled_probabilities(logits["test"], 1.0)
+    return ModelResult(
+        model=model.name,
+        seed=model.seed,
+        recipe=model.recipe.model_dump(mode="json") if model.recipe else None,
+        layer_map=list(model.layer_map),
+        training=model.record.facts,
+        train_cross_entropy=cross_entropy(logits["train"], labels["train"]),
+        test=test_metrics(
+            logits["test"], model.decided("test", classes.positive), labels["test"], plan.class_names, classes.positive
+        ),
+        cost=model.cost,
+        probes=answer(model.probabilities(PROBES_ROWS), model.decided(PROBES_ROWS, classes.positive), classes)
+        if plan.probes
+        else [],
+        decision=model.decision,
+        calibration=calibration(unscaled, labels["test"]),
+        calibration_after_scaling=calibration(model.probabilities("test"), labels["test"]),
+        policies=_policies(plan, model, labels),
+        folder=model.folder,
+        fingerprint=model.fingerprint,
+    )
+
+
+def _policies(plan: Plan, model: Scored, labels: dict[str, np.ndarray]) -> list[PolicyResult]:
+    positive = plan.split.classes.positive
+    if positive is None:
+        return []
+    logits, found = model.scores.logits, []
+    for policy in dict.fromkeys((*STANDARD_POLICIES, plan.experiment.decision)):
+        with contextlib.suppress(DataError):  # too few validation rows for this one
+            decision = fit_decision(policy, logits["validation"], labels["validation"], positive)
+            found.append(policy_result(decision, logits["test"], labels["test"], positive))
+    return found
+
+
+def _decided(plan: Plan, by_name: dict[str, list[Scored]], rows: str) -> dict[str, np.ndarray]:
+    """For each model the classes decided on, (seeds, rows)."""
+    positive = plan.split.classes.positive
+    return {name: np.stack([model.decided(rows, positive) for model in models]) for name, models in by_name.items()}
+
+
+def _suite_results(plan: Plan, by_name: dict[str, list[Scored]]) -> list[SuiteResult]:
+    if plan.suite is None:
+        return []
+    teacher = next(iter(by_name))
+    return suite_results(plan.suite.cases, _decided(plan, by_name, SUITE_ROWS), plan.class_names, teacher=teacher)
+
+
+def _evasion(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, list[EvasionResult]]:
+    positive = plan.split.classes.positive
+    if plan.evasions is None or positive is None:
+        return {}
+    decided, evading = _decided(plan, by_name, "test"), _decided(plan, by_name, EVASIONS)
+    texts = plan.split.parts["test"].texts
+    return {name: evasion_results(plan.evasions, texts, decided[name], evading[name], positive) for name in by_name}
+
+
+def _tasks(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, Task]:
+    """What the models are compared in, by measure."""
+    classes, positive = len(plan.class_names), plan.split.classes.positive
+    test_labels = np.array(plan.split.parts["test"].labels)
+    tasks = {METRIC: Task.make(_decided(plan, by_name, "test"), test_labels, macro_f1, classes=classes)}
+    behaviour = []
+    if plan.suite is not None:
+        behaviour.append((SUITE, SUITE_POSITIVE, SUITE_ROWS, _suite_labels(plan), template_units(plan.suite.cases)))
+    if plan.probes:
+        behaviour.append((PROBES, PROBES_POSITIVE, PROBES_ROWS, _probe_labels(plan), np.arange(len(plan.probes))))
+    for measure, measure_of_positive, rows, labels, units in behaviour:
+        decided = _decided(plan, by_name, rows)
+        for name, kept in ((measure, labels >= 0), (measure_of_positive, labels == positive)):
+            if kept.any():
+                tasks[name] = Task.make(decided, labels, accuracy, classes=classes, units=units).of_rows(kept)
+    return tasks
+
+
+def _suite_labels(plan: Plan) -> np.ndarray:
+    return np.array([plan.class_names.index(case.label) for case in plan.suite.cases]) if plan.suite else np.array([])
+
+
+def _probe_labels(plan: Plan) -> np.ndarray:
+    return np.array([-1 if probe.label is None else plan.class_names.index(probe.label) for probe in plan.probes])
+
+
+def _flips(plan: Plan, by_name: dict[str, list[Scored]]) -> list[Flip]:
+    teacher, *students = by_name
+    found: list[Flip] = []
+    for student in students:
+        for rows in ("test", SUITE_ROWS, PROBES_ROWS):
+            if rows in by_name[teacher][0].scores.logits:
+                before, after = (_answered(plan, by_name[name], rows) for name in (teacher, student))
+                found += ledger.flips(student, after, before, plan.class_names, plan.split.classes.positive)
+    return found
+
+
+def _answered(plan: Plan, models: list[Scored], rows: str) -> Answered:
+    positive, test = plan.split.classes.positive, plan.split.parts["test"]
+    if rows == "test":
+        texts, labels, numbers = test.texts, np.array(test.labels), test.rows
+    elif rows == SUITE_ROWS:
+        texts, labels = [case.text for case in plan.suite.cases] if plan.suite else [], _suite_labels(plan)
+        numbers = list(range(1, len(texts) + 1))
+    else:
+        texts, labels = [probe.text for probe in plan.probes], _probe_labels(plan)
+        numbers = list(range(1, len(texts) + 1))
+    return Answered(
+        part=rows,
+        texts=texts,
+        rows=numbers,
+        labels=labels,
+        decided=np.stack([model.decided(rows, positive) for model in models]),
+        probabilities=np.stack([model.probabilities(rows) for model in models]),
+    )

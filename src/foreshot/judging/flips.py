@@ -1,0 +1,116 @@
+"""The flip ledger: every text on which a student decides otherwise than its teacher, the most harmful first."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from foreshot.results import Flip
+
+NEWLY_MISSED, NEWLY_FLAGGED, NEWLY_CAUGHT, NEWLY_CLEARED = (
+    "newly missed",
+    "newly flagged",
+    "newly caught",
+    "newly cleared",
+)
+NEWLY_WRONG, NEWLY_RIGHT, CHANGED = "newly wrong", "newly right", "changed"
+BY_HARM = (NEWLY_MISSED, NEWLY_WRONG, NEWLY_FLAGGED, CHANGED, NEWLY_CAUGHT, NEWLY_CLEARED, NEWLY_RIGHT)
+"""Kinds of flips: a toxic text let through, a benign one flagged, then the changes for the better."""
+
+COLUMNS = ("model", "kind", "part", "row", "label", "teacher_score", "student_score", "seeds_flipped", "seeds", "text")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """The texts of one part, and what one model decided on them.
+
+    `labels` (rows,) class numbers, −1 for none; `rows` where each stands in its source; `decided` (seeds, rows) class
+    numbers; `probabilities` (seeds, rows, classes).
+    """
+
+    part: Literal["test", "suite", "probes"]
+    texts: Sequence[str]
+    rows: Sequence[int]
+    labels: np.ndarray
+    decided: np.ndarray
+    probabilities: np.ndarray
+
+
+def flips(
+    model: str, student: Answered, teacher: Answered, class_names: Sequence[str], positive: int | None
+) -> list[Flip]:
+    """The flips of a student in one part, in the part's order; the teacher has one seed."""
+    before = teacher.decided[0]
+    changed = student.decided != before
+    found = []
+    for index in np.flatnonzero(changed.any(axis=0)).tolist():
+        label = int(student.labels[index])
+        shown = positive if positive is not None else label if label >= 0 else int(before[index])
+        after = int(student.decided[changed[:, index], index][0])
+        found.append(
+            Flip(
+                model=model,
+                kind=_kind(label, int(before[index]), after, positive),
+                part=student.part,
+                row=student.rows[index],
+                label=class_names[label] if label >= 0 else "",
+                text=student.texts[index],
+                teacher_score=float(teacher.probabilities[0, index, shown]),
+                student_score=float(student.probabilities[:, index, shown].mean()),
+                seeds_flipped=int(changed[:, index].sum()),
+                seeds=len(student.decided),
+            )
+        )
+    return found
+
+
+def ranked(found: Sequence[Flip]) -> list[Flip]:
+    """Most harmful first: by kind, then flips of more seeds, then by how sure the teacher was."""
+
+    def harm(flip: Flip) -> tuple[float, ...]:
+        sureness = abs(flip.teacher_score - 0.5)
+        return (BY_HARM.index(flip.kind), -flip.seeds_flipped / flip.seeds, -sureness)
+
+    return sorted(found, key=harm)
+
+
+def counts(found: Sequence[Flip]) -> dict[str, dict[str, int]]:
+    """How many flips of each kind each student has."""
+    counted: dict[str, Counter[str]] = {}
+    for flip in found:
+        counted.setdefault(flip.model, Counter())[flip.kind] += 1
+    return {model: {kind: kinds[kind] for kind in BY_HARM if kinds[kind]} for model, kinds in counted.items()}
+
+
+def to_csv(found: Sequence[Flip]) -> str:
+    """All flips as CSV; cells that a spreadsheet would take for a formula start with an apostrophe (OWASP)."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for flip in found:
+        values: Mapping[str, object] = flip.model_dump()
+        writer.writerow([_inert(values[column]) for column in COLUMNS])
+    return file.getvalue()
+
+
+def _kind(label: int, before: int, after: int, positive: int | None) -> str:
+    if label < 0:
+        return CHANGED
+    if positive is None:
+        return NEWLY_WRONG if before == label else NEWLY_RIGHT if after == label else CHANGED
+    if label == positive:
+        return NEWLY_CAUGHT if after == positive else NEWLY_MISSED
+    return NEWLY_FLAGGED if after == positive else NEWLY_CLEARED
+
+
+def _inert(value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if not isinstance(value, str):
+        return value
+    return f"'{value}" if value.lstrip(" \u00a0\u200b\ufeff").startswith(FORMULA_STARTS) else value

@@ -1,0 +1,88 @@
+"""Scores: a saved model's logits on everything that it is asked, computed once and kept in its folder."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+from transformers import PreTrainedModel
+
+from foreshot.data.batches import EncodedRows
+from foreshot.models.outputs import model_outputs
+from foreshot.progress import Progress
+from foreshot.rundir import fingerprint, write_atomically
+from foreshot.training.measuring import measured
+
+SCORES_FOLDER = "scores"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Logits (rows, classes) and the seconds that they took, by the name of the rows."""
+
+    logits: dict[str, np.ndarray]
+    seconds: dict[str, float]
+
+
+def score(
+    folder: Path,
+    made_from: str,
+    asked: Mapping[str, EncodedRows],
+    open_model: Callable[[], PreTrainedModel],
+    progress: Progress,
+    *,
+    what: str,
+) -> Scores:
+    """The logits of the model in `folder` on all that is asked; what is there already is not computed again.
+
+    `made_from` is the model's fingerprint. The model is opened only when something is missing.
+    """
+    fingerprints = {name: fingerprint([made_from, _digest(rows)]) for name, rows in asked.items()}
+    found = {name: _find(folder, name, made) for name, made in fingerprints.items()}
+    missing = [name for name in asked if found[name] is None]
+    if missing:
+        progress.begin(what, sum(len(asked[name]) for name in missing))
+        try:
+            model = open_model()
+            for name in missing:
+                with measured() as took:
+                    logits = model_outputs(model, asked[name], progress=progress).logits
+                _keep(folder, name, fingerprints[name], logits, took.seconds)
+                found[name] = logits, took.seconds
+        finally:
+            progress.end()
+    complete = {name: pair for name, pair in found.items() if pair is not None}
+    return Scores(
+        logits={name: logits for name, (logits, _) in complete.items()},
+        seconds={name: seconds for name, (_, seconds) in complete.items()},
+    )
+
+
+def _digest(rows: EncodedRows) -> str:
+    digest = hashlib.sha256()
+    for ids in rows.ids:
+        digest.update(np.array([len(ids), *ids], dtype=np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / SCORES_FOLDER / f"{name}.safetensors"
+
+
+def _find(folder: Path, name: str, made_from: str) -> tuple[np.ndarray, float] | None:
+    try:
+        with safe_open(_path(folder, name), framework="numpy") as file:
+            facts = file.metadata() or {}
+            if facts.get("made_from") != made_from:
+                return None
+            return file.get_tensor("logits"), float(facts["seconds"])
+    except (OSError, SafetensorError, KeyError, ValueError):
+        return None
+
+
+def _keep(folder: Path, name: str, made_from: str, logits: np.ndarray, seconds: float) -> None:
+    facts = {"made_from": made_from, "seconds": repr(seconds)}
+    write_atomically(_path(folder, name), save({"logits": logits}, metadata=facts))

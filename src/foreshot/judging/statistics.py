@@ -1,0 +1,213 @@
+"""How sure a number is: intervals, and whether two models differ beyond chance.
+
+All of it looks at decisions alone, not at scores. SciPy and statsmodels do the numerics.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from foreshot.results import Comparison, Estimate
+
+CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05  # of p-values after Holm's correction
+RESAMPLES = 4999
+BATCH = 250  # resamples at a time, for the sake of memory
+
+Outcome = Literal["better", "worse", "not distinguishable"]
+Metric = Callable[[np.ndarray], np.ndarray]
+"""Confusion counts of shape (..., true class, predicted class) to a number each, shape (...)."""
+
+
+def macro_f1(counts: np.ndarray) -> np.ndarray:
+    """Unweighted mean of the classes' F1, 0 for a class that neither occurs nor is predicted."""
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    total = counts.sum(axis=-1) + counts.sum(axis=-2)
+    return np.asarray(np.divide(2 * right, total, out=np.zeros_like(right), where=total > 0).mean(axis=-1))
+
+
+def accuracy(counts: np.ndarray) -> np.ndarray:
+    """Share of the rows that are right."""
+    return np.asarray(np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1)))
+
+
+def wilson(right: float, cases: float) -> Estimate:
+    """A share with Wilson's 95 % interval (Wilson 1927); both may be means over seeds."""
+    low, high = proportion_confint(right, cases, alpha=1 - CONFIDENCE, method="wilson")
+    return Estimate(value=right / cases, low=float(low), high=float(high))
+
+
+def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean over seeds; None for one seed."""
+    if len(values) < 2:
+        return None
+    mean, error = float(np.mean(values)), float(stats.sem(values))
+    if error == 0:
+        return mean, mean
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What models are compared in: their decisions on the same rows, and the number that these are summed up to.
+
+    `predicted[model]` has shape (seeds, rows), `labels` (rows,), both class numbers below `classes`. Rows with the
+    same number in `units` (rows,) are drawn together when rows are resampled, as cases of one template must be.
+    """
+
+    predicted: Mapping[str, np.ndarray]
+    labels: np.ndarray
+    metric: Metric
+    classes: int
+    units: np.ndarray
+
+    @classmethod
+    def make(
+        cls,
+        predicted: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        metric: Metric,
+        *,
+        classes: int,
+        units: np.ndarray | None = None,
+    ) -> "Task":
+        """A task whose rows are units by themselves unless `units` says otherwise."""
+        units = np.arange(len(labels)) if units is None else units
+        return cls(predicted=predicted, labels=labels, metric=metric, classes=classes, units=units)
+
+    def of_rows(self, chosen: np.ndarray) -> "Task":
+        """The same on some rows: a mask (rows,) or row numbers."""
+        predicted = {model: decided[:, chosen] for model, decided in self.predicted.items()}
+        return replace(self, predicted=predicted, labels=self.labels[chosen], units=self.units[chosen])
+
+    def counts(self, model: str) -> np.ndarray:
+        """Confusion counts of every unit, (seeds, units, classes, classes)."""
+        unit_of_row = np.unique(self.units, return_inverse=True)[1]
+        decided = self.predicted[model]
+        counts = np.zeros((len(decided), int(unit_of_row.max()) + 1, self.classes, self.classes))
+        for seed, of_seed in enumerate(decided):
+            np.add.at(counts[seed], (unit_of_row, self.labels, of_seed), 1.0)
+        return counts
+
+    def mean(self, model: str) -> float:
+        """The model's number, the mean over its seeds."""
+        return float(self.metric(self.counts(model).sum(axis=1)).mean())
+
+
+def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) -> list[tuple[Estimate, float]]:
+    """For each pair of models, first minus second with its 95 % interval, and the two-sided p-value.
+
+    A paired percentile bootstrap (Efron and Tibshirani 1993, chapters 13 and 16): units are drawn once for all models
+    and seeds, and a model's number is the mean over its seeds.
+    """
+    if not pairs:
+        return []
+    models = list(dict.fromkeys(model for pair in pairs for model in pair))
+    by_model = [task.counts(model) for model in models]
+    counts = np.concatenate(by_model)  # (models × seeds, units, classes, classes)
+    units = counts.shape[1]
+    flat = counts.transpose(1, 0, 2, 3).reshape(units, -1)
+    seeds = np.array([len(found) for found in by_model])
+    owners = np.repeat(np.arange(len(models)), seeds)
+    mean_over_seeds = (owners[None, :] == np.arange(len(models))[:, None]) / seeds[:, None]
+    first, second = (np.array([models.index(pair[side]) for pair in pairs]) for side in (0, 1))
+
+    def statistic(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        weights = _times_drawn(drawn.reshape(-1, units), units)
+        numbers = task.metric((weights @ flat).reshape(len(weights), *counts.shape[:1], *counts.shape[2:]))
+        means = mean_over_seeds @ numbers.T
+        found = means[first] - means[second]
+        return found[:, 0] if drawn.ndim == 1 else found
+
+    observed = statistic(np.arange(units))
+    if units == 1:  # nothing to draw from
+        return [(Estimate(value=float(value), low=-1.0, high=1.0), 1.0) for value in observed]
+    result = stats.bootstrap(
+        (np.arange(units),),
+        statistic,
+        n_resamples=RESAMPLES,
+        batch=BATCH,
+        vectorized=True,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    )
+    drawn = result.bootstrap_distribution
+    below, above = ((1 + side.sum(axis=-1)) / (1 + RESAMPLES) for side in (drawn <= 0, drawn >= 0))
+    p_values = np.minimum(1.0, 2 * np.minimum(below, above))
+    low, high = result.confidence_interval
+    return [
+        (Estimate(value=float(observed[index]), low=float(low[index]), high=float(high[index])), float(p_values[index]))
+        for index in range(len(pairs))
+    ]
+
+
+def compare_all(measure: str, task: Task) -> list[Comparison]:
+    """Every pair of models in one measure, with Holm's correction (Holm 1979) over all of them.
+
+    McNemar's exact test on what is right and wrong is added for two models of one seed each.
+    """
+    pairs = list(combinations(task.predicted, 2))
+    found = differences(task, pairs)
+    if not found:
+        return []
+    adjusted = multipletests([p_value for _, p_value in found], method="holm")[1]
+    return [
+        Comparison(
+            measure=measure,
+            first=first,
+            second=second,
+            difference=difference,
+            p_value=p_value,
+            adjusted_p=float(holm),
+            outcome=_outcome(difference.value, float(holm)),
+            mcnemar_p=_mcnemar(task.predicted[first], task.predicted[second], task.labels),
+        )
+        for (first, second), (difference, p_value), holm in zip(pairs, found, adjusted, strict=True)
+    ]
+
+
+def turned(comparison: Comparison) -> Comparison:
+    """The same comparison seen from the other model."""
+    difference = comparison.difference
+    other = {"better": "worse", "worse": "better"}.get(comparison.outcome, comparison.outcome)
+    return comparison.model_copy(
+        update={
+            "first": comparison.second,
+            "second": comparison.first,
+            "difference": Estimate(value=-difference.value, low=-difference.high, high=-difference.low),
+            "outcome": other,
+        }
+    )
+
+
+def _times_drawn(drawn: np.ndarray, unit_count: int) -> np.ndarray:
+    """How often each unit was drawn, (resamples, units), from the units drawn, (resamples, units)."""
+    resamples = len(drawn)
+    numbered = drawn + unit_count * np.arange(resamples)[:, None]
+    return np.bincount(numbered.ravel(), minlength=resamples * unit_count).reshape(resamples, -1).astype(float)
+
+
+def _outcome(difference: float, adjusted_p: float) -> Outcome:
+    if adjusted_p >= SIGNIFICANCE:
+        return "not distinguishable"
+    return "better" if difference > 0 else "worse"
+
+
+def _mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> float | None:
+    if len(first) != 1 or len(second) != 1:
+        return None
+    first_right, second_right = first[0] == labels, second[0] == labels
+    table = [
+        [int((first_right & second_right).sum()), int((first_right & ~second_right).sum())],
+        [int((~first_right & second_right).sum()), int((~first_right & ~second_right).sum())],
+    ]
+    return float(mcnemar(table, exact=True).pvalue)
