@@ -120,10 +120,11 @@ def fit_decision(
 ) -> Decision:
     """Fit the temperature, then the policy's thresholds, on validation logits (rows, classes) and labels (rows,).
 
-    A threshold lies midway between the neighbouring scores that it parts, so that the rounding of an exported
-    model doesn't flip the rows next to it. `recall>=R` takes the highest one that keeps its promise, `fpr<=F` the
-    lowest, `best-f1` that of the largest F1, of equals the nearest to 0.5. In `review:` the promised recall sets
-    the review threshold, at most as high as the other, which the false positive rate sets.
+    A threshold lies midway between the neighbouring scores that it parts: on a score, the rounding of an exported
+    model would flip that row. `recall>=R` takes the highest one that keeps its promise, `fpr<=F` the lowest,
+    `best-f1` that of the largest F1, of equals the nearest to 0.5. In `review:` the promised recall sets the review
+    threshold, at most as high as the other, which the false positive rate sets. Where too many other rows score 1,
+    no threshold keeps their rate: it is then 1, and `met` False.
 
     Raises ConfigError for a bad policy or a missing positive class, DataError for too few rows.
     """
@@ -183,7 +184,7 @@ class _Cuts:
 
     def of_false_positive_rate(self, fpr: float) -> tuple[float, bool]:
         keeps = np.flatnonzero(self.false_positives / self.false_positives[-1] <= fpr)
-        return (float(self.thresholds[keeps[-1]]), True) if len(keeps) else (float(self.thresholds[0]), False)
+        return (float(self.thresholds[keeps[-1]]), True) if len(keeps) else (1.0, False)
 
 
 def route(decision: Decision, logits: np.ndarray, positive: int) -> np.ndarray:
