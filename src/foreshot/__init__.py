@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foreshot.checking import Checked, check
     from foreshot.compare import compare
     from foreshot.config import Experiment, Recipe
     from foreshot.errors import ForeshotError
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Experiment", "ForeshotError", "Recipe", "Results", "__version__", "compare"]
+__all__ = ["Checked", "Experiment", "ForeshotError", "Recipe", "Results", "__version__", "check", "compare"]
 
 _HOMES = {
+    "Checked": "foreshot.checking",
     "Experiment": "foreshot.config",
     "ForeshotError": "foreshot.errors",
     "Recipe": "foreshot.config",
     "Results": "foreshot.results",
+    "check": "foreshot.checking",
     "compare": "foreshot.compare",
 }
 

@@ -11,12 +11,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from foreshot.config import DEMO, Experiment, load_settings, make_experiment, recipe_of_layers
+from foreshot.config import DEMO, LEARNING_RATES, Experiment, load_settings, make_experiment, recipe_of_layers
 from foreshot.errors import ConfigError, ForeshotError
 from foreshot.progress import Terminal, printable
 from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM, read_run
 
+VIOLATED = 1
 INTERRUPTED = 130
+POLICY_FIELDS = {
+    "metric": "metric_margin",
+    "suite": "suite_margin",
+    "functionality": "functionality_margin",
+    "seeds": "min_seeds",
+}
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -60,6 +67,21 @@ def compare_command(
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds by comma; the first also splits the data.")] = None,
     probes: Annotated[str | None, typer.Option(help="Probe file: one text a line, or a table with text,label.")] = None,
+    suite: Annotated[
+        str | None, typer.Option(help="Behavioural suite: builtin, none, or a file (own format or HateCheck's).")
+    ] = None,
+    suite_label: Annotated[
+        str | None, typer.Option(help="The suite's labels as the data's: hateful=toxic,non-hateful=benign.")
+    ] = None,
+    decision: Annotated[
+        str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="The verdict's margins: metric=0.02,suite=0.05,functionality=0.25,seeds=3.")
+    ] = None,
+    tune_lr: Annotated[
+        bool | None, typer.Option("--tune-lr", help="Also train each recipe at its best of a few learning rates.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Learning rate of every model.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.")] = None,
@@ -73,6 +95,8 @@ def compare_command(
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
         "positive": _listed(positive), "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
         "encoder": encoder, "teacher": teacher, "recipes": _listed(recipes), "seeds": _listed(seeds), "probes": probes,
+        "suite": suite, "decision": decision,
+        "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip
     given["training"] = _given(
         {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "max_length": max_length}
@@ -80,6 +104,8 @@ def compare_command(
     given["distillation"] = _given({"temperature": temperature})
     console = Console(highlight=False)
     with _errors_as_one_line():
+        given["suite_labels"] = _assigned("--suite-label", suite_label)
+        given["policy"] = _policy(policy)
         settings, runs = _starting_point(experiment, demo, runs)
         source = str(experiment) if experiment else "settings"
         asked = _asked(settings, _given(given), layers or [], source)
@@ -91,6 +117,45 @@ def compare_command(
             results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
     print_table(results, console)
     console.print(f"report: {runs / asked.name / 'report.html'}", markup=False, soft_wrap=True)
+
+
+@app.command("check")
+def check_command(
+    model: Annotated[str, typer.Argument(help="A classifier: a student's folder, any model folder, or a hub id.")],
+    suite: Annotated[str, typer.Option(help="builtin, or a file (own format or HateCheck's).")] = "builtin",
+    suite_label: Annotated[
+        str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
+    ] = None,
+    positive: Annotated[str | None, typer.Option(help="The model's class that counts as toxic.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    fail_under: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Exit with 1 if a share right is below: 0.8.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="results.json of a run (its teacher), or an earlier --json, to compare with.")
+    ] = None,
+    max_drop: Annotated[
+        float, typer.Option(min=0, max=1, help="How far a share may fall below the baseline's: 0.02.")
+    ] = 0.0,
+) -> None:
+    """Judge one model by itself on a suite; fit to be a gate in CI."""
+    console = Console(highlight=False)
+    with _errors_as_one_line(), _interruption_as_one_line(None):
+        labels = _assigned("--suite-label", suite_label)
+        from foreshot.checking import check, violations
+        from foreshot.reporting.checked import print_check
+
+        progress = Terminal(Console(stderr=True, highlight=False))
+        checked = check(model, suite, suite_labels=labels, positive=positive, progress=progress)
+        complaints = violations(checked, fail_under=fail_under, baseline=baseline, max_drop=max_drop)
+    if as_json:
+        typer.echo(checked.model_dump_json(indent=1))
+    else:
+        print_check(checked, console)
+    for complaint in complaints:
+        typer.echo(f"foreshot: {printable(complaint)}", err=True)
+    if complaints:
+        raise typer.Exit(VIOLATED)
 
 
 def _starting_point(experiment: Path | None, demo: bool, runs: Path) -> tuple[dict[str, Any], Path]:
@@ -106,7 +171,7 @@ def _starting_point(experiment: Path | None, demo: bool, runs: Path) -> tuple[di
 
 def _asked(settings: dict[str, Any], given: dict[str, Any], layers: list[str], source: str) -> Experiment:
     merged = {**settings, **given}
-    for group in ("training", "distillation"):
+    for group in ("training", "distillation", "policy"):
         if isinstance(settings.get(group), dict) and group in given:
             merged[group] = {**settings[group], **given[group]}
     if "data" not in merged:
@@ -129,6 +194,25 @@ def _numbers(text: str) -> list[int]:
 
 def _listed(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def _assigned(option: str, text: str | None) -> dict[str, str] | None:
+    """What an option such as "hateful=toxic,none=benign" says."""
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(not key.strip() or not sign or not value.strip() for key, sign, value in pairs):
+        raise ConfigError(f"{option} {text}: must be name=value, by comma")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _policy(text: str | None) -> dict[str, str] | None:
+    assigned = _assigned("--policy", text)
+    if assigned is None:
+        return None
+    if unknown := assigned.keys() - POLICY_FIELDS.keys():
+        raise ConfigError(f"--policy: {min(unknown)} is none of {', '.join(POLICY_FIELDS)}")
+    return {POLICY_FIELDS[name]: value for name, value in assigned.items()}
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
@@ -154,11 +238,12 @@ def _errors_as_one_line() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interruption_as_one_line(folder: Path) -> Iterator[None]:
+def _interruption_as_one_line(folder: Path | None) -> Iterator[None]:
+    """`folder` is the run's, or None for a command that writes nothing."""
     try:
         yield
     except KeyboardInterrupt:
-        if (folder / EXPERIMENT_FILE).exists():
+        if folder and (folder / EXPERIMENT_FILE).exists():
             _stop(
                 f"stopped; what is finished is kept; go on with: foreshot compare {shlex.quote(str(folder))}",
                 INTERRUPTED,

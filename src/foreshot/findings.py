@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -43,6 +44,8 @@ from foreshot.results import (
 )
 from foreshot.trained import TrainingRecord
 
+Part = Literal["test", "suite", "probes"]
+PARTS: tuple[Part, ...] = ("test", SUITE_ROWS, PROBES_ROWS)
 MOST_FLIPS = 500
 """Flips that results.json and the report hold, the most harmful ones; flips.csv holds all."""
 
@@ -227,14 +230,14 @@ def _flips(plan: Plan, by_name: dict[str, list[Scored]]) -> list[Flip]:
     teacher, *students = by_name
     found: list[Flip] = []
     for student in students:
-        for rows in ("test", SUITE_ROWS, PROBES_ROWS):
+        for rows in PARTS:
             if rows in by_name[teacher][0].scores.logits:
                 before, after = (_answered(plan, by_name[name], rows) for name in (teacher, student))
                 found += ledger.flips(student, after, before, plan.class_names, plan.split.classes.positive)
     return found
 
 
-def _answered(plan: Plan, models: list[Scored], rows: str) -> Answered:
+def _answered(plan: Plan, models: list[Scored], rows: Part) -> Answered:
     positive, test = plan.split.classes.positive, plan.split.parts["test"]
     if rows == "test":
         texts, labels, numbers = test.texts, np.array(test.labels), test.rows

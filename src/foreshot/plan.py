@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -35,7 +36,11 @@ from foreshot.models.students import lora_targets
 from foreshot.results import DataFacts, EncoderFacts, PartFacts, Probe
 from foreshot.rundir import TEACHER_FOLDER, fingerprint
 
-PROBES_ROWS, SUITE_ROWS, EVASIONS = "probes", "suite", "evasions"
+PROBES_ROWS: Final = "probes"
+SUITE_ROWS: Final = "suite"
+EVASIONS: Final = "evasions"
+TUNED = "-tuned"
+"""What the name of a recipe at its best learning rate ends with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +206,7 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         given_teacher=teacher,
         tokenizer=tokenizer,
         rows={name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked},
-        layer_maps={recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes},
+        layer_maps=_layer_maps(experiment, encoder, origin),
         probes=probes,
         suite=suite,
         evasions=evasions,
@@ -308,6 +313,17 @@ def _find_models(experiment: Experiment, class_names: list[str]) -> tuple[ModelS
     if teacher:
         layer_stack(load_classifier(teacher, class_names))
     return encoder, teacher
+
+
+def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:
+    """The layers of every recipe, and of the same at its best learning rate."""
+    maps = {recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes}
+    if not experiment.tune_learning_rates:
+        return maps
+    tuned = {name + TUNED: layers for name, layers in maps.items()}
+    if taken := sorted(maps.keys() & tuned.keys()):
+        raise ConfigError(f"recipe {taken[0]}: the search for learning rates takes this name; choose another")
+    return {**maps, **tuned}
 
 
 def _checked_layers(

@@ -367,7 +367,7 @@ class Trial(Facts):
     recipe: str
     learning_rate: float
     validation_macro_f1: float
-    validation_cross_entropy: float
+    validation_cross_entropy: float | None  # None where training blew up
     best: bool
 
 

@@ -1,0 +1,201 @@
+"""The stages that make models: the stored split, the teacher, its cached outputs, and a student for each recipe.
+
+Each is skipped when the run's folder already holds it finished and made from what is asked for now.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from foreshot.config import Recipe
+from foreshot.data.batches import EncodedRows
+from foreshot.data.split import write_split
+from foreshot.judging import guards
+from foreshot.judging.summary import training_facts
+from foreshot.models.encoders import find_model, head_modules, load_classifier, load_encoder
+from foreshot.models.outputs import Outputs, model_outputs
+from foreshot.models.students import add_lora, keep_layers, load_adapter, merge, parameters
+from foreshot.plan import Plan
+from foreshot.progress import Progress
+from foreshot.rundir import building, fingerprint, is_finished
+from foreshot.trained import ADAPTER_FOLDER, TrainingRecord, save_classifier, save_curves
+from foreshot.training.loop import History, train
+from foreshot.training.seeding import derived_seed
+
+RELOAD_ROWS = 64
+"""Validation rows on which a saved model is compared with the trained one."""
+TEACHER = "teacher"
+OUTPUTS_FILE = "outputs.safetensors"
+
+
+def store_data(plan: Plan) -> None:
+    """Write the split that every model sees."""
+    if is_finished(plan.data_folder, plan.data_fingerprint):
+        return
+    with building(plan.data_folder, plan.data_fingerprint) as workplace:
+        write_split(plan.split, workplace)
+
+
+def make_teacher(plan: Plan, progress: Progress) -> None:
+    """Fine-tune the encoder on the labels, or take the classifier that was given; it must beat the majority class."""
+    made_from = plan.teacher_fingerprint()
+    if is_finished(plan.teacher_folder, made_from):
+        progress.say("teacher: already there")
+        return
+    seed = plan.experiment.first_seed
+    with building(plan.teacher_folder, made_from) as workplace:
+        if plan.given_teacher:
+            model = load_classifier(plan.given_teacher, plan.class_names)
+            record = TrainingRecord()
+        else:
+            model = load_encoder(plan.origin, plan.class_names, seed=derived_seed(seed, "head"))
+            guards.check_head_trains(model, head_modules(model))
+            record = train_into(plan, model, None, seed, workplace, progress)
+        validation = plan.split.parts["validation"]
+        predicted = model_outputs(model, plan.rows["validation"]).logits.argmax(axis=1)
+        guards.check_beats_majority(predicted, np.array(validation.labels), model=TEACHER)
+        save_and_check(plan, model, workplace)
+        record.save(workplace)
+
+
+def compute_targets(plan: Plan, progress: Progress) -> None:
+    """Compute the teacher's outputs on the training rows, once for all students."""
+    made_from = plan.targets_fingerprint()
+    if is_finished(plan.targets_folder, made_from):
+        return
+    teacher = open_model(plan, plan.teacher_folder)
+    progress.begin("teacher's outputs on the training rows", len(plan.rows["train"]))
+    try:
+        with building(plan.targets_folder, made_from) as workplace:
+            model_outputs(teacher, plan.rows["train"], progress=progress).save(workplace / OUTPUTS_FILE)
+    finally:
+        progress.end()
+
+
+def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> None:
+    """Train one student by its recipe and save it, merged; LoRA adapters are kept beside it."""
+    folder = plan.student_folder(recipe, seed)
+    made_from = plan.student_fingerprint(recipe, seed)
+    if is_finished(folder, made_from):
+        progress.say(f"{recipe.name}, seed {seed}: already there")
+        return
+    model = untrained_student(plan, recipe, seed)
+    head = head_modules(model)
+    with building(folder, made_from) as workplace:
+        if recipe.tuning == "lora":
+            base_name = keep_base(plan, recipe, model)
+            adapted = add_lora(model, plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name=base_name)
+            guards.check_head_trains(adapted, head)
+            record = train_into(plan, adapted, recipe, seed, workplace, progress)
+            adapted.save_pretrained(str(workplace / ADAPTER_FOLDER), save_embedding_layers=False)
+            check_adapter(plan, recipe, seed, adapted, workplace)
+            save_and_check(plan, merge(adapted), workplace)
+        else:
+            guards.check_head_trains(model, head)
+            record = train_into(plan, model, recipe, seed, workplace, progress)
+            save_and_check(plan, model, workplace)
+        record.save(workplace)
+
+
+def untrained_student(plan: Plan, recipe: Recipe, seed: int) -> PreTrainedModel:
+    """The model that a recipe starts training: the kept layers of the teacher or of the encoder with a new head."""
+    if recipe.init == "teacher":
+        origin = open_model(plan, plan.teacher_folder)
+    else:
+        origin = load_encoder(plan.origin_of(recipe), plan.class_names, seed=derived_seed(seed, "head"))
+    layers = plan.layer_maps[recipe.name]
+    student = keep_layers(origin, layers)
+    guards.check_layers_equal(student, origin, layers)
+    return student
+
+
+def train_into(
+    plan: Plan,
+    model: PreTrainedModel | PeftModel,
+    recipe: Recipe | None,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> TrainingRecord:
+    """Train a model on the training rows, by labels or with the teacher's outputs, and keep its losses in `folder`."""
+    settings = plan.experiment.training
+    distils = recipe is not None and recipe.objective == "distil"
+    learning_rate = (recipe.learning_rate if recipe else None) or settings.learning_rate
+    progress.begin(
+        f"training {recipe.name if recipe else TEACHER}, seed {seed}",
+        len(plan.rows["train"]) * settings.epochs,
+    )
+    try:
+        history: History = train(
+            model,
+            plan.rows["train"],
+            plan.split.parts["train"].labels,
+            settings=settings,
+            learning_rate=learning_rate,
+            seed=seed,
+            targets=Outputs.load(plan.targets_folder / OUTPUTS_FILE) if distils else None,
+            distillation=plan.experiment.distillation if distils else None,
+            progress=progress,
+        )
+    finally:
+        progress.end()
+    save_curves(history, folder)
+    return TrainingRecord(
+        facts=training_facts(
+            history.losses,
+            rows=len(plan.rows["train"]),
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            learning_rate=learning_rate,
+            matched=learning_rate == settings.learning_rate,
+        ),
+        trained_parameters=parameters(model)[1],
+        seconds=history.took.seconds,
+        cpu_seconds=history.took.cpu_seconds,
+        peak_memory=history.took.peak_memory,
+    )
+
+
+def save_and_check(plan: Plan, model: PreTrainedModel, folder: Path) -> None:
+    """Save a trained classifier, load it again, and stop unless head and logits are what was trained."""
+    save_classifier(model, plan.tokenizer, folder)
+    saved = open_model(plan, folder)
+    guards.check_head_kept(saved, model)
+    check_same_logits(plan, model, saved, folder)
+
+
+def check_adapter(plan: Plan, recipe: Recipe, seed: int, adapted: PeftModel, folder: Path) -> None:
+    """Put the saved adapter on a new base, and stop unless it gives the logits that were trained."""
+    base = untrained_student(plan, recipe, seed)
+    saved = load_adapter(base, folder / ADAPTER_FOLDER)
+    check_same_logits(plan, adapted, saved, folder / ADAPTER_FOLDER)
+
+
+def check_same_logits(
+    plan: Plan, trained: PreTrainedModel | PeftModel, saved: PreTrainedModel | PeftModel, folder: Path
+) -> None:
+    """The guard on reloading, on some validation rows."""
+    rows = EncodedRows(ids=plan.rows["validation"].ids[:RELOAD_ROWS], tokenizer=plan.tokenizer)
+    guards.check_reload(model_outputs(trained, rows).logits, model_outputs(saved, rows).logits, folder=folder)
+
+
+def keep_base(plan: Plan, recipe: Recipe, untrained: PreTrainedModel) -> str:
+    """Where a LoRA adapter's base model stands: what it was cut from, or saved here when layers were left out."""
+    source = plan.origin_of(recipe)
+    if len(plan.layer_maps[recipe.name]) == source.depth:
+        if recipe.init == "teacher":
+            return str(plan.teacher_folder)
+        return source.name if Path(source.name).is_dir() or "/" in source.name else str(source.folder)
+    folder = plan.folder / "students" / recipe.name / "base"
+    made_from = fingerprint([plan.student_fingerprint(recipe, plan.experiment.first_seed), "base"])
+    if not is_finished(folder, made_from):
+        with building(folder, made_from) as workplace:
+            save_classifier(untrained, plan.tokenizer, workplace)
+    return str(folder)
+
+
+def open_model(plan: Plan, folder: Path) -> PreTrainedModel:
+    """A saved classifier of this run, in evaluation mode."""
+    return load_classifier(find_model(str(folder)), plan.class_names).eval()

@@ -1,0 +1,96 @@
+"""The search for each recipe's best learning rate: the same few rates for all, judged on validation rows.
+
+A learning rate that suits full fine-tuning makes a straw man of LoRA, which wants a higher one.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from peft import PeftModel
+from sklearn.metrics import f1_score
+from transformers import PreTrainedModel
+
+from foreshot.config import Experiment, Recipe
+from foreshot.findings import Scored
+from foreshot.judging.metrics import cross_entropy
+from foreshot.models.outputs import model_outputs
+from foreshot.models.students import add_lora
+from foreshot.plan import TUNED, Plan
+from foreshot.progress import Progress
+from foreshot.results import Trial
+from foreshot.rundir import building, is_finished, write_atomically
+from foreshot.stages import train_into, untrained_student
+from foreshot.training.seeding import derived_seed
+
+TRIAL_FILE = "trial.json"
+
+
+def search_learning_rates(plan: Plan, scored: Sequence[Scored], progress: Progress) -> list[Trial]:
+    """Try every learning rate for every recipe that hasn't one of its own, with the first seed; none if not asked."""
+    experiment = plan.experiment
+    trials = []
+    for recipe in experiment.recipes if experiment.tune_learning_rates else ():
+        if recipe.learning_rate is not None:
+            continue
+        tried = []
+        for rate in sorted({*experiment.tune_learning_rates, experiment.training.learning_rate}):
+            if rate == experiment.training.learning_rate:  # that student is there already
+                same = (recipe.name, experiment.first_seed)
+                matched = next(found for found in scored if (found.name, found.seed) == same)
+                tried.append(_trial(plan, recipe, rate, matched.scores.logits["validation"]))
+            else:
+                tried.append(_try(plan, recipe, rate, progress))
+        best = max(tried, key=_merit)
+        trials += [trial.model_copy(update={"best": trial is best}) for trial in tried]
+    return trials
+
+
+def tuned_recipes(experiment: Experiment, trials: Sequence[Trial]) -> list[Recipe]:
+    """Each recipe at its best learning rate, where that isn't the one which all were trained with."""
+    best = {trial.recipe: trial.learning_rate for trial in trials if trial.best}
+    return [
+        recipe.model_copy(update={"name": recipe.name + TUNED, "learning_rate": best[recipe.name]})
+        for recipe in experiment.recipes
+        if best.get(recipe.name, experiment.training.learning_rate) != experiment.training.learning_rate
+    ]
+
+
+def _merit(trial: Trial) -> tuple[float, float]:
+    loss = trial.validation_cross_entropy
+    return trial.validation_macro_f1, -np.inf if loss is None else -loss
+
+
+def _try(plan: Plan, recipe: Recipe, rate: float, progress: Progress) -> Trial:
+    """Train one student at a rate, note how it does on the validation rows, and keep that alone."""
+    tried = recipe.model_copy(update={"learning_rate": rate})
+    seed = plan.experiment.first_seed
+    folder = plan.folder / "search" / recipe.name / f"{rate:g}"
+    made_from = plan.student_fingerprint(tried, seed)
+    if is_finished(folder, made_from):
+        return Trial.model_validate_json((folder / TRIAL_FILE).read_text(encoding="utf-8"))
+    progress.say(f"{recipe.name}: trying learning rate {rate:g}")
+    untrained = untrained_student(plan, tried, seed)
+    model: PreTrainedModel | PeftModel = untrained
+    if recipe.tuning == "lora":
+        model = add_lora(untrained, plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name="")
+    with building(folder, made_from) as workplace:
+        train_into(plan, model, tried, seed, workplace, progress)
+        trial = _trial(plan, recipe, rate, model_outputs(model, plan.rows["validation"]).logits)
+        write_atomically(workplace / TRIAL_FILE, trial.model_dump_json(indent=1) + "\n")
+    return trial
+
+
+def _trial(plan: Plan, recipe: Recipe, rate: float, logits: np.ndarray) -> Trial:
+    labels = np.array(plan.split.parts["validation"].labels)
+    loss = cross_entropy(logits, labels)
+    return Trial(
+        recipe=recipe.name,
+        learning_rate=rate,
+        validation_macro_f1=float(
+            f1_score(
+                labels, logits.argmax(axis=1), labels=range(len(plan.class_names)), average="macro", zero_division=0.0
+            )
+        ),
+        validation_cross_entropy=loss if np.isfinite(loss) else None,  # a rate so high that training blew up
+        best=False,
+    )
