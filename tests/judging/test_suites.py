@@ -26,7 +26,8 @@ Nobody asked the fool in the play,benign,quoted,,one,t1,
 Waiters are lovely,0,group,waiters,,,
 """
 HATECHECK = """\
-,functionality,case_id,test_case,label_gold,target_ident,direction,focus_words,focus_lemma,ref_case_id,ref_templ_id,templ_id,case_templ
+,functionality,case_id,test_case,label_gold,target_ident,direction,focus_words,focus_lemma,\
+ref_case_id,ref_templ_id,templ_id,case_templ
 0,dislike_h,11,I cannot bear waiters. ,hateful,waiters,general,bear,bear,,,3,I cannot bear [X].
 1,dislike_h,12,I cannot bear bakers. ,hateful,bakers,general,bear,bear,,,3,I cannot bear [X].
 2,negation_nh,13,I can well bear waiters. ,non-hateful,waiters,,bear,bear,11.0,3.0,4,I can well bear [X].
@@ -138,10 +139,12 @@ def test_pairs_of_hatecheck_by_hand(write):
 
 def test_a_case_between_two_others_is_in_one_pair(write):
     header = "case_id,test_case,label_gold,functionality,ref_case_id"
-    content = table("1,one,1,f,", "2,two,0,f,1", "3,three,1,f,2", header=header)
-    suite = read_suite(write(content), BINARY)
+    one, two, three = "1,one,1,f,", "2,two,0,f,1", "3,three,1,f,2"
+    suite = read_suite(write(table(one, two, three, header=header)), BINARY)
     assert [case.pair for case in suite.cases] == ["ref_case_id 1", "ref_case_id 1", None]
     assert suite.facts().pairs == 1
+    suite = read_suite(write(table(one, three, two, header=header)), BINARY)
+    assert [case.pair for case in suite.cases] == [None, "ref_case_id 2", "ref_case_id 2"]
 
 
 def test_the_multilingual_hatecheck(write):
@@ -185,6 +188,12 @@ def test_numbers_of_a_published_suite_are_not_those_of_the_data(write):
     assert [case.label for case in read_suite(write(HATEMOJI), REVERSED).cases] == ["toxic", "benign"]
     own = table("a,1,f", "b,0,f")
     assert [case.label for case in read_suite(write(own), REVERSED).cases] == ["benign", "toxic"]
+
+
+def test_the_name_of_a_class_is_no_word_for_another(write):
+    classes = Classes(("offensive", "hate"), 1, {"1": "offensive", "2": "hate"}, ())
+    path = write(table("a,offensive,f", "b,hate,f", header="text,label_gold,functionality"))
+    assert [case.label for case in read_suite(path, classes).cases] == ["offensive", "hate"]
 
 
 def test_a_mapping_comes_first(write):
