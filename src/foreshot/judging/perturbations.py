@@ -147,7 +147,7 @@ def _as_emoji(word: str, generator: random.Random) -> str:
 @cache
 def _look_alikes() -> dict[str, str]:
     """For each Latin letter its twins of other scripts, one of each script."""
-    from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]
+    from confusable_homoglyphs.confusables import confusables_data
 
     found: dict[str, str] = {}
     for script, letters in TWINS.items():
