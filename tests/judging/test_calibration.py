@@ -151,3 +151,5 @@ def test_scaled_probabilities_by_hand():
     logits = np.array([[0.0, 4 * math.log(3)]], dtype=np.float32)
     assert scaled_probabilities(logits, 4.0) == pytest.approx(np.array([[0.25, 0.75]]))
     assert scaled_probabilities(logits, 4.0).dtype == np.float64
+    third = scaled_probabilities(np.array([[0.0, 1.0]], dtype=np.float32), 3.0)
+    assert third[0, 1] == pytest.approx(1 / (1 + math.exp(-1 / 3)), rel=1e-14)
