@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
-from itertools import cycle
+from itertools import cycle, islice
 from random import Random
 from typing import Any
 
@@ -25,13 +25,13 @@ EACH = 3
 """Cases that a template with a slot gives, where its block doesn't say."""
 
 _TRIES = 60  # fillings of one template, before we give up on a text that the suite doesn't have yet
-_RUDE, _KIND = ("insult", "nasty", "vermin", "whore", "pest", "beast", "foul", "rude"), ("gem", "kind")
-_COUNTABLE = ("insult", "whore", "beast", "gem")  # the lists whose words have a plural
+_RUDE, _KIND = ("insult", "nasty", "daft", "silly", "vermin", "whore", "pest", "beast", "foul", "rude"), ("gem", "kind")
+_COUNTABLE = ("insult", "daft", "whore", "beast", "gem")  # the lists whose words have a plural
 
 _SLOT = re.compile(r"\{([a-z]+)\}")
 _ALTERNATIVE = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
 _ARTICLE = re.compile(r"\b(a)\(n\)(?= (\W*(?!use|uni)[aeiou])?)", re.IGNORECASE)
-_SENTENCE_START = re.compile(r"(?:^\W*|[.?!] )[a-z]")
+_SENTENCE_START = re.compile(r"(?:^[\"']?|[.?!] )[a-z]")
 
 
 @cache
@@ -118,7 +118,8 @@ def _write_block(block: Mapping[str, Any], collected: _Collected) -> None:
         wanted = block.get("each", EACH) if _SLOT.search(template) else 1
         for _ in range(_TRIES):
             cases = [
-                _case(text, kind, group, number) for kind, (text, group) in zip(kinds, decks.fill(template), strict=True)
+                _case(text, kind, group, number)
+                for kind, (text, group) in zip(kinds, decks.fill(template), strict=True)
             ]
             wanted -= collected.add(cases)
             if not wanted:
@@ -134,20 +135,23 @@ def _write_evasion(name: str, collected: _Collected) -> None:
     decks = _Decks(f"evasion/{name}")
     templates = plan["emoji_templates" if name == "emoji" else "templates"]
     made = 0
-    for number, template in cycle(enumerate(templates, 1)):
+    for number, template in islice(cycle(enumerate(templates, 1)), _TRIES * len(templates)):
+        texts = decks.fill(template)
+        kinds = [(f"evasion: {name}", f"{number}", derogatory_words())]
+        if made < twin["cases"]:
+            kinds.append((twin["of"], f"{name} {number}", _listed(_KIND)))
         cases = []
-        for side, (text, group) in enumerate(decks.fill(template)[: 2 if made < twin["cases"] else 1]):
-            kind, words = ((f"evasion: {name}", derogatory_words()), (twin["of"], _listed(_KIND)))[side]
-            written = perturb(name, text, words=words, seed=NAME)
-            if written != text:
-                label = f"{name} {number}" if side else str(number)
-                cases.append(_case(written, kind, group, label, plain=text))
-        made += bool(cases) and collected.add(cases)
+        for (plain, group), (kind, numbered, words) in zip(texts, kinds, strict=False):
+            written = perturb(name, plain, words=words, seed=NAME)
+            if written != plain:
+                cases.append(_case(written, kind, group, numbered, plain=plain))
+        made += len(cases) == len(kinds) and collected.add(cases)
         if made == plan["cases"]:
             return
+    raise ValueError(f"only {made} new texts to disguise by {name!r}")
 
 
-def _case(text: str, kind: str, group: str | None, number: object, *, plain: str = "") -> Case:
+def _case(text: str, kind: str, group: str | None, number: int | str, *, plain: str = "") -> Case:
     known = _suite()["functionalities"][kind]
     return Case(
         text=text,
@@ -180,7 +184,7 @@ def _dealt(rows: Sequence[Mapping[str, str]], rng: Random) -> Iterator[Mapping[s
 
 
 def _plural(word: str) -> str:
-    return word + ("es" if word.endswith(("s", "x", "z", "ch", "sh")) else "s")
+    return word + ("es" if word.endswith(("o", "s", "x", "z", "ch", "sh")) else "s")
 
 
 def _spell(template: str, words: Mapping[str, str]) -> tuple[str, str | None]:
