@@ -117,7 +117,8 @@ def evasion_results(
     """What share of the rows that a model flags escapes it, for each perturbation.
 
     `decided` has shape (seeds, test rows), `evading` (seeds, perturbations × rows) as in `Evasions.all_texts`.
-    Rows that a perturbation leaves as they are don't count; several seeds are pooled.
+    Rows that a perturbation leaves as they are don't count; several seeds are pooled. Where there is nothing that
+    could escape, `rows` is 0 and the share not known: 0 to 1.
     """
     caught = decided[:, evasions.rows] == positive
     results = []
@@ -128,9 +129,8 @@ def evasion_results(
         tried = caught & changed
         # Seeds look at the same rows, so they don't count as more rows: the mean over them does.
         rows, escaped = tried.sum() / len(tried), (tried & now_missed).sum() / len(tried)
-        results.append(
-            EvasionResult(perturbation=name, rows=round(rows), escaped=_share_of(float(escaped), float(rows)))
-        )
+        shown = max(1, round(rows)) if rows > 0 else 0
+        results.append(EvasionResult(perturbation=name, rows=shown, escaped=_share_of(float(escaped), float(rows))))
     return results
 
 

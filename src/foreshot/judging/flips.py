@@ -2,6 +2,8 @@
 
 import csv
 import io
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,15 @@ BY_HARM = (NEWLY_MISSED, NEWLY_WRONG, NEWLY_FLAGGED, CHANGED, NEWLY_CAUGHT, NEWL
 """Kinds of flips: a toxic text let through, a benign one flagged, then the changes for the better."""
 
 COLUMNS = ("model", "kind", "part", "row", "label", "teacher_score", "student_score", "seeds_flipped", "seeds", "text")
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA_STARTS = frozenset("=+-@")
+NEW_CELL = re.compile(
+    r"""
+    (?<= [;\t\r\n\v\f\x85\u2028\u2029])
+    (?= (?: [^\S\r\n] | [\u200b-\u200f\u2060\ufeff"] )* (?: [=+@＝＋－＠] | -(?!\)) ) )  # the smiley ;-) is none
+    """,
+    re.VERBOSE,
+)
+"""Where inside of a text a spreadsheet that parts cells by semicolons or tabs sees a formula's cell begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +54,24 @@ class Answered:
 def flips(
     model: str, student: Answered, teacher: Answered, class_names: Sequence[str], positive: int | None
 ) -> list[Flip]:
-    """The flips of a student in one part, in the part's order; the teacher has one seed."""
+    """The flips of a student in one part, in the part's order; the teacher has one seed.
+
+    Where seeds flip to different classes, the most harmful kind counts.
+    """
     before = teacher.decided[0]
     changed = student.decided != before
     found = []
     for index in np.flatnonzero(changed.any(axis=0)).tolist():
         label = int(student.labels[index])
         shown = positive if positive is not None else label if label >= 0 else int(before[index])
-        after = int(student.decided[changed[:, index], index][0])
+        kinds = {
+            _kind(label, int(before[index]), int(after), positive)
+            for after in student.decided[changed[:, index], index]
+        }
         found.append(
             Flip(
                 model=model,
-                kind=_kind(label, int(before[index]), after, positive),
+                kind=min(kinds, key=BY_HARM.index),
                 part=student.part,
                 row=student.rows[index],
                 label=class_names[label] if label >= 0 else "",
@@ -73,10 +89,18 @@ def ranked(found: Sequence[Flip]) -> list[Flip]:
     """Most harmful first: by kind, then flips of more seeds, then by how sure the teacher was."""
 
     def harm(flip: Flip) -> tuple[float, ...]:
-        sureness = abs(flip.teacher_score - 0.5)
-        return (BY_HARM.index(flip.kind), -flip.seeds_flipped / flip.seeds, -sureness)
+        return (BY_HARM.index(flip.kind), -flip.seeds_flipped / flip.seeds, -_sureness(flip))
 
     return sorted(found, key=harm)
+
+
+def _sureness(flip: Flip) -> float:
+    """How sure the teacher was of its decision, whatever the threshold that made it: only that sets the order."""
+    if flip.kind in {NEWLY_MISSED, NEWLY_CLEARED, NEWLY_WRONG}:  # it said what the score is of
+        return flip.teacher_score
+    if flip.kind in {NEWLY_FLAGGED, NEWLY_CAUGHT, NEWLY_RIGHT}:  # it didn't
+        return 1 - flip.teacher_score
+    return abs(flip.teacher_score - 0.5)
 
 
 def counts(found: Sequence[Flip]) -> dict[str, dict[str, int]]:
@@ -88,7 +112,7 @@ def counts(found: Sequence[Flip]) -> dict[str, dict[str, int]]:
 
 
 def to_csv(found: Sequence[Flip]) -> str:
-    """All flips as CSV; cells that a spreadsheet would take for a formula start with an apostrophe (OWASP)."""
+    """All flips as CSV; what a spreadsheet would take for a formula gets an apostrophe in front (OWASP)."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(COLUMNS)
@@ -113,4 +137,15 @@ def _inert(value: object) -> object:
         return f"{value:.4f}"
     if not isinstance(value, str):
         return value
-    return f"'{value}" if value.lstrip(" \u00a0\u200b\ufeff").startswith(FORMULA_STARTS) else value
+    inert = NEW_CELL.sub("'", value)
+    return f"'{inert}" if _starts_a_formula(value) else inert
+
+
+def _starts_a_formula(value: str) -> bool:
+    """Whether its first visible character does, in any width; or its first one is a tab or starts a line."""
+    if value.startswith(("\t", "\r", "\n")):
+        return True
+    for char in value:
+        if unicodedata.category(char)[0] not in "ZC" and char != '"':
+            return unicodedata.normalize("NFKC", char) in FORMULA_STARTS
+    return False

@@ -18,8 +18,11 @@ from foreshot.results import Comparison, Estimate
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05  # of p-values after Holm's correction
-RESAMPLES = 4999
-BATCH = 250  # resamples at a time, for the sake of memory
+RESAMPLES = 4999  # at least
+RESAMPLES_PER_PAIR = 100  # so that Holm's correction over many pairs leaves the smallest p-value below SIGNIFICANCE
+BATCH = 250  # resamples at a time, and fewer where that is more than MOST_DRAWN units: for the sake of memory
+MOST_DRAWN = 5_000_000
+DECIMALS = 12  # of differences; what is left is rounding, which would make equal models differ
 
 Outcome = Literal["better", "worse", "not distinguishable"]
 Metric = Callable[[np.ndarray], np.ndarray]
@@ -30,7 +33,7 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
     """Unweighted mean of the classes' F1, 0 for a class that neither occurs nor is predicted."""
     right = np.diagonal(counts, axis1=-2, axis2=-1)
     total = counts.sum(axis=-1) + counts.sum(axis=-2)
-    return np.asarray(np.divide(2 * right, total, out=np.zeros_like(right), where=total > 0).mean(axis=-1))
+    return np.asarray(np.divide(2 * right, total, out=np.zeros(right.shape), where=total > 0).mean(axis=-1))
 
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
@@ -41,7 +44,8 @@ def accuracy(counts: np.ndarray) -> np.ndarray:
 def wilson(right: float, cases: float) -> Estimate:
     """A share with Wilson's 95 % interval (Wilson 1927); both may be means over seeds."""
     low, high = proportion_confint(right, cases, alpha=1 - CONFIDENCE, method="wilson")
-    return Estimate(value=right / cases, low=float(low), high=float(high))
+    value = right / cases
+    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value))  # 1 has a high of 1 − 1e-16
 
 
 def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
@@ -106,7 +110,8 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
     """For each pair of models, first minus second with its 95 % interval, and the two-sided p-value.
 
     A paired percentile bootstrap (Efron and Tibshirani 1993, chapters 13 and 16): units are drawn once for all models
-    and seeds, and a model's number is the mean over its seeds.
+    and seeds, and a model's number is the mean over its seeds. The interval says what other rows would change, not
+    what other seeds would. One unit alone tells nothing: -1 to 1.
     """
     if not pairs:
         return []
@@ -124,24 +129,25 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
         weights = _times_drawn(drawn.reshape(-1, units), units)
         numbers = task.metric((weights @ flat).reshape(len(weights), *counts.shape[:1], *counts.shape[2:]))
         means = mean_over_seeds @ numbers.T
-        found = means[first] - means[second]
+        found = np.round(means[first] - means[second], DECIMALS) + 0.0  # no -0.0
         return found[:, 0] if drawn.ndim == 1 else found
 
     observed = statistic(np.arange(units))
     if units == 1:  # nothing to draw from
         return [(Estimate(value=float(value), low=-1.0, high=1.0), 1.0) for value in observed]
+    resamples = max(RESAMPLES, RESAMPLES_PER_PAIR * len(pairs) - 1)
     result = stats.bootstrap(
         (np.arange(units),),
         statistic,
-        n_resamples=RESAMPLES,
-        batch=BATCH,
+        n_resamples=resamples,
+        batch=min(BATCH, max(1, MOST_DRAWN // units)),
         vectorized=True,
         confidence_level=CONFIDENCE,
         method="percentile",
         rng=np.random.default_rng(seed),
     )
     drawn = result.bootstrap_distribution
-    below, above = ((1 + side.sum(axis=-1)) / (1 + RESAMPLES) for side in (drawn <= 0, drawn >= 0))
+    below, above = ((1 + side.sum(axis=-1)) / (1 + resamples) for side in (drawn <= 0, drawn >= 0))
     p_values = np.minimum(1.0, 2 * np.minimum(below, above))
     low, high = result.confidence_interval
     return [
@@ -153,7 +159,8 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
 def compare_all(measure: str, task: Task) -> list[Comparison]:
     """Every pair of models in one measure, with Holm's correction (Holm 1979) over all of them.
 
-    McNemar's exact test on what is right and wrong is added for two models of one seed each.
+    McNemar's exact test on what is right and wrong is added for two models of one seed each, where every row is a
+    unit by itself, as that test takes them to be.
     """
     pairs = list(combinations(task.predicted, 2))
     found = differences(task, pairs)
@@ -169,7 +176,7 @@ def compare_all(measure: str, task: Task) -> list[Comparison]:
             p_value=p_value,
             adjusted_p=float(holm),
             outcome=_outcome(difference.value, float(holm)),
-            mcnemar_p=_mcnemar(task.predicted[first], task.predicted[second], task.labels),
+            mcnemar_p=_mcnemar(task, first, second),
         )
         for (first, second), (difference, p_value), holm in zip(pairs, found, adjusted, strict=True)
     ]
@@ -202,10 +209,11 @@ def _outcome(difference: float, adjusted_p: float) -> Outcome:
     return "better" if difference > 0 else "worse"
 
 
-def _mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> float | None:
-    if len(first) != 1 or len(second) != 1:
+def _mcnemar(task: Task, first: str, second: str) -> float | None:
+    decided = task.predicted[first], task.predicted[second]
+    if any(len(of_model) != 1 for of_model in decided) or len(np.unique(task.units)) < len(task.units):
         return None
-    first_right, second_right = first[0] == labels, second[0] == labels
+    first_right, second_right = (of_model[0] == task.labels for of_model in decided)
     table = [
         [int((first_right & second_right).sum()), int((first_right & ~second_right).sum())],
         [int((~first_right & second_right).sum()), int((~first_right & ~second_right).sum())],

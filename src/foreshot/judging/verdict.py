@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from foreshot.config import VerdictPolicy
 from foreshot.judging.statistics import turned
-from foreshot.results import Comparison, Requirement, StudentVerdict, SuiteResult, Verdict
+from foreshot.results import Comparison, Estimate, Requirement, StudentVerdict, SuiteResult, Verdict
 
 METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
     "macro_f1",
@@ -20,8 +20,24 @@ METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
 )
 """Macro-F1 on the test rows; share right of the suite, and of its toxic cases; likewise of the labelled probes."""
 
-BEHAVIOUR = (SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE)
+SIDES = {
+    SUITE: (SUITE, SUITE_POSITIVE),
+    SUITE_POSITIVE: (SUITE, SUITE_POSITIVE),
+    PROBES: (PROBES, PROBES_POSITIVE),
+    PROBES_POSITIVE: (PROBES, PROBES_POSITIVE),
+}
+"""For each measure of behaviour that of all cases, and that of the toxic ones."""
+
 CHANCE = 0.5
+ROUNDING = 1e-9  # of differences: one that lies on a margin is within it
+NEVER_SEEN = -math.log(0.025)
+"""What was never seen in n rows may still happen to 3.7 / n of them (Hanley and Lippman-Hand 1983, at 97.5 %).
+
+A bootstrap of rows on which two models agree has an interval of no width, however few the rows are.
+"""
+FEWEST_CASES = 6  # of a kind that is judged by itself: with fewer, no sign test can reach 5 %
+MOST_TIMES = 100  # times the rows there are: to ask for more than that is no advice
+NAMED = 3  # students or functionalities that a sentence names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +123,7 @@ def _requirements(evidence: Evidence, student: Candidate) -> list[Requirement]:
             found.append(_not_worse(evidence, student, SUITE_POSITIVE, policy.suite_margin))
             found.append(_sees(evidence, student))
         found.append(_keeps_functionalities(evidence, student))
+    found += _keeps_probes(evidence, student)
     found.append(_enough_seeds(student, policy))
     return found
 
@@ -116,32 +133,43 @@ def _not_worse(evidence: Evidence, student: Candidate, measure: str, margin: flo
     compared = evidence.difference(student.model, evidence.teacher.model, measure)
     if compared is None:
         return Requirement(name=measure, state="can't tell", reason=f"{_called(evidence, measure)} was not measured")
-    difference = compared.difference
-    what = (
-        f"{_called(evidence, measure)} {_points(difference.value)} against the teacher's "
-        f"({_points(difference.low)} to {_points(difference.high)})"
-    )
-    if difference.low >= -margin:
+    difference, what = compared.difference, _against_teacher(evidence, compared)
+    low = min(difference.low, difference.value - NEVER_SEEN / evidence.sizes[measure])
+    if low >= -margin - ROUNDING:
         return Requirement(name=measure, state="holds", reason=f"{what}, within the margin of {_size(margin)}")
-    if difference.value < -margin and (difference.high < 0 or compared.outcome == "worse"):
-        return Requirement(name=measure, state="fails", reason=f"{what}: worse by more than {_size(margin)}")
+    if _is_lost(difference, margin):
+        return Requirement(
+            name=measure, state="fails", reason=f"{what}: clearly worse, and beyond the margin of {_size(margin)}"
+        )
     return Requirement(name=measure, state="can't tell", reason=f"{what}: {_enough(evidence, compared, margin)}")
 
 
+def _is_lost(difference: Estimate, margin: float) -> bool:
+    """Worse by more than the margin as measured, and worse beyond chance."""
+    return difference.value < -margin - ROUNDING and difference.high < 0
+
+
 def _enough(evidence: Evidence, compared: Comparison, margin: float) -> str:
-    """How many rows would settle it: an interval narrows with the square root of the rows."""
+    """How many rows would settle it, were the difference to stay: an interval narrows with the square root of them."""
     difference, rows = compared.difference, evidence.sizes[compared.measure]
-    room = difference.value + margin
+    value, room = difference.value, difference.value + margin
     unit = "test rows" if compared.measure == METRIC else "cases"
-    if room <= 0:
-        return f"{rows:,} {unit} are too few to tell whether it is worse by more than {_size(margin)}"
-    needed = math.ceil(rows * ((difference.value - difference.low) / room) ** 2)
-    return f"{rows:,} {unit} are too few for a margin of {_size(margin)}; about {_rounded(needed)} would do"
+    needed = math.inf
+    if room > ROUNDING:  # until the interval lies within the margin
+        needed = max(rows * ((value - difference.low) / room) ** 2, NEVER_SEEN / room)
+    elif value < 0 <= difference.high:  # until it lies below 0
+        needed = max(rows * ((difference.high - value) / value) ** 2, rows + 1)
+    if needed > MOST_TIMES * rows:
+        return f"too near the margin of {_size(margin)} for {rows:,} {unit}, or any number of them, to tell"
+    enough = _rounded(math.ceil(round(needed, 6)))
+    return f"{rows:,} {unit} are too few for a margin of {_size(margin)}; about {enough} would do"
 
 
 def _sees(evidence: Evidence, student: Candidate) -> Requirement:
     """Better than blind: a model that flags everything, or nothing, gets one half of the suite's two sides right."""
     sides = evidence.suite_results[student.model].by_label.values()
+    if len(sides) < 2:
+        return Requirement(name="sees", state="can't tell", reason="the suite has cases of one class only")
     balanced = sum(side.value for side in sides) / len(sides)
     balanced_low = sum(side.low for side in sides) / len(sides)
     reason = f"{balanced:.0%} right on the mean of the suite's sides, where a blind model gets {CHANCE:.0%}"
@@ -151,18 +179,42 @@ def _sees(evidence: Evidence, student: Candidate) -> Requirement:
 
 def _keeps_functionalities(evidence: Evidence, student: Candidate) -> Requirement:
     margin = evidence.policy.functionality_margin
-    lost = [
-        (cell.minus_teacher.value, cell.name)
-        for cell in evidence.suite_results[student.model].functionalities
-        if cell.minus_teacher and cell.minus_teacher.value < -margin and cell.minus_teacher.high < 0
-    ]
-    if not lost:
-        return Requirement(
-            name="functionalities", state="holds", reason=f"loses no functionality by more than {_size(margin)}"
-        )
-    named = "; ".join(f"{name} ({_points(value)})" for value, name in sorted(lost)[:3])
-    more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-    return Requirement(name="functionalities", state="fails", reason=f"loses {named}{more}")
+    lost, unsure = [], []
+    for cell in evidence.suite_results[student.model].functionalities:
+        change = cell.minus_teacher
+        if change is None or change.value >= -margin - ROUNDING or cell.cases < FEWEST_CASES:
+            continue
+        if _is_lost(change, margin):
+            lost.append((change.value, f"{cell.name} ({_points(change.value)} points)"))
+        else:
+            unsure.append((change.value, f"{cell.name} ({_points(change.value)} points on {cell.cases} cases)"))
+    if lost:
+        return Requirement(name="functionalities", state="fails", reason=f"loses {_some(lost)}")
+    if unsure:
+        reason = f"seems to lose {_some(unsure)}: too few cases to tell"
+        return Requirement(name="functionalities", state="can't tell", reason=reason)
+    reason = f"loses no functionality by more than {_size(margin)}"
+    return Requirement(name="functionalities", state="holds", reason=reason)
+
+
+def _keeps_probes(evidence: Evidence, student: Candidate) -> list[Requirement]:
+    """None without labelled probes. They are few, so only what is clearly lost, or looks badly lost, counts."""
+    policy, teacher = evidence.policy, evidence.teacher.model
+    found = [evidence.difference(student.model, teacher, measure) for measure in (PROBES, PROBES_POSITIVE)]
+    measured = sorted((compared for compared in found if compared), key=lambda compared: compared.difference.value)
+    if not measured:
+        return []
+    for compared in measured:
+        enough = evidence.sizes[compared.measure] >= FEWEST_CASES
+        if enough and _is_lost(compared.difference, policy.suite_margin):
+            reason = f"{_against_teacher(evidence, compared)}: clearly worse"
+            return [Requirement(name=PROBES, state="fails", reason=reason)]
+    worst = measured[0]
+    what = _against_teacher(evidence, worst)
+    if worst.difference.value < -policy.functionality_margin - ROUNDING:
+        reason = f"{what}: {evidence.sizes[worst.measure]:,} probes are too few to tell"
+        return [Requirement(name=PROBES, state="can't tell", reason=reason)]
+    return [Requirement(name=PROBES, state="holds", reason=f"{what}: not clearly worse")]
 
 
 def _enough_seeds(student: Candidate, policy: VerdictPolicy) -> Requirement:
@@ -181,12 +233,15 @@ def _conflict(evidence: Evidence, student: Candidate) -> str:
     if not others or any(found is None or found.outcome == "worse" for found in on_metric):
         return ""
     margin = evidence.policy.suite_margin
-    behind: list[tuple[float, str, str]] = []
-    for other in others:
-        for measure in BEHAVIOUR:
-            found = evidence.difference(student.model, other.model, measure)
-            if found and found.outcome == "worse" and found.difference.value < -margin and _is_sound(evidence, other):
-                behind.append((found.difference.value, measure, other.model))
+    behind = [
+        (found.difference.value, measure, other.model)
+        for other in others
+        for measure in SIDES
+        if (found := evidence.difference(student.model, other.model, measure))
+        and found.outcome == "worse"
+        and found.difference.value < -margin - ROUNDING
+        and _shows_up(evidence, other, student, measure)
+    ]
     if not behind:
         return ""
     _, measure, other_name = min(behind)
@@ -199,11 +254,25 @@ def _conflict(evidence: Evidence, student: Candidate) -> str:
     )
 
 
-def _is_sound(evidence: Evidence, other: Candidate) -> bool:
-    """Whether a student is fit to show another up: one that flags everything gets all toxic cases right."""
-    if not evidence.suite_results or evidence.positive is None:
-        return True
-    return _sees(evidence, other).state != "fails"
+def _shows_up(evidence: Evidence, other: Candidate, student: Candidate, measure: str) -> bool:
+    """Whether a student that is ahead in a measure is better at telling the sides apart.
+
+    One that flags everything, or nearly so, gets all toxic cases right, and most of a suite that is mostly toxic.
+    """
+    if evidence.suite_results and evidence.positive is not None and _sees(evidence, other).state == "fails":
+        return False
+    return _of_both_sides(evidence, other, measure) >= _of_both_sides(evidence, student, measure)
+
+
+def _of_both_sides(evidence: Evidence, candidate: Candidate, measure: str) -> float:
+    """The mean of the shares right of toxic and of benign cases; where there is one side alone, its share."""
+    whole, positive = SIDES[measure]
+    cases, positives = evidence.sizes.get(whole, 0), evidence.sizes.get(positive, 0)
+    if not 0 < positives < cases:
+        return candidate.means[measure]
+    flagged = candidate.means[positive]
+    cleared = (cases * candidate.means[whole] - positives * flagged) / (cases - positives)
+    return (flagged + cleared) / 2
 
 
 def _student_verdict(
@@ -238,27 +307,32 @@ def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candid
     for trap in traps:
         sentences.append(f"Don't ship {trap.model}: {trap.reasons[0].removeprefix(trap.model + ' ')}.")
     if chosen:
-        teacher = evidence.teacher
-        sentences.append(
-            f"Ship {chosen.model}: {chosen.layers} layers instead of {teacher.layers}, and within the margins of the "
-            "teacher on the test rows and on the suite."
-            if chosen.layers < teacher.layers
-            else f"Ship {chosen.model}: within the margins of the teacher on the test rows and on the suite."
-        )
+        sentences.append(_ship(evidence, chosen))
     elif any(student.kind == "inconclusive" for student in students):
         open_ones = [student for student in students if student.kind == "inconclusive"]
         closest = min(open_ones, key=lambda student: len(student.reasons))
-        sentences.append(f"Can't tell yet whether a student can replace the teacher: {closest.model} comes closest.")
-        sentences.append(f"What is open: {'; '.join(closest.reasons)}.")
+        sentences.append("Keep the teacher for now: it can't be told yet whether a student can replace it.")
+        sentences.append(f"{closest.model} comes closest; what is open: {'; '.join(closest.reasons)}.")
     else:
         sentences.append("Keep the teacher: no student can be recommended.")
         if not traps:
-            sentences.append(
-                " ".join(f"{student.model}: {student.reasons[0]}." for student in students if student.reasons)
-            )
+            sentences += [f"{student.model}: {student.reasons[0]}." for student in students[:NAMED]]
     if warning := _teacher_warning(evidence):
         sentences.append(warning)
     return " ".join(sentences)
+
+
+def _ship(evidence: Evidence, chosen: Candidate) -> str:
+    """What to ship, what it saves, and how good it and the teacher are, since margins alone don't say."""
+    teacher, measure = evidence.teacher, SUITE_POSITIVE if SUITE_POSITIVE in chosen.means else SUITE
+    saved = f"{chosen.layers} layers instead of {teacher.layers}, and " if chosen.layers < teacher.layers else ""
+    sentence = (
+        f"Ship {chosen.model}: {saved}within the margins of the teacher on the test rows and on the suite. It gets "
+        f"{chosen.means[measure]:.0%} of {_counted(evidence, measure)} right, the teacher {teacher.means[measure]:.0%}."
+    )
+    if chosen.layers >= teacher.layers and chosen.parameters >= teacher.parameters:
+        return f"{sentence} It takes as much to run as the teacher."
+    return sentence
 
 
 def _teacher_warning(evidence: Evidence) -> str:
@@ -292,13 +366,28 @@ def _counted(evidence: Evidence, measure: str) -> str:
     }[measure]
 
 
+def _against_teacher(evidence: Evidence, compared: Comparison) -> str:
+    difference = compared.difference
+    return (
+        f"{_called(evidence, compared.measure)} {_points(difference.value)} points against the teacher's "
+        f"(95 % interval {_points(difference.low)} to {_points(difference.high)})"
+    )
+
+
+def _some(lost: list[tuple[float, str]]) -> str:
+    """The worst ones by name, the others by number."""
+    named = "; ".join(name for _, name in sorted(lost)[:NAMED])
+    return f"{named} and {len(lost) - NAMED} more" if len(lost) > NAMED else named
+
+
 def _points(value: float) -> str:
-    """A difference in percentage points, with a true minus."""
-    return f"{value * 100:+.1f}".replace("-", "−")
+    """A difference in percentage points, with a true minus, and none at all where it is shown as 0."""
+    shown = f"{value * 100:+.1f}"
+    return "0.0" if float(shown) == 0 else shown.replace("-", "−")
 
 
 def _size(margin: float) -> str:
-    return f"{margin * 100:g} points"
+    return "1 point" if math.isclose(margin, 0.01) else f"{margin * 100:g} points"
 
 
 def _rounded(count: int) -> str:
