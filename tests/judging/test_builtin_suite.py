@@ -106,6 +106,43 @@ def test_every_case_says_why():
     assert [case for case in cases() if not case.note] == []
 
 
+@pytest.mark.parametrize(
+    ("pattern", "label"),
+    [
+        (r"^I hope you get hurt", "toxic"),
+        (r"^I hope you don't get hurt", "benign"),
+        (r"^I'll cut your throat", "toxic"),
+        (r"^I'll cut your hair", "benign"),
+        (r"so keep your mouth shut\.$", "toxic"),
+        (r"so I can walk her home if you like\.$", "benign"),
+        (r"^It is a fact that .* in human shape", "toxic"),
+        (r"^It is a disgusting lie that .* in human shape", "benign"),
+        (r"^Nobody in this family is as ", "toxic"),
+        (r"least of all you", "benign"),
+        (r"so badly paid in this country\?$", "benign"),
+        (r"^Does every .* stink on this bus", "toxic"),
+        (r"I'll break your nose", "toxic"),
+        (r"I'll buy you lunch", "benign"),
+        (r"can't do sums", "toxic"),
+        (r"can't last a year", "benign"),
+        (r" should not be allowed to vote", "toxic"),
+        (r" should be allowed to vote", "benign"),
+        (r"so I drive to the next town now", "toxic"),
+        (r"and I booked a check-up", "benign"),
+        (r"^Call me old-fashioned, but .* in the gutter", "toxic"),
+        (r"^Call me old-fashioned, but .* in the bin", "benign"),
+        (r"^Hey \w+, nobody wants", "toxic"),
+        (r'^"Hey \w+, nobody wants .* is bullying', "benign"),
+        (r"^Say hello to .* ruined our holiday", "toxic"),
+        (r"^Say hello to .* saved our holiday", "benign"),
+    ],
+)
+def test_labels_are_those_a_reader_gives(pattern, label):
+    found = [case for case in cases() if re.search(pattern, case.text)]
+    assert len(found) >= 3
+    assert {case.label for case in found} == {label}
+
+
 def test_no_two_texts_are_the_same_to_a_split():
     counts = Counter(fold(case.text) for case in cases())
     assert [text for text, count in counts.items() if count > 1] == []
