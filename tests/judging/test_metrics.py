@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from foreshot.judging.metrics import cross_entropy, probabilities
-from foreshot.judging.metrics import test_metrics as metrics_of
+from foreshot.judging.metrics import cross_entropy, probabilities, test_metrics
 
 
 def sure_of(predicted, classes=2) -> np.ndarray:
     """Logits of a model that predicts these classes."""
     return np.eye(classes)[predicted] * 4
+
+
+def metrics_of(logits, labels, names, positive):
+    """The metrics where the likeliest class is taken."""
+    return test_metrics(logits, logits.argmax(axis=1), labels, names, positive)
 
 
 def test_probabilities_by_hand():
@@ -114,6 +118,18 @@ def test_against_scikit_learn(classes, positive):
         average_precision = sk.average_precision_score(truth, scores, average="macro")
     assert found.auroc == pytest.approx(auroc, abs=1e-6)
     assert found.average_precision == pytest.approx(average_precision, abs=1e-6)
+
+
+def test_decisions_count_and_not_the_likeliest_class():
+    # Scores of 0.3 and 0.4 are flagged, as by a threshold of 0.25; ranking and cross-entropy look at the scores.
+    scores = np.array([0.1, 0.3, 0.4, 0.2])
+    logits, labels = np.log(np.stack([1 - scores, scores], axis=1)), np.array([0, 0, 1, 1])
+    found = test_metrics(logits, np.array([0, 1, 1, 0]), labels, ["benign", "toxic"], 1)
+    assert found.confusion_matrix == [[1, 1], [1, 1]]
+    assert (found.accuracy, found.macro_f1, found.mcc) == pytest.approx((0.5, 0.5, 0))
+    assert [one.recall for one in found.classes] == [0.5, 0.5]
+    assert found.auroc == pytest.approx(3 / 4)
+    assert found.cross_entropy == pytest.approx(-(math.log(0.9 * 0.7 * 0.4 * 0.2)) / 4)
 
 
 def test_a_class_that_does_not_occur_keeps_its_place():

@@ -1,7 +1,5 @@
 """Probes: read from a file of lines or a table, answered, and counted."""
 
-import math
-
 import numpy as np
 import pytest
 
@@ -111,19 +109,26 @@ def test_built_in_probes_are_refused_in_a_task_of_other_classes():
         built_in_probes(THREE)
 
 
-LOGITS = np.array([[math.log(3), 0.0], [0.0, math.log(9)]])
+PROBABILITIES, DECIDED = np.array([[0.75, 0.25], [0.1, 0.9]]), np.array([0, 1])
 
 
 def test_a_score_is_that_of_the_positive_class():
-    answers = answer(LOGITS, NUMBERED)
+    answers = answer(PROBABILITIES, DECIDED, NUMBERED)
     assert [given.predicted for given in answers] == ["benign", "toxic"]
     assert [given.score for given in answers] == pytest.approx([0.25, 0.9])
     first = Classes(("toxic", "benign"), 0, {}, ())
-    assert [given.score for given in answer(LOGITS, first)] == pytest.approx([0.75, 0.1])
+    assert [given.score for given in answer(PROBABILITIES, DECIDED, first)] == pytest.approx([0.75, 0.1])
+
+
+def test_an_answer_is_what_was_decided_and_not_the_likeliest_class():
+    # As by a threshold of 0.2 on P(toxic): both are flagged.
+    answers = answer(PROBABILITIES, np.array([1, 1]), NUMBERED)
+    assert [given.predicted for given in answers] == ["toxic", "toxic"]
+    assert [given.score for given in answers] == pytest.approx([0.25, 0.9])
 
 
 def test_a_score_without_a_positive_class_is_that_of_the_answer():
-    answers = answer(LOGITS, Classes(("a", "b"), None, {}, ()))
+    answers = answer(PROBABILITIES, DECIDED, Classes(("a", "b"), None, {}, ()))
     assert [given.predicted for given in answers] == ["a", "b"]
     assert [given.score for given in answers] == pytest.approx([0.75, 0.9])
 

@@ -4,12 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from tiny_models import tiny_classifier
 
-from foreshot.judging.cost import cost
 from foreshot.judging.summary import CURVE_POINTS, spread, summarise, training_facts
-from foreshot.models.students import keep_layers
-from foreshot.results import Cost, Loss, ModelResult, Probe, ProbeAnswer, TestMetrics
+from foreshot.results import Calibration, Cost, Decision, Loss, ModelResult, Probe, ProbeAnswer, TestMetrics
 
 
 def facts_of(losses: dict[str, list[float]], epochs: int = 3):
@@ -64,11 +61,18 @@ def test_spread_by_hand():
     found = spread([1, 2, 6])
     assert (found.mean, found.minimum, found.maximum) == (3, 1, 6)
     assert found.deviation == pytest.approx(math.sqrt((4 + 1 + 9) / 2))  # of a sample
+    # mean 3, t of 2 degrees of freedom 4.302653
+    half = 4.302653 * math.sqrt(7) / math.sqrt(3)
+    assert (found.low, found.high) == pytest.approx((3 - half, 3 + half))
 
 
-def test_one_value_has_no_deviation():
+def test_one_value_has_no_deviation_and_no_interval():
     found = spread([0.5])
     assert (found.mean, found.deviation, found.minimum, found.maximum) == (0.5, None, 0.5, 0.5)
+    assert (found.low, found.high) == (None, None)
+
+
+UNCALIBRATED = Calibration(expected_calibration_error=0, brier=0, bins=[])
 
 
 def result(
@@ -93,6 +97,10 @@ def result(
         ),
         cost=Cost(layers=1, parameters=1, trained_parameters=1, size_on_disk=1),
         probes=[ProbeAnswer(predicted=name, score=0.5) for name in answers],
+        decision=Decision(policy="argmax"),
+        calibration=UNCALIBRATED,
+        calibration_after_scaling=UNCALIBRATED,
+        policies=[],
         folder="students",
         fingerprint="0",
     )
@@ -125,15 +133,3 @@ def test_what_a_seed_has_not_is_not_summed_up():
     assert "macro_f1" in summary.spreads
     (without_probes,) = summarise([result("odd", 1, 0.8, answers=())], [], "toxic")
     assert not [name for name in without_probes.spreads if "probes" in name]
-
-
-def test_cost_by_hand(tmp_path):
-    student = keep_layers(tiny_classifier("bert", 6), (1, 3, 5))
-    student.save_pretrained(tmp_path)
-    found = cost(student, tmp_path, trained_parameters=7)
-    embeddings = (50 + 40 + 2) * 16 + 2 * 16  # words, positions, segments, norm
-    layer = 4 * (16 * 16 + 16) + (16 * 24 + 24) + (24 * 16 + 16) + 4 * 16  # q k v o, in, out, two norms
-    assert found.parameters == embeddings + 3 * layer + (16 * 16 + 16) + (16 * 2 + 2)  # and pooler and head
-    assert found.layers == 3
-    assert found.trained_parameters == 7
-    assert found.size_on_disk == (tmp_path / "model.safetensors").stat().st_size > 4 * found.parameters

@@ -173,7 +173,7 @@ def _sees(evidence: Evidence, student: Candidate) -> Requirement:
     balanced = sum(side.value for side in sides) / len(sides)
     balanced_low = sum(side.low for side in sides) / len(sides)
     reason = f"{balanced:.0%} right on the mean of the suite's sides, where a blind model gets {CHANCE:.0%}"
-    state = "holds" if balanced_low > CHANCE else "fails" if balanced <= CHANCE else "can't tell"
+    state = "holds" if balanced_low > CHANCE else "fails" if balanced <= CHANCE + ROUNDING else "can't tell"
     return Requirement(name="sees", state=state, reason=reason)
 
 
@@ -246,7 +246,8 @@ def _conflict(evidence: Evidence, student: Candidate) -> str:
         return ""
     _, measure, other_name = min(behind)
     other = next(candidate for candidate in others if candidate.model == other_name)
-    best = "is as good as any student" if any(f and f.outcome != "better" for f in on_metric) else "is the best student"
+    tied = any(found and found.outcome != "better" for found in on_metric)
+    best = "is not clearly beaten by any student" if tied else "is the best student"
     return (
         f"{student.model} {best} on the test rows (macro-F1 {student.means[METRIC]:.3f}), but gets only "
         f"{student.means[measure]:.0%} of {_counted(evidence, measure)} right where {other.model} gets "
@@ -261,7 +262,7 @@ def _shows_up(evidence: Evidence, other: Candidate, student: Candidate, measure:
     """
     if evidence.suite_results and evidence.positive is not None and _sees(evidence, other).state == "fails":
         return False
-    return _of_both_sides(evidence, other, measure) >= _of_both_sides(evidence, student, measure)
+    return _of_both_sides(evidence, other, measure) >= _of_both_sides(evidence, student, measure) - ROUNDING
 
 
 def _of_both_sides(evidence: Evidence, candidate: Candidate, measure: str) -> float:
@@ -305,7 +306,7 @@ def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candid
     sentences = []
     traps = [student for student in students if student.kind == "conflict"]
     for trap in traps:
-        sentences.append(f"Don't ship {trap.model}: {trap.reasons[0].removeprefix(trap.model + ' ')}.")
+        sentences.append(f"Don't ship {trap.model}: it {trap.reasons[0].removeprefix(trap.model + ' ')}.")
     if chosen:
         sentences.append(_ship(evidence, chosen))
     elif any(student.kind == "inconclusive" for student in students):
