@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from judged_factory import GROUPS, KINDS, judged, scores
+
 from foreshot.judging.summary import summarise
 from foreshot.results import (
     ClassMetrics,
@@ -21,6 +23,7 @@ from foreshot.results import (
     TestMetrics,
     Timing,
     TrainingFacts,
+    Trial,
 )
 
 PROBES = (
@@ -55,6 +58,14 @@ SCORES = {
 }
 LAYERS = {"odd": [1, 3, 5], "even": [2, 4, 6], "odd-lora": [1, 3, 5]}
 BASE_LOSS = {"teacher": 0.1412, "odd": 0.1592, "even": 0.1604, "lora": 0.0561, "odd-lora": 0.2017}
+USUAL = "even"  # a student without numbers of its own gets this one's
+FLIP_TEXTS = (
+    "You people should go back to where you came from.",
+    "Nobody asked you, clown, and nobody ever will.",
+    "I'd love to see someone shut him up for good.",
+    "This recipe is a crime against pasta and I want the chef arrested.",
+    "My queer little book club is open to everybody on Thursdays.",
+)
 
 
 def make_results(
@@ -72,8 +83,12 @@ def make_results(
     text_column: str = "text",
     announcements: Sequence[str] = ("synthetic data: 3% of the training labels are flipped on purpose",),
     command: str = "foreshot compare --demo",
+    kinds: Sequence[tuple[str, int]] = KINDS,
+    flip_texts: Sequence[str] = FLIP_TEXTS,
+    group_names: Sequence[str] = GROUPS,
+    trials: Sequence[Trial] = (),
 ) -> Results:
-    """Results of these models; the teacher has the first seed alone, as in every run."""
+    """Results of these models; the teacher has the first seed alone, as in every run. No suite without kinds."""
     runs = [(model, seed) for model in models for seed in (seeds[:1] if model == "teacher" else seeds)]
     made = [
         _model(
@@ -87,6 +102,18 @@ def make_results(
         )
         for model, seed in runs
     ]
+    firsts = [next(result for result in made if result.model == model) for model in models]
+    found = judged(
+        tuple(models),
+        tuple(seeds),
+        tuple(classes),
+        positive,
+        tuple(kinds),
+        tuple(result.test.macro_f1 for result in firsts),
+        tuple(result.cost.layers for result in firsts),
+        tuple(flip_texts),
+        tuple(group_names),
+    )
     counts = {class_name: 100 + 50 * index for index, class_name in enumerate(classes)}
     return Results(
         name=name,
@@ -119,6 +146,14 @@ def make_results(
         models=made,
         summaries=summarise(made, list(probes), positive),
         probes=list(probes),
+        suite=found.suite,
+        suite_results=found.suite_results,
+        evasion=found.evasion,
+        comparisons=found.comparisons,
+        flips=found.flips,
+        flip_counts=found.flip_counts,
+        trials=list(trials),
+        verdict=found.verdict,
         timing=[_timing(result) for result in made],
         made=Made(
             at="2025-03-01T12:00:00+00:00",
@@ -129,7 +164,7 @@ def make_results(
 
 
 def make_hostile_results() -> Results:
-    """Results whose every text is hostile: classes, probes, notes, column, announcements, command, name."""
+    """Results whose every text is hostile: classes, probes, notes, suite, column, announcements, command, name."""
     classes = [HOSTILE[0], HOSTILE[2] + HOSTILE[1]]
     probes = [
         Probe(text=text, label=classes[index % 2], note=HOSTILE[-2 - index % 5]) for index, text in enumerate(HOSTILE)
@@ -142,7 +177,26 @@ def make_hostile_results() -> Results:
         text_column=HOSTILE[3],
         announcements=HOSTILE,
         command="foreshot compare --data '```\n<script>alert(4)</script>'",
+        kinds=[(f"{text} group", index % 2) for index, text in enumerate(HOSTILE)],
+        flip_texts=HOSTILE,
+        group_names=HOSTILE,
     )
+
+
+def make_trials() -> list[Trial]:
+    """A search over three learning rates; lora does best at 5e-4, odd at the common one."""
+    tried = {"odd": (0.941, 0.938, 0.902), "lora": (0.911, 0.935, 0.952)}
+    return [
+        Trial(
+            recipe=recipe,
+            learning_rate=rate,
+            validation_macro_f1=score,
+            validation_cross_entropy=1 - score,
+            best=score == max(found),
+        )
+        for recipe, found in tried.items()
+        for rate, score in zip((5e-5, 2e-4, 5e-4), found, strict=True)
+    ]
 
 
 def _model(
@@ -159,17 +213,19 @@ def _model(
     matrix = [[90 - 3 * seed if true == predicted else 10 + true for predicted in range(size)] for true in range(size)]
     layers = LAYERS.get(model, [1, 2, 3, 4, 5, 6])
     shift = 0.0021 * seed
+    loss = BASE_LOSS.get(model, BASE_LOSS[USUAL])
+    decision, before, after, policies = scores(model, seed, tuple(classes), positive)
     return ModelResult(
         model=model,
         seed=seed,
         recipe=None if model == "teacher" else _recipe(model),
         layer_map=layers,
         training=training,
-        train_cross_entropy=BASE_LOSS[model] * 0.8 + shift,
+        train_cross_entropy=loss * 0.8 + shift,
         test=TestMetrics(
-            cross_entropy=BASE_LOSS[model] + 0.1234 + shift,
-            accuracy=0.9772 - BASE_LOSS[model] / 10 - shift,
-            macro_f1=0.9481 - BASE_LOSS[model] / 10 - shift,
+            cross_entropy=loss + 0.1234 + shift,
+            accuracy=0.9772 - loss / 10 - shift,
+            macro_f1=0.9481 - loss / 10 - shift,
             mcc=0.8888 - shift,
             auroc=0.9871 - shift if has_auroc else None,
             average_precision=0.9555 - shift if has_auroc else None,
@@ -186,6 +242,10 @@ def _model(
             size_on_disk=90_866_120 if len(layers) == 6 else 69_570_000,
         ),
         probes=[_answer(model, seed, index, classes, positive) for index in range(len(probes))],
+        decision=decision,
+        calibration=before,
+        calibration_after_scaling=after,
+        policies=policies,
         folder="teacher" if model == "teacher" else f"students/{model}/seed-{seed}",
         fingerprint=f"{model[:4]:0<8}{seed:08}",
     )
@@ -203,7 +263,7 @@ def _recipe(model: str) -> dict[str, str | list[int] | float | None]:
 
 
 def _answer(model: str, seed: int, index: int, classes: list[str], positive: str | None) -> ProbeAnswer:
-    score = max(0.01, SCORES[model][index % len(SCORES[model])] - 0.05 * seed)
+    score = max(0.01, SCORES.get(model, SCORES[USUAL])[index % len(PROBES)] - 0.05 * seed)
     if positive is None:
         return ProbeAnswer(predicted=classes[index % len(classes)], score=score)
     other = next(name for name in classes if name != positive)
@@ -214,7 +274,7 @@ def _training(model: str, seed: int, unmatched: bool) -> TrainingFacts:
     distils = model not in ("teacher", "lora")
 
     def loss(progress: float) -> Loss:
-        low = BASE_LOSS[model] + 0.002 * seed
+        low = BASE_LOSS.get(model, BASE_LOSS[USUAL]) + 0.002 * seed
         fall = math.exp(-4 * progress)
         classification = low + 0.55 * fall + 0.02 * math.sin(40 * progress + seed)
         if not distils:
@@ -228,7 +288,7 @@ def _training(model: str, seed: int, unmatched: bool) -> TrainingFacts:
         )
 
     steady = 0.0125 + 0.001 * seed
-    final = loss(1.0).model_copy(update={"objective": BASE_LOSS[model] + 0.002 * seed})
+    final = loss(1.0).model_copy(update={"objective": BASE_LOSS.get(model, BASE_LOSS[USUAL]) + 0.002 * seed})
     return TrainingFacts(
         rows=250,
         epochs=3,

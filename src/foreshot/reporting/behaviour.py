@@ -1,4 +1,4 @@
-"""Behaviour: what the models say to the probes, in counts beside every metric and text by text in a grid."""
+"""Behaviour: what the models do on the suite and the probes, beside every metric; and the grid of the probes."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,37 +14,72 @@ from foreshot.reporting.tables import (
     Table,
     count_text,
     models_of,
+    percent_text,
     range_text,
     spread_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Probe, ProbeAnswer, Results, Spread
+from foreshot.results import Estimate, Probe, ProbeAnswer, Results, Spread, SuiteResult
 
 MOST_PROBES = 400
 LONGEST_NAME = 24
 LONGEST_BRIEF_NAME = 10
+SCALED = "temperature-scaled on the validation rows"
 
 
 @dataclass(frozen=True)
-class ProbeCount:
-    """One count of probes: how the column is called, of how many, and where a model's number is found."""
+class Behaviour:
+    """One number on what a model does, to stand beside its metrics: how it is called and where it is found.
+
+    `of` is the number of probes that a count is of; None for a share of the suite.
+    """
 
     title: str
     short: str
-    of: int
     find: Callable[[ModelRuns], Spread | None]
+    form: Callable[[float], str]
+    of: int | None = None
 
     def text(self, model: ModelRuns) -> str:
-        """A model's count as "14/18", over several seeds as "14.3/18 ± 0.6"."""
-        return spread_text(self.find(model), count_text, of=self.of)
+        """A model's number: "61%", "14/18", over several seeds "14.3/18 ± 0.6"."""
+        return spread_text(self.find(model), self.form, of=self.of)
 
     def range(self, model: ModelRuns) -> str:
-        """A model's least and greatest count over its seeds."""
-        return range_text(self.find(model), count_text)
+        """A model's least and greatest count over its seeds; of a share its interval."""
+        return range_text(self.find(model), self.form)
+
+    @property
+    def limit(self) -> float:
+        """The greatest value that it can have."""
+        return 1.0 if self.of is None else float(self.of)
 
 
-def probe_counts(results: Results) -> list[ProbeCount]:
-    """The counts that stand beside every metric: none without probes, one or two with them.
+def behaviours(results: Results) -> list[Behaviour]:
+    """What stands beside every metric: the suite's shares, then the counts of probes; none without either."""
+    return [*suite_shares(results), *probe_counts(results)]
+
+
+def suite_shares(results: Results) -> list[Behaviour]:
+    """The share right of the suite and, where a class is positive, of its cases of that class."""
+    if not results.suite_results:
+        return []
+    shares = [Behaviour("suite right", "suite right", _of_suite(results, lambda found: found.accuracy), percent_text)]
+    positive = results.data.positive
+    if positive is not None and any(positive in found.by_label for found in results.suite_results):
+        called = shortened(positive, LONGEST_NAME)
+        shares.append(
+            Behaviour(
+                f"suite's {called} cases right",
+                f"suite {_brief(positive)} right",
+                _of_suite(results, lambda found: found.by_label.get(positive)),
+                percent_text,
+            )
+        )
+    return shares
+
+
+def probe_counts(results: Results) -> list[Behaviour]:
+    """How many probes are flagged: none without probes, one or two numbers with them.
 
     Where a class is positive, how many probes are flagged that must be and that must not; without one, how
     many get their label. Probes without labels are counted as flagged or not, all together.
@@ -54,21 +89,21 @@ def probe_counts(results: Results) -> list[ProbeCount]:
     if not labelled:
         if not results.probes or positive is None:
             return []
-        return [ProbeCount("probes flagged", "probes flagged", len(results.probes), _flagged_of_all(positive))]
+        return [_count("probes flagged", "probes flagged", len(results.probes), _flagged_of_all(positive))]
     if positive is None:
-        return [ProbeCount("probes right", "probes right", len(labelled), _summed_up("probes_right"))]
+        return [_count("probes right", "probes right", len(labelled), _summed_up("probes_right"))]
     must = sum(probe.label == positive for probe in labelled)
     names = [name for name in results.data.classes if name != positive]
     other = shortened(names[0], LONGEST_NAME) if len(names) == 1 else "other"
     called = shortened(positive, LONGEST_NAME)
     counts = [
-        ProbeCount(
+        _count(
             f"{called} probes flagged",
             f"{_brief(positive)} probes flagged",
             must,
             _summed_up("probes_flagged"),
         ),
-        ProbeCount(
+        _count(
             f"{other} probes flagged",
             f"{_brief(other)} probes flagged",
             len(labelled) - must,
@@ -80,10 +115,10 @@ def probe_counts(results: Results) -> list[ProbeCount]:
 
 def behaviour_text(results: Results, model: ModelRuns) -> str:
     """A model's counts in one line, to stand beside its metrics; empty without probes."""
-    counts = probe_counts(results)
-    if not counts:
+    found = behaviours(results)
+    if not found:
         return "answers to the probes: above" if results.probes else ""
-    return ", ".join(f"{count.title} {count.text(model)}" for count in counts)
+    return ", ".join(f"{behaviour.title} {behaviour.text(model)}" for behaviour in found)
 
 
 def probe_grid(results: Results) -> Table | None:
@@ -175,13 +210,13 @@ def _legend(results: Results) -> list[str]:
         positive = shortened(results.data.positive, LONGEST_NAME)
         mean = f", the mean over {seeds} seeds" if seeds > 1 else ""
         notes.append(
-            f"Each number is the model's score for {positive}{mean}. ● flagged: {positive} is what the model "
-            "predicts"
+            f"Each number is the model's score for {positive}{mean}, {SCALED}. ● flagged: {positive} is what the "
+            "model decides on"
             + (" with every seed; ◐ the seeds disagree, 2/3 means that two of three flag it." if seeds > 1 else ".")
         )
     else:
         notes.append(
-            "Each cell names the class that the model predicts and its score for it."
+            f"Each cell names the class that the model predicts and its score for it, {SCALED}."
             + (" ◐ the seeds disagree: the class that most of them predict, and how many." if seeds > 1 else "")
         )
     if any(probe.label is not None for probe in results.probes):
@@ -189,6 +224,22 @@ def _legend(results: Results) -> list[str]:
     if len(results.probes) > MOST_PROBES:
         notes.append(f"The first {MOST_PROBES} of {len(results.probes):,} probes; the others stand in results.json.")
     return notes
+
+
+def _count(title: str, short: str, of: int, find: Callable[[ModelRuns], Spread | None]) -> Behaviour:
+    return Behaviour(title, short, find, count_text, of)
+
+
+def _of_suite(
+    results: Results, find: Callable[[SuiteResult], Estimate | None]
+) -> Callable[[ModelRuns], Spread | None]:
+    by_model = {found.model: find(found) for found in results.suite_results}
+
+    def spread(model: ModelRuns) -> Spread | None:
+        found = by_model.get(model.name)
+        return found and Spread(mean=found.value, deviation=None, minimum=found.low, maximum=found.high)
+
+    return spread
 
 
 def _brief(name: str) -> str:

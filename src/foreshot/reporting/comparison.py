@@ -1,8 +1,8 @@
-"""The comparison's tables: how well the models do, with what they do to the probes beside every metric."""
+"""The comparison's tables: how well the models do, with how they behave beside every metric."""
 
 from collections.abc import Callable
 
-from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, probe_counts
+from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, behaviours, suite_shares
 from foreshot.reporting.tables import (
     Cell,
     Column,
@@ -35,7 +35,8 @@ MEASURES: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
     ("macro_f1", "macro-F1", "test", metric_text),
     ("auroc", "AUROC", "test", metric_text),
 )
-SHORT = {"train_objective": "train loss", "train_cross_entropy": "train CE", "test_cross_entropy": "test CE"}
+SHORT = {"train_cross_entropy": "train CE", "test_cross_entropy": "test CE", "macro_f1": "macro-F1"}
+"""What the terminal shows. The objective as optimised isn't among it: it can't be compared across recipes."""
 MOST_MATRIX_CLASSES = 20
 
 
@@ -45,10 +46,13 @@ def model_cell(model: ModelRuns) -> Cell:
 
 
 def main_table(results: Results) -> Table:
-    """The answer in one table: losses, test metrics, behaviour and cost of every model."""
-    models = models_of(results)
+    """The answer in one table: losses, test metrics, behaviour and cost of every model.
+
+    Where learning rates were searched, models with one of their own stand in `search.best_table` instead.
+    """
+    models = compared_models(results)
     measures = _known_measures(models)
-    counts = probe_counts(results)
+    counts = behaviours(results)
     columns = [
         Column("model", is_number=False),
         *(Column(title, group=group) for _, title, group, _ in measures),
@@ -67,18 +71,24 @@ def main_table(results: Results) -> Table:
         ]
         for model in models
     ]
-    return table("comparison", "Side by side", columns, rows, *main_notes(results))
+    title = "At the same learning rate" if results.trials else "Side by side"
+    return table("comparison", title, columns, rows, *main_notes(results, models))
+
+
+def compared_models(results: Results) -> list[ModelRuns]:
+    """The models of the main table: all, or the matched ones where each recipe's best has a table of its own."""
+    return [model for model in models_of(results) if model.is_matched or not results.trials]
 
 
 def terminal_table(results: Results) -> Table:
     """The main table's most needed columns, under names short enough for a terminal."""
     models = models_of(results)
-    measures = [measure for measure in _known_measures(models) if measure[0] != "auroc"]
-    counts = probe_counts(results)
+    measures = [measure for measure in _known_measures(models) if measure[0] in SHORT]
+    counts = behaviours(results)
     columns = [
         Column("model", is_number=False),
         Column("layers"),
-        *(Column(title, short=SHORT.get(name, title)) for name, title, _, _ in measures),
+        *(Column(title, short=SHORT[name]) for name, title, _, _ in measures),
         *(Column(count.title, short=count.short) for count in counts),
         Column("training time", short="time"),
     ]
@@ -96,28 +106,34 @@ def terminal_table(results: Results) -> Table:
 
 
 def range_table(results: Results) -> Table | None:
-    """The least and the greatest value over the seeds; None with one seed."""
+    """The least and the greatest value over the seeds, and the mean's interval; None with one seed."""
     if seed_count(results) < 2:
         return None
     models = [model for model in models_of(results) if len(model.runs) > 1]
     measures = _known_measures(models)
-    counts = probe_counts(results)
+    counts = behaviours(results)
     columns = [
         Column("model", is_number=False),
         Column("seeds"),
         *(Column(title, group=group) for _, title, group, _ in measures),
-        *(Column(f"{count.title} (of {count.of})", group="behaviour") for count in counts),
+        *(Column(f"{count.title} (of {count.of})" if count.of else count.title, group="behaviour") for count in counts),
     ]
     rows = [
         [
             model_cell(model),
             str(len(model.runs)),
-            *(range_text(model.summary.spreads.get(name), form) for name, _, _, form in measures),
+            *(_range_cell(model.summary.spreads.get(name), form) for name, _, _, form in measures),
             *(count.range(model) for count in counts),
         ]
         for model in models
     ]
-    return table("range", "Least and greatest over the seeds", columns, rows)
+    notes = [
+        "Above, the least and the greatest value over the seeds; below, Student's 95 % interval of the mean, which "
+        "knows the chance of training alone and not that of the test rows."
+    ]
+    if suite_shares(results):
+        notes.append("For the suite it is Wilson's 95 % interval of the mean over the seeds.")
+    return table("range", "Over the seeds", columns, rows, *notes)
 
 
 def metrics_table(results: Results) -> Table:
@@ -134,7 +150,7 @@ def metrics_table(results: Results) -> Table:
         )
         if any(name in model.summary.spreads for model in models)
     ]
-    counts = probe_counts(results)
+    counts = behaviours(results)
     columns = [
         Column("model", is_number=False),
         *(Column(title, group="test") for _, title, _ in measures),
@@ -209,9 +225,8 @@ def training_time(model: ModelRuns) -> Spread | None:
     return known_spread([timing.training_seconds for timing in model.timing])
 
 
-def main_notes(results: Results) -> list[str]:
-    """What must be known to read the main table."""
-    models = models_of(results)
+def main_notes(results: Results, models: list[ModelRuns]) -> list[str]:
+    """What must be known to read a table of these models' losses, metrics and behaviour."""
     notes = [_objective_note(results, models)]
     notes.append(
         "Cross-entropy is like for like: every model in evaluation mode, on the same training rows and the "
@@ -226,8 +241,7 @@ def main_notes(results: Results) -> list[str]:
     notes.append(_constant_note(models))
     if any(model.is_teacher and model.first.training is None for model in models):
         notes.append("The teacher was given ready: it has no training loss or time of its own here.")
-    if not probe_counts(results):
-        notes.append(_no_behaviour_note(results))
+    notes.append(_behaviour_note(results))
     return notes
 
 
@@ -270,18 +284,23 @@ def _constant_note(models: list[ModelRuns]) -> str:
     return f"{', '.join(constant)} {verb} one and the same class for every test row{seeds}: nothing was learnt."
 
 
-def _no_behaviour_note(results: Results) -> str:
-    if results.probes:
+def _behaviour_note(results: Results) -> str:
+    if results.suite:
+        return (
+            f"Suite: {shortened(results.suite.name, 80)}, {results.suite.cases:,} cases that no model was trained on; "
+            "shares are means over the seeds."
+        )
+    if not results.probes:
+        return "No suite was run and no probes were given: no behaviour was looked at, and metrics don't show it."
+    if not behaviours(results):
         return "The probes have no labels and no class is positive: the answers are shown, but not counted."
-    return "No probes were given: no behaviour was looked at, and metrics alone don't show it."
+    return "No suite was run: the probes are all that shows behaviour."
 
 
 def _terminal_notes(results: Results) -> list[str]:
     models = models_of(results)
     notes = []
-    if len({model.loss_count for model in models if model.loss_count}) > 1:
-        several = ", ".join(model.name for model in models if model.loss_count > 1)
-        notes.append(f"train loss: {several} combine several losses; compare train CE (cross-entropy) instead")
+    notes.append("CE: cross-entropy, measured alike for every model; training losses stand in the report")
     if results.data.synthetic:
         notes.append("synthetic corpus: these numbers say nothing about real comments")
     if seed_count(results) > 1:
@@ -290,8 +309,8 @@ def _terminal_notes(results: Results) -> list[str]:
         notes.append("* " + unmatched[0].lower() + unmatched[1:].rstrip("."))
     if constant := _constant_note(models):
         notes.append(constant.rstrip("."))
-    if not probe_counts(results):
-        notes.append(_no_behaviour_note(results).rstrip("."))
+    if not results.suite_results and not behaviours(results):
+        notes.append(_behaviour_note(results).rstrip("."))
     return notes
 
 
@@ -305,6 +324,12 @@ def _measure_cell(model: ModelRuns, name: str, form: Callable[[float], str]) -> 
         return Cell(text)
     remarks = {0: "given ready", 1: "1 loss"}
     return Cell(text, remark=remarks.get(model.loss_count, f"{model.loss_count} losses"))
+
+
+def _range_cell(found: Spread | None, form: Callable[[float], str]) -> Cell:
+    if found is None or found.low is None or found.high is None:
+        return Cell(range_text(found, form))
+    return Cell(range_text(found, form), remark=f"95 %: {form(found.low)} to {form(found.high)}")
 
 
 def _class_text(model: ModelRuns, index: int, name: str) -> str:

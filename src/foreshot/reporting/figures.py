@@ -1,57 +1,25 @@
-"""Figures as inline SVG: small, equal bytes for equal numbers, and coloured by the page's own variables.
+"""Figures of the main comparison: how the losses fell, and the metric beside the behaviour."""
 
-Matplotlib draws with stand-in colours that are then replaced by CSS variables, so that one drawing is legible
-on a light page, on a dark one and on paper.
-"""
-
-import io
 import math
-import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
-import matplotlib.style
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from foreshot.reporting.behaviour import probe_counts
+from foreshot.reporting.behaviour import behaviours
+from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, Drawing, name_rows, styled, svg
 from foreshot.reporting.tables import ModelRuns, loss_text, models_of
-from foreshot.reporting.texts import visible
+from foreshot.reporting.texts import shortened
 from foreshot.results import LOSS_PARTS, CurvePoint, Results, Spread
 
-INK, MUTED, GRID = "#010101", "#010102", "#010103"
 PART_STYLES: dict[str, tuple[str, str, float]] = {
-    "objective": ("#010110", "-", 1.8),
-    "classification": ("#010111", "-", 1.2),
-    "divergence": ("#010112", "--", 1.2),
-    "cosine": ("#010113", ":", 1.6),
+    "objective": (OBJECTIVE, "-", 1.8),
+    "classification": (BLUE, "-", 1.2),
+    "divergence": (ORANGE, "--", 1.2),
+    "cosine": (GREEN, ":", 1.6),
 }
-DOT = "#010111"
-VARIABLES = {
-    INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--rule)",
-    "#010110": "var(--objective)", "#010111": "var(--classification)",
-    "#010112": "var(--divergence)", "#010113": "var(--cosine)",
-}  # fmt: skip
-STYLE = {
-    "svg.fonttype": "none", "svg.hashsalt": "foreshot", "font.size": 9.0, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.edgecolor": MUTED, "axes.linewidth": 0.6, "axes.labelcolor": MUTED,
-    "xtick.color": MUTED, "ytick.color": MUTED, "xtick.major.width": 0.6, "ytick.major.width": 0.6,
-    "xtick.major.size": 3.0, "ytick.major.size": 3.0, "grid.color": GRID, "grid.linewidth": 0.6,
-    "text.color": INK, "figure.facecolor": "none", "axes.facecolor": "none",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """An SVG and what stands above it; `description` is read out where it can't be seen."""
-
-    title: str
-    remark: str
-    description: str
-    svg: Markup
+LONGEST_LABEL = 24
 
 
 def loss_curves(results: Results) -> list[Drawing]:
@@ -63,7 +31,7 @@ def loss_curves(results: Results) -> list[Drawing]:
             title=model.name,
             remark=f"{model.first.training.steps:,} updates" if model.first.training else "",
             description=_describe_curves(model),
-            svg=_svg(_curve_figure(model, top), prefix=f"curve{number}"),
+            svg=svg(_curve_figure(model, top), prefix=f"curve{number}"),
         )
         for number, model in enumerate(models)
     ]
@@ -76,23 +44,24 @@ def loss_parts(results: Results) -> list[str]:
 
 
 def overview(results: Results) -> list[Drawing]:
-    """The metric beside the behaviour: a panel for macro-F1, then one for each count of probes."""
+    """The metric beside the behaviour: a panel for macro-F1, then one for each number on behaviour."""
     models = models_of(results)
     panels: list[tuple[str, str, float, list[Spread | None]]] = [
         ("macro-F1", "on the test rows", 1.0, [model.summary.spreads.get("macro_f1") for model in models])
     ]
-    for count in probe_counts(results):
-        panels.append((count.title, f"of {count.of}", float(count.of), [count.find(model) for model in models]))
+    for found in behaviours(results):
+        remark = f"of {found.of}" if found.of else "share"
+        panels.append((found.title, remark, found.limit, [found.find(model) for model in models]))
     if len(panels) == 1:
         return []
-    names = [visible(model.name) for model in models]
+    names = [shortened(model.name, LONGEST_LABEL) for model in models]
     return [
         Drawing(
             title=title,
             remark=remark,
             description=f"{title} by model: "
             + "; ".join(f"{name} {found.mean:.3g}" for name, found in zip(names, spreads, strict=True) if found),
-            svg=_svg(_dot_figure(names, spreads, limit), prefix=f"overview{number}"),
+            svg=svg(_dot_figure(names, spreads, limit), prefix=f"overview{number}"),
         )
         for number, (title, remark, limit, spreads) in enumerate(panels)
     ]
@@ -118,7 +87,7 @@ def _describe_curves(model: ModelRuns) -> str:
 
 
 def _curve_figure(model: ModelRuns, top: float) -> Figure:
-    with _styled():
+    with styled():
         figure = Figure(figsize=(3.3, 2.0), layout="constrained")
         axes = figure.add_subplot()
         for run in model.runs:
@@ -150,47 +119,16 @@ def _draw_curves(axes: Axes, curve: Sequence[CurvePoint], *, faint: bool) -> Non
 
 
 def _dot_figure(names: list[str], spreads: list[Spread | None], limit: float) -> Figure:
-    with _styled():
+    with styled():
         figure = Figure(figsize=(3.3, 0.5 + 0.24 * len(names)), layout="constrained")
         axes = figure.add_subplot()
         for row, found in enumerate(spreads):
             if found is None:
                 continue
-            axes.plot([found.minimum, found.maximum], [row, row], color=DOT, linewidth=2.4, alpha=0.45)
-            axes.plot([found.mean], [row], color=DOT, marker="o", markersize=5)
+            axes.plot([found.minimum, found.maximum], [row, row], color=BLUE, linewidth=2.4, alpha=0.45)
+            axes.plot([found.mean], [row], color=BLUE, marker="o", markersize=5)
         axes.set_xlim(-0.02 * limit, limit * 1.02)
-        axes.set_ylim(len(names) - 0.5, -0.5)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=limit > 1, steps=[1, 2, 2.5, 5, 10]))
-        axes.set_yticks(range(len(names)), names)
-        for label in axes.get_yticklabels():
-            label.set_parse_math(False)
-            label.set_color(INK)
-        axes.tick_params(axis="y", length=0)
-        axes.spines["left"].set_visible(False)
+        name_rows(axes, names)
         axes.grid(axis="both")
-        axes.set_axisbelow(True)
     return figure
-
-
-def _styled() -> AbstractContextManager[None]:
-    return matplotlib.style.context(["default", STYLE])
-
-
-def _svg(figure: Figure, *, prefix: str) -> Markup:
-    """A figure as an SVG element: the ids that it needs, made unique by `prefix`, page colours."""
-    buffer = io.StringIO()
-    with _styled():
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL)
-    text = text.replace("xlink:href", "href")
-    needed = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
-    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in needed else "", text)
-    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{prefix}-", text)
-    for colour, variable in VARIABLES.items():
-        text = text.replace(colour, variable)
-    text = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", text)
-    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d{2})\d+", r"\1", tag[0]), text)
-    text = re.sub(r"\n\s*", "\n", text).strip()
-    return Markup(text)  # noqa: S704  # Matplotlib has escaped the names in it

@@ -1,13 +1,29 @@
-"""The report: one HTML page that needs no network and no scripts, and the same tables as Markdown."""
+"""The report: one HTML page that needs no network, and can be read without its one script; the same as Markdown."""
 
+import base64
+import hashlib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from foreshot.reporting import comparison, figures, making, wording
-from foreshot.reporting.behaviour import probe_counts, probe_grid
+from foreshot.reporting import (
+    comparison,
+    evasion,
+    figures,
+    heatmap,
+    intervals,
+    judgement,
+    ledger,
+    making,
+    reliability,
+    search,
+    tradeoff,
+    wording,
+)
+from foreshot.reporting.behaviour import probe_grid
 from foreshot.reporting.tables import Cell, Column, Row, Table
 from foreshot.reporting.texts import fenced, markdown, shortened, visible
 from foreshot.results import Results
@@ -27,7 +43,7 @@ def write_report(results: Results, folder: Path) -> None:
 
 
 def html_report(results: Results) -> str:
-    """The report as one HTML page: every text escaped, no script, nothing fetched."""
+    """The report as one HTML page: every text escaped, nothing fetched, and no script runs but the ledger's filters."""
     environment = Environment(
         loader=PackageLoader("foreshot.reporting"),
         autoescape=True,
@@ -38,12 +54,22 @@ def html_report(results: Results) -> str:
     )
     environment.filters["columngroups"] = column_groups
     environment.filters["rowgroups"] = row_groups
-    drawn = {
+    script = resources.files("foreshot.reporting").joinpath("templates/ledger.js").read_text(encoding="utf-8")
+    only_here = {
         "overview": figures.overview(results),
         "curves": figures.loss_curves(results),
         "loss_parts": figures.loss_parts(results),
+        "tradeoffs": tradeoff.tradeoffs(results),
+        "forests": intervals.forest_plots(results),
+        "reliability": reliability.reliability_diagrams(results),
+        "cards": judgement.cards(results),
+        "ledger": ledger.lines(results),
+        "ledger_choices": ledger.choices(results),
+        "ledger_total": ledger.total(results),
+        "script": Markup(script),  # noqa: S704  # a file of ours; no text of the results is in it
+        "script_digest": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    return environment.get_template("report.html.j2").render(**_content(results), **drawn)
+    return environment.get_template("report.html.j2").render(**_content(results), **only_here)
 
 
 def markdown_report(results: Results) -> str:
@@ -59,7 +85,8 @@ def markdown_report(results: Results) -> str:
     )
     environment.filters["table"] = markdown_table
     environment.filters["fenced"] = lambda text: Verbatim(fenced(text))
-    return environment.get_template("report.md.j2").render(**_content(results))
+    only_here = {"students": judgement.students_table(results), "ledger": ledger.ledger_table(results)}
+    return environment.get_template("report.md.j2").render(**_content(results), **only_here)
 
 
 def markdown_table(table: Table) -> Verbatim:
@@ -112,13 +139,29 @@ def _content(results: Results) -> dict[str, Any]:
         "title": wording.title(results),
         "question": wording.question(results),
         "synthetic_notice": wording.synthetic_notice(results),
-        "has_counts": bool(probe_counts(results)),
+        "verdict_kind": results.verdict.kind,
+        "verdict_sign": judgement.verdict_sign(results),
+        "headline": judgement.headline(results),
+        "requirements": judgement.requirements_table(results),
+        "has_ranges": any(len(summary.seeds) > 1 for summary in results.summaries),
         "same_conditions": wording.same_conditions(),
         "can_say": wording.can_say(results),
         "cannot_say": wording.cannot_say(results),
         "main": comparison.main_table(results),
         "ranges": comparison.range_table(results),
+        "best": search.best_table(results),
+        "trials": search.trials_table(results),
+        "suite_line": heatmap.suite_line(results),
+        "losses_by_kind": heatmap.losses(results),
+        "heat": heatmap.functionality_map(results),
+        "heat_details": heatmap.functionality_details(results),
+        "groups": heatmap.group_map(results),
         "probes": probe_grid(results),
+        "pairs": intervals.pairs_table(results),
+        "evasions": evasion.evasion_table(results),
+        "flip_counts": ledger.counts_table(results),
+        "calibration": reliability.calibration_table(results),
+        "thresholds": reliability.thresholds_table(results),
         "metrics": comparison.metrics_table(results),
         "classes": comparison.classes_table(results),
         "confusions": comparison.confusion_tables(results),

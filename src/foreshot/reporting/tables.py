@@ -6,10 +6,10 @@ from typing import Literal
 
 from foreshot.judging.summary import spread
 from foreshot.progress import duration
-from foreshot.results import ModelResult, Results, Spread, Summary, Timing
+from foreshot.results import Estimate, ModelResult, Results, Spread, Summary, Timing
 
 NOTHING = "–"
-Mark = Literal["", "flagged", "mixed", "kept"]
+Mark = Literal["", "flagged", "mixed", "kept", "good", "bad", "open"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Column:
 class Cell:
     """What stands in a cell: a text, a remark below it, and how it is drawn where there is room to draw.
 
-    `share` (0 to 1) tints the cell; `wrong` is set where a model's answer is not the label.
+    `share` (0 to 1) tints the cell; `wrong` is set where a model's answer is not the label; `hint` is shown when
+    a pointer rests on the cell, so it may only repeat what can also be read elsewhere.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Cell:
     mark: Mark = ""
     wrong: bool = False
     share: float | None = None
+    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,38 @@ def loss_text(value: float) -> str:
 def metric_text(value: float) -> str:
     """A metric, with three decimals."""
     return f"{value:.3f}"
+
+
+def percent_text(value: float) -> str:
+    """A share in whole percent; neither "0%" nor "100%" unless it is exactly that."""
+    text = f"{value:.0%}"
+    return {"0%": "<1%", "100%": ">99%"}.get(text, text) if 0 < value < 1 else text
+
+
+def points_text(value: float, digits: int = 1) -> str:
+    """A difference of shares in percentage points, with its sign and a true minus."""
+    text = f"{value * 100:+.{digits}f}"
+    return "0" if float(text) == 0 else text.replace("-", "−")
+
+
+def points_interval_text(found: Estimate, digits: int = 1) -> str:
+    """The interval of a difference, in percentage points."""
+    return f"{points_text(found.low, digits)} to {points_text(found.high, digits)}"
+
+
+def percent_interval_text(found: Estimate) -> str:
+    """The interval of a share: "55–67%"."""
+    return f"{found.low * 100:.0f}–{found.high * 100:.0f}%"
+
+
+def margin_text(margin: float) -> str:
+    """A margin in percentage points."""
+    return f"{margin * 100:g} point{'' if margin == 0.01 else 's'}"
+
+
+def p_text(value: float) -> str:
+    """A p-value, with as many decimals as a bootstrap can give."""
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
 def count_text(value: float) -> str:

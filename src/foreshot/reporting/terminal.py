@@ -1,4 +1,4 @@
-"""The comparison as a table in the terminal, for screens of 80 columns and more, and for files."""
+"""The comparison and its verdict in the terminal, for screens of 80 columns and more, and for files."""
 
 import re
 from collections.abc import Iterable
@@ -10,17 +10,25 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from foreshot.reporting.comparison import terminal_table
+from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, headline, ranked_students
 from foreshot.reporting.tables import Table
-from foreshot.reporting.texts import visible
+from foreshot.reporting.texts import shortened, visible
 from foreshot.results import Results
 
 ROOMY = 96
 LONGEST_NAME = 24
+STYLES = {
+    "recommended": "bold green",
+    "acceptable": "green",
+    "conflict": "bold red",
+    "not recommended": "red",
+    "inconclusive": "yellow",
+}
 _WORDS = re.compile(r"(?<!\d) ")  # where a cell may be broken: not between a number and its unit
 
 
 def print_table(results: Results, console: Console) -> None:
-    """Print the models side by side: losses, test metrics, behaviour and time, with notes.
+    """Print the models side by side – losses, test metrics, behaviour and time, with notes – and then the verdict.
 
     Headings wrap where the screen is narrow and numbers don't: one that is cut off is a wrong one.
     """
@@ -50,6 +58,27 @@ def print_table(results: Results, console: Console) -> None:
     console.print(shown, crop=False, overflow="ignore")
     for note in table.notes:
         console.print(_text(note), style="dim")
+    _print_verdict(results, console)
+
+
+def _print_verdict(results: Results, console: Console) -> None:
+    """What to ship, then every student with its verdict and all its reasons."""
+    kind = results.verdict.kind
+    console.print()
+    console.print(Text(f"{SIGNS[kind]} Verdict: {kind}", style=STYLES[kind]))
+    for sentence, is_order in headline(results):
+        console.print(_text(sentence), style="bold" if is_order else "")
+    console.print()
+    students = RichTable.grid(padding=(0, 1, 0, 0))
+    students.add_column(width=1)
+    students.add_column(max_width=LONGEST_NAME, overflow="fold")
+    students.add_column(ratio=1, overflow="fold")
+    for student in ranked_students(results):
+        style = STYLES[student.kind]
+        reasons = "; ".join(shortened(reason, LONGEST_REASON) for reason in student.reasons)
+        said = Text.assemble((student.kind, style), f": {visible(reasons)}" if reasons else "")
+        students.add_row(Text(SIGNS[student.kind], style=style), _text(student.model), said)
+    console.print(students)
 
 
 def _widths(table: Table, room: int) -> list[int]:

@@ -1,6 +1,6 @@
 """The report's prose: the question, the notices, and what a reader should and should not conclude."""
 
-from foreshot.reporting.behaviour import LONGEST_NAME, probe_counts
+from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
 from foreshot.reporting.tables import count_text, models_of, seed_count
 from foreshot.reporting.texts import shortened
 from foreshot.results import Results
@@ -39,8 +39,8 @@ def synthetic_notice(results: Results) -> str:
     if not results.data.synthetic:
         return ""
     return (
-        "Synthetic corpus. The comments were generated from templates for this demonstration. The numbers "
-        "show that the comparison works; they say nothing about real comments."
+        "Synthetic corpus, made from templates to show how the comparison works: "
+        "its numbers say nothing about real comments."
     )
 
 
@@ -55,41 +55,28 @@ def same_conditions() -> str:
 def can_say(results: Results) -> list[str]:
     """What a reader may conclude."""
     said = [
+        "Which student to ship under the stated margins, and what speaks against each of the others: the verdict is "
+        "reached by fixed rules (docs/verdict.md) from the numbers below.",
         "Which model has the lower cross-entropy on these test rows: that column is measured in the same "
         "way for all of them.",
         "What each model costs to keep, and what it cost to train and to run on this machine.",
     ]
-    if probe_counts(results):
+    if behaviours(results):
         said.append(
-            "Whether a metric hides a change of behaviour: a model with a better loss can flag fewer of the "
-            "probes. Read both together."
+            "Whether a metric hides a change of behaviour: a model with a better loss can catch fewer of the cases "
+            "that matter. Read both together."
+        )
+    if results.comparisons:
+        said.append(
+            "Which differences between models are more than chance among these rows: those called better or worse, "
+            "corrected for the number of pairs."
         )
     return said
 
 
 def cannot_say(results: Results) -> list[str]:
     """What a reader may not conclude, and why."""
-    seeds, probes = seed_count(results), len(results.probes)
-    said = [_training_loss_warning(results)]
-    if seeds == 1:
-        said.append(
-            "That a small difference is real: with one seed, nothing shows how much is chance. Run it with "
-            "several seeds."
-        )
-    else:
-        said.append(
-            f"That a difference smaller than the spread is real: {seeds} seeds show roughly how much the "
-            "numbers vary, and nothing was tested for significance."
-        )
-    if probes:
-        said.append(
-            f"How often a model fails on real traffic: the {probes} "
-            f"{'probe is' if probes == 1 else 'probes are'} a chosen sample of what matters, not a rate."
-        )
-    else:
-        said.append(
-            "How any of these models treats particular comments: no probes were given, so no behaviour was looked at."
-        )
+    said = [_training_loss_warning(results), _seeds_warning(results), *_behaviour_warnings(results)]
     said.append(_data_warning(results))
     if any(not model.is_matched for model in models_of(results)):
         said.append(
@@ -98,10 +85,47 @@ def cannot_say(results: Results) -> list[str]:
     if any(model.is_teacher and model.first.training is None for model in models_of(results)):
         said.append("How the students compare with a teacher made under the same conditions: this one was given ready.")
     said.append(
-        "Which student to use: this version gives no verdict. It lays the numbers side by side and leaves "
-        "the judgement to you."
+        "How fast a model answers where it is deployed: the verdict counts layers and parameters as cost, and no "
+        "latency was measured."
     )
+    if results.verdict.recommended is not None:
+        said.append("That the recommended student is good: it is as good as its teacher, with the teacher's faults.")
     return [line for line in said if line]
+
+
+def _seeds_warning(results: Results) -> str:
+    seeds = seed_count(results)
+    if seeds == 1:
+        return (
+            "That training again would give the same: with one seed, nothing shows how much of a difference is the "
+            "chance of training. The intervals know the chance of the rows alone. Run it with several seeds."
+        )
+    return (
+        f"More about the chance of training than {seeds} seeds show: the intervals between models know the chance of "
+        "the rows, at these seeds."
+    )
+
+
+def _behaviour_warnings(results: Results) -> list[str]:
+    probes, suite = len(results.probes), results.suite
+    said = []
+    if suite is not None:
+        said.append(
+            f"How often a model fails on real traffic: {shortened(suite.name, 80)} is one suite, its cases are short, "
+            "made to test one thing each, and many come from the same templates. Other languages, long threads, images "
+            "and new slang are not in it unless its author put them there."
+        )
+    if probes:
+        said.append(
+            f"{'A rate of failures' if suite else 'How often a model fails on real traffic'} from the "
+            f"{probes:,} {'probe: it is' if probes == 1 else 'probes: they are'} a chosen sample of what matters."
+        )
+    if suite is None and not probes:
+        said.append(
+            "How any of these models treats particular comments: no suite was run and no probes were given, so no "
+            "behaviour was looked at."
+        )
+    return said
 
 
 def _training_loss_warning(results: Results) -> str:

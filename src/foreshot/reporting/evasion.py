@@ -1,0 +1,58 @@
+"""Evasion: what share of the toxic texts that a model catches gets past it when the words are disguised."""
+
+from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
+from foreshot.reporting.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    Row,
+    Table,
+    models_of,
+    percent_interval_text,
+    percent_text,
+)
+from foreshot.reporting.texts import shortened
+from foreshot.results import EvasionResult, Results
+
+
+def evasion_table(results: Results) -> Table | None:
+    """Perturbation × model: the share that escapes, its interval, of how many rows; None where nothing was tried."""
+    if not any(results.evasion.values()):
+        return None
+    models = models_of(results)
+    by_model = {
+        model.name: {found.perturbation: found for found in results.evasion.get(model.name, [])} for model in models
+    }
+    perturbations = list(dict.fromkeys(name for found in by_model.values() for name in found))
+    rows = [
+        Row((Cell(name.replace("_", " ")), *(_cell(by_model[model.name].get(name)) for model in models)))
+        for name in perturbations
+    ]
+    for beside in behaviours(results)[:1]:
+        rows.append(
+            Row(
+                (
+                    Cell(beside.title, remark="undisguised, for comparison"),
+                    *(Cell(beside.text(model)) for model in models),
+                )
+            )
+        )
+    positive = shortened(results.data.positive or "positive", LONGEST_NAME)
+    notes = (
+        f"Of the {positive} test rows that a model catches, the share that it misses once their words are disguised "
+        "so that a person still reads them; Wilson's 95 % interval below, and how many rows were caught and changed. "
+        "Lower is better. A model that catches few rows has little to lose: read it beside the recall.",
+    )
+    columns = (Column("disguise", is_number=False), *(Column(model.name) for model in models))
+    return Table("evasions", "What escapes when it is disguised", columns, tuple(rows), notes)
+
+
+def _cell(found: EvasionResult | None) -> Cell:
+    if found is None or found.rows == 0:
+        return Cell(NOTHING, remark="no rows" if found else "")
+    escaped = found.escaped
+    return Cell(
+        percent_text(escaped.value),
+        remark=f"{percent_interval_text(escaped)} of {found.rows:,}",
+        share=1 - escaped.value,
+    )

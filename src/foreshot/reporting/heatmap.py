@@ -1,0 +1,189 @@
+"""The suite, kind by kind: a heat map of what each model gets right, its intervals, and what each student loses."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from foreshot.reporting.behaviour import LONGEST_NAME
+from foreshot.reporting.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    Row,
+    Table,
+    count_text,
+    models_of,
+    percent_interval_text,
+    percent_text,
+    points_interval_text,
+    points_text,
+)
+from foreshot.reporting.texts import shortened
+from foreshot.results import CellResult, Estimate, Results, SuiteResult
+
+LONGEST_KIND = 80
+MOST_NAMED = 3
+
+FormCell = Callable[[Estimate | None, Estimate | None], Cell]
+"""A share and its change from the teacher, as a cell."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a student loses most, in a sentence."""
+
+    model: str
+    sentence: str
+
+
+def functionality_map(results: Results) -> Table | None:
+    """Accuracy of every model in every functionality, the suite as a whole first; None without a suite."""
+    if not results.suite_results:
+        return None
+    notes = [
+        "Each number is the share of cases that the model gets right, the mean over its seeds. Blue: more than half; "
+        "orange: less. The small number is a student's change from the teacher in percentage points, shown where its "
+        "95 % interval excludes 0 (a paired bootstrap, not corrected for the number of kinds). Contrast pair: a case "
+        "and its near twin with the other label, both right.",
+    ]
+    rows = [*_overall(results, _heat_cell), *_by_label(results, lambda found: found.functionalities, _heat_cell)]
+    return _table(results, "functionalities", "What each model gets right", "functionality", rows, notes)
+
+
+def functionality_details(results: Results) -> Table | None:
+    """The intervals of the heat map; None without a suite."""
+    if not results.suite_results:
+        return None
+    notes = [
+        "Share right with Wilson's 95 % interval for the number of cases; below it the change from the teacher in "
+        "percentage points with its bootstrap interval."
+    ]
+    kinds = (lambda found: found.functionalities, lambda found: found.groups)
+    rows = [*_overall(results, _interval_cell)]
+    for kind in kinds:
+        rows += _by_label(results, kind, _interval_cell)
+    return _table(results, "intervals-of-kinds", "Intervals of every kind", "kind", rows, notes)
+
+
+def group_map(results: Results) -> Table | None:
+    """Likewise by whom the cases are about; None where no case says so."""
+    if not any(found.groups for found in results.suite_results):
+        return None
+    rows = _by_label(results, lambda found: found.groups, _heat_cell)
+    return _table(results, "groups", "Whom the cases are about", "group", rows, [])
+
+
+def losses(results: Results) -> list[Loss]:
+    """For each student the functionalities that it loses most against the teacher, beyond chance."""
+    found = []
+    for result in results.suite_results:
+        changes = [(cell.minus_teacher, cell) for cell in result.functionalities if cell.minus_teacher]
+        if not changes:
+            continue
+        lost = sorted(
+            ((change.value, cell.name) for change, cell in changes if change.high < 0),
+        )
+        if not lost:
+            found.append(Loss(result.model, "loses no functionality beyond chance."))
+            continue
+        named = ", ".join(f"{shortened(name, LONGEST_KIND)} ({points_text(value, 0)})" for value, name in lost[:3])
+        more = f", and {len(lost) - MOST_NAMED} more" if len(lost) > MOST_NAMED else ""
+        found.append(Loss(result.model, f"loses most on {named}{more}."))
+    return found
+
+
+def suite_line(results: Results) -> str:
+    """What the suite is, in a sentence; empty without one."""
+    suite = results.suite
+    if suite is None:
+        return ""
+    counts = ", ".join(f"{count:,} {shortened(name, LONGEST_NAME)}" for name, count in suite.class_counts.items())
+    pairs = f", {suite.pairs:,} contrast pairs" if suite.pairs else ""
+    kinds = len(results.suite_results[0].functionalities) if results.suite_results else 0
+    return f"{shortened(suite.name, 80)}: {suite.cases:,} cases of {kinds} kinds ({counts}{pairs}); none was trained on."
+
+
+def _table(results: Results, key: str, title: str, what: str, rows: Sequence[Row], notes: Sequence[str]) -> Table:
+    columns = [Column(what, is_number=False), *(Column(name) for name in _models(results))]
+    return Table(key, title, tuple(columns), tuple(rows), tuple(notes))
+
+
+def _models(results: Results) -> list[str]:
+    return [model.name for model in models_of(results)]
+
+
+def _by_model(results: Results) -> list[SuiteResult | None]:
+    found = {result.model: result for result in results.suite_results}
+    return [found.get(name) for name in _models(results)]
+
+
+def _overall(results: Results, form: FormCell) -> list[Row]:
+    suite, found = results.suite, _by_model(results)
+    rows = [Row((Cell("The whole suite"),), is_heading=True)]
+
+    def add(name: str, remark: str, of: Callable[[SuiteResult], Estimate | None]) -> None:
+        estimates = [result and of(result) for result in found]
+        if any(estimates):
+            rows.append(Row((Cell(name, remark=remark), *(form(estimate, None) for estimate in estimates))))
+
+    add("all cases", _cases(suite.cases) if suite else "", lambda result: result.accuracy)
+    for label in _labels(results):
+        called = f"{shortened(label, LONGEST_NAME)} cases"
+        count = suite.class_counts.get(label, 0) if suite else 0
+        add(called, _cases(count), lambda result, label=label: result.by_label.get(label))  # type: ignore[misc]
+    add("contrast pairs", f"{suite.pairs:,} pairs" if suite else "", lambda result: result.pairs_right)
+    return rows
+
+
+def _by_label(results: Results, kinds_of: Callable[[SuiteResult], list[CellResult]], form: FormCell) -> list[Row]:
+    """Kinds grouped by label, in the suite's order; a model that lacks one has a dash there."""
+    by_model = [
+        {(cell.label, cell.name): cell for cell in kinds_of(result)} if result else {} for result in _by_model(results)
+    ]
+    kinds = {(cell.label, cell.name): cell for result in results.suite_results for cell in kinds_of(result)}
+    rows: list[Row] = []
+    for label in _labels(results):
+        of_label = [(key, cell) for key, cell in kinds.items() if key[0] == label]
+        if not of_label:
+            continue
+        rows.append(Row((Cell(_duty(results, label)),), is_heading=True))
+        for key, cell in of_label:
+            found = [cells.get(key) for cells in by_model]
+            name = Cell(shortened(cell.name, LONGEST_KIND), remark=_cases(cell.cases))
+            answers = (form(one.accuracy, one.minus_teacher) if one else Cell(NOTHING) for one in found)
+            rows.append(Row((name, *answers)))
+    return rows
+
+
+def _labels(results: Results) -> list[str]:
+    """The class to flag first."""
+    return sorted(results.data.classes, key=lambda name: name != results.data.positive)
+
+
+def _duty(results: Results, label: str) -> str:
+    called = shortened(label, LONGEST_NAME)
+    if results.data.positive is None:
+        return called
+    return f"{called}: {'must be flagged' if label == results.data.positive else 'must not be flagged'}"
+
+
+def _heat_cell(found: Estimate | None, change: Estimate | None) -> Cell:
+    if found is None:
+        return Cell(NOTHING)
+    hint = f"95 % interval {percent_interval_text(found)}"
+    remark = ""
+    if change is not None:
+        hint += f"; minus teacher {points_text(change.value)} ({points_interval_text(change)})"
+        if change.high < 0 or change.low > 0:
+            remark = points_text(change.value, 0)
+    return Cell(percent_text(found.value), remark=remark, share=found.value, hint=hint)
+
+
+def _interval_cell(found: Estimate | None, change: Estimate | None) -> Cell:
+    if found is None:
+        return Cell(NOTHING)
+    remark = f"{points_text(change.value)} ({points_interval_text(change)})" if change is not None else ""
+    return Cell(f"{percent_text(found.value)} ({percent_interval_text(found)})", remark=remark)
+
+
+def _cases(count: int) -> str:
+    return f"{count_text(count)} case{'' if count == 1 else 's'}"

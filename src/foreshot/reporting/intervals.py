@@ -1,0 +1,143 @@
+"""How sure the differences are: every student against the teacher as a forest plot, and every pair in a table."""
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from foreshot.judging.statistics import turned
+from foreshot.judging.verdict import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
+from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled, svg
+from foreshot.reporting.judgement import measure_name
+from foreshot.reporting.tables import (
+    Cell,
+    Column,
+    Mark,
+    Row,
+    Table,
+    margin_text,
+    models_of,
+    p_text,
+    points_interval_text,
+    points_text,
+)
+from foreshot.reporting.texts import shortened
+from foreshot.results import Comparison, Results
+
+LONGEST_LABEL = 24
+MARGINS = {METRIC: "metric_margin", SUITE: "suite_margin", SUITE_POSITIVE: "suite_margin"}
+OUTCOMES: dict[str, tuple[str, Mark]] = {
+    "better": ("▲ better", "good"),
+    "worse": ("▼ worse", "bad"),
+    "not distinguishable": ("= not distinguishable", ""),
+}
+
+
+def against_teacher(results: Results, measure: str) -> list[Comparison]:
+    """Every student minus the teacher in one measure, students in their order; empty where it wasn't measured."""
+    teachers = [model.name for model in models_of(results) if model.is_teacher]
+    if not teachers:
+        return []
+    teacher, found = teachers[0], []
+    for model in models_of(results):
+        for compared in results.comparisons:
+            if compared.measure == measure and {compared.first, compared.second} == {model.name, teacher}:
+                found.append(compared if compared.first == model.name else turned(compared))
+    return found
+
+
+def forest_plots(results: Results) -> list[Drawing]:
+    """A panel for each measure that the verdict asks about (the probes where there is no suite)."""
+    measures = (METRIC, SUITE, SUITE_POSITIVE) if results.suite else (METRIC, PROBES, PROBES_POSITIVE)
+    drawings = []
+    for number, measure in enumerate(measures):
+        found = against_teacher(results, measure)
+        if not found:
+            continue
+        margin = results.verdict.margins.get(MARGINS[measure]) if measure in MARGINS else None
+        drawings.append(
+            Drawing(
+                title=measure_name(results, measure),
+                remark=f"student − teacher, points; margin {margin_text(margin)}" if margin else "student − teacher",
+                description=f"{measure_name(results, measure)}, student minus teacher in percentage points: "
+                + "; ".join(
+                    f"{one.first} {points_text(one.difference.value)} ({points_interval_text(one.difference)})"
+                    for one in found
+                ),
+                svg=svg(_forest_figure(found, margin), prefix=f"forest{number}"),
+            )
+        )
+    return drawings
+
+
+def pairs_table(results: Results) -> Table | None:
+    """Every pair of models in every measure; None with one model."""
+    if not results.comparisons:
+        return None
+    has_mcnemar = any(found.mcnemar_p is not None for found in results.comparisons)
+    columns = [
+        Column("first − second", is_number=False),
+        Column("difference"),
+        Column("95 % interval"),
+        Column("Holm p"),
+        Column("the first is", is_number=False),
+        *([Column("McNemar p")] if has_mcnemar else []),
+    ]
+    rows: list[Row] = []
+    for measure in MEASURES:
+        found = [compared for compared in results.comparisons if compared.measure == measure]
+        if found:
+            rows.append(Row((Cell(measure_name(results, measure)),), is_heading=True))
+            rows += [_pair_row(compared, has_mcnemar=has_mcnemar) for compared in found]
+    notes = [
+        "Differences are in percentage points, by a paired bootstrap: test rows (cases of one template together) are "
+        "drawn anew for all models and seeds at once. Holm's correction is over all pairs of one measure; better and "
+        "worse mean p < 0.05 after it."
+    ]
+    if has_mcnemar:
+        notes.append(
+            "McNemar's exact test is for two models of one seed each. It asks whether one is right more often, in "
+            "macro-F1 too."
+        )
+    return Table("pairs", "Every pair of models", tuple(columns), tuple(rows), tuple(notes))
+
+
+def _pair_row(compared: Comparison, *, has_mcnemar: bool) -> Row:
+    words, mark = OUTCOMES[compared.outcome]
+    cells = [
+        Cell(f"{compared.first} − {compared.second}"),
+        Cell(points_text(compared.difference.value)),
+        Cell(points_interval_text(compared.difference)),
+        Cell(p_text(compared.adjusted_p)),
+        Cell(words, mark=mark),
+    ]
+    if has_mcnemar:
+        cells.append(Cell("–" if compared.mcnemar_p is None else p_text(compared.mcnemar_p)))
+    return Row(tuple(cells))
+
+
+def _forest_figure(found: list[Comparison], margin: float | None) -> Figure:
+    """Filled: the interval lies above minus the margin. The dashed line is minus the margin, the full one zero."""
+    with styled():
+        figure = Figure(figsize=(3.5, 0.55 + 0.26 * len(found)), layout="constrained")
+        axes = figure.add_subplot()
+        for row, compared in enumerate(found):
+            difference = compared.difference
+            is_within = margin is None or difference.low >= -margin
+            colour = BLUE if is_within else ORANGE
+            axes.plot([difference.low * 100, difference.high * 100], [row, row], color=colour, linewidth=2)
+            axes.plot(
+                [difference.value * 100], [row], color=colour, marker="o", markersize=6,
+                markerfacecolor=colour if is_within else PAPER, markeredgewidth=1.6,
+            )  # fmt: skip
+        axes.axvline(0, color=INK, linewidth=0.9)
+        if margin:
+            axes.axvline(-margin * 100, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
+        reach = max(abs(bound) for one in found for bound in (one.difference.low, one.difference.high)) * 100
+        reach = max(reach, (margin or 0) * 100, 1.0)
+        lowest = min(0.0, *(one.difference.low * 100 for one in found), -(margin or 0) * 100)
+        highest = max(0.0, *(one.difference.high * 100 for one in found))
+        axes.set_xlim(lowest - 0.06 * reach, highest + 0.06 * reach)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
+        name_rows(axes, [shortened(compared.first, LONGEST_LABEL) for compared in found])
+        axes.grid(axis="x")
+    return figure

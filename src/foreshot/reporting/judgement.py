@@ -1,0 +1,206 @@
+"""The verdict as the report shows it: what to ship and why, a line for each student, and what was asked of each."""
+
+import re
+from dataclasses import dataclass
+
+from foreshot.judging.verdict import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
+from foreshot.reporting.behaviour import LONGEST_NAME, probe_counts, suite_shares
+from foreshot.reporting.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    Mark,
+    ModelRuns,
+    Row,
+    Table,
+    heading,
+    margin_text,
+    metric_text,
+    models_of,
+    spread_text,
+    table,
+)
+from foreshot.reporting.texts import shortened
+from foreshot.results import Results, StudentVerdict
+
+SIGNS = {"recommended": "✓", "acceptable": "✓", "conflict": "⚠", "not recommended": "✗", "inconclusive": "?"}
+"""A sign beside every kind of verdict, so that colour is never all that tells them apart."""
+
+FIRST_SHOWN = ("recommended", "conflict", "acceptable", "inconclusive", "not recommended")
+STATE_SIGNS: dict[str, tuple[str, Mark]] = {"holds": ("✓", "good"), "fails": ("✗", "bad"), "can't tell": ("?", "open")}
+LONGEST_REASON = 400
+SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
+ORDERS = ("Don't ship ", "Ship ", "Keep the teacher")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One model in a line: its verdict, what the verdict rests on, and the first reason."""
+
+    name: str
+    kind: str
+    sign: str
+    numbers: tuple[tuple[str, str], ...]  # what it is, and its value
+    reason: str
+
+    @property
+    def slug(self) -> str:
+        """The kind as a name for style sheets."""
+        return self.kind.replace(" ", "-")
+
+
+def verdict_sign(results: Results) -> str:
+    """The sign of the verdict as a whole."""
+    return SIGNS[results.verdict.kind]
+
+
+def headline(results: Results) -> list[tuple[str, bool]]:
+    """The verdict's headline, sentence by sentence, and whether each says what to do: those are shown big."""
+    sentences = SENTENCE_END.split(shortened(results.verdict.headline, 4 * LONGEST_REASON))
+    found = [(sentence, sentence.startswith(ORDERS)) for sentence in sentences]
+    if not any(is_order for _, is_order in found):
+        found[0] = (found[0][0], True)
+    return found
+
+
+def ranked_students(results: Results) -> list[StudentVerdict]:
+    """The students, those to know of first at the top."""
+    return sorted(results.verdict.students, key=lambda student: FIRST_SHOWN.index(student.kind))
+
+
+def cards(results: Results) -> list[Card]:
+    """A card for each student, and the teacher's as what they are held against."""
+    models = {model.name: model for model in models_of(results)}
+    made = [
+        Card(
+            name=student.model,
+            kind=student.kind,
+            sign=SIGNS[student.kind],
+            numbers=_numbers(results, models[student.model]),
+            reason=_first_reason(student),
+        )
+        for student in ranked_students(results)
+        if student.model in models
+    ]
+    made += [
+        Card(model.name, "teacher", "", _numbers(results, model), "what the students are held against")
+        for model in models.values()
+        if model.is_teacher
+    ]
+    return made
+
+
+def students_table(results: Results) -> Table:
+    """The cards as a table."""
+    found = cards(results)
+    names = [name for name, _ in found[0].numbers] if found else []
+    columns = [
+        Column("model", is_number=False),
+        Column("verdict", is_number=False),
+        *(Column(name) for name in names),
+        Column("why", is_number=False),
+    ]
+    rows = [
+        [card.name, f"{card.sign} {card.kind}".strip(), *(value for _, value in card.numbers), card.reason]
+        for card in found
+    ]
+    return table("students", "The students", columns, rows)
+
+
+def requirements_table(results: Results) -> Table:
+    """What the verdict asks of every student: whether it holds, and why."""
+    rows: list[Row] = []
+    for student in ranked_students(results):
+        sign = SIGNS[student.kind]
+        rows.append(heading(f"{shortened(student.model, 80)}: {sign} {student.kind}"))
+        if student.kind == "conflict":
+            rows += [
+                Row((Cell("conflict"), Cell("⚠ trap", mark="bad"), Cell(shortened(reason, LONGEST_REASON))))
+                for reason in student.reasons
+            ]
+        for found in student.requirements:
+            sign, mark = STATE_SIGNS[found.state]
+            name = requirement_name(results, found.name)
+            rows.append(
+                Row(
+                    (
+                        Cell(name),
+                        Cell(f"{sign} {found.state}", mark=mark),
+                        Cell(shortened(found.reason, LONGEST_REASON)),
+                    )
+                )
+            )
+    columns = (
+        Column("asked of a student", is_number=False),
+        Column("state", is_number=False),
+        Column("why", is_number=False),
+    )
+    return Table("requirements", "What was asked of each student", columns, tuple(rows), margins_notes(results))
+
+
+def requirement_name(results: Results, name: str) -> str:
+    """What a requirement asks, in a few words."""
+    positive = shortened(results.data.positive or "positive", LONGEST_NAME)
+    return {
+        METRIC: "macro-F1 not worse",
+        SUITE: "suite not worse",
+        SUITE_POSITIVE: f"suite's {positive} cases not worse",
+        PROBES: "probes not clearly worse",
+        "sees": "better than blind",
+        "functionalities": "keeps each functionality",
+        "seeds": "enough seeds",
+    }.get(name, name)
+
+
+def measure_name(results: Results, measure: str) -> str:
+    """What a comparison's measure is called."""
+    positive = shortened(results.data.positive or "positive", LONGEST_NAME)
+    return {
+        METRIC: "macro-F1",
+        SUITE: "suite right",
+        SUITE_POSITIVE: f"suite's {positive} cases right",
+        PROBES: "probes right",
+        PROBES_POSITIVE: f"{positive} probes flagged",
+    }.get(measure, measure)
+
+
+def margins_notes(results: Results) -> tuple[str, ...]:
+    """The margins that the verdict was reached with."""
+    margins = results.verdict.margins
+    parts = [
+        f"{what} {margin_text(margins[name])}"
+        for name, what in (
+            ("metric_margin", "macro-F1"),
+            ("suite_margin", "the suite and its sides"),
+            ("functionality_margin", "one functionality"),
+        )
+        if name in margins
+    ]
+    seeds = f"; at least {margins['min_seeds']:g} seeds" if "min_seeds" in margins else ""
+    return (
+        f"Margins, how far a student may be below the teacher: {', '.join(parts)}{seeds}. Differences are in "
+        "percentage points with 95 % intervals of a paired bootstrap; a requirement holds when the whole interval is "
+        "above minus the margin.",
+        "A recommended student is the cheapest for which everything holds. The rules stand in docs/verdict.md; "
+        "--policy sets the margins.",
+    )
+
+
+def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
+    """What the verdict rests on: the metric, the suite (the probes where there is none), and what it costs."""
+    positive = shortened(results.data.positive or "", LONGEST_NAME)
+    numbers = [("macro-F1", spread_text(model.summary.spreads.get("macro_f1"), metric_text))]
+    shares = suite_shares(results)
+    names = ("suite", f"{positive} side")
+    numbers += [(name, share.text(model)) for name, share in zip(names, shares, strict=False)]
+    if not shares:
+        numbers += [(count.short, count.text(model)) for count in probe_counts(results)]
+    numbers.append(("layers", str(model.first.cost.layers)))
+    return tuple(numbers)
+
+
+def _first_reason(student: StudentVerdict) -> str:
+    if not student.reasons:
+        return NOTHING
+    reason = student.reasons[0].removeprefix(f"{student.model} ") if student.kind == "conflict" else student.reasons[0]
+    return shortened(reason, LONGEST_REASON)
