@@ -28,7 +28,6 @@ SIDES = {
 }
 """For each measure of behaviour that of all cases, and that of the toxic ones."""
 
-CHANCE = 0.5
 ROUNDING = 1e-9  # of differences: one that lies on a margin is within it
 NEVER_SEEN = -math.log(0.025)
 """What was never seen in n rows may still happen to 3.7 / n of them (Hanley and Lippman-Hand 1983, at 97.5 %).
@@ -121,7 +120,7 @@ def _requirements(evidence: Evidence, student: Candidate) -> list[Requirement]:
         found.append(_not_worse(evidence, student, SUITE, policy.suite_margin))
         if evidence.positive is not None:
             found.append(_not_worse(evidence, student, SUITE_POSITIVE, policy.suite_margin))
-            found.append(_sees(evidence, student))
+        found.append(_sees(evidence, student))
         found.append(_keeps_functionalities(evidence, student))
     found += _keeps_probes(evidence, student)
     found.append(_enough_seeds(student, policy))
@@ -166,14 +165,18 @@ def _enough(evidence: Evidence, compared: Comparison, margin: float) -> str:
 
 
 def _sees(evidence: Evidence, student: Candidate) -> Requirement:
-    """Better than blind: a model that flags everything, or nothing, gets one half of the suite's two sides right."""
+    """Better than blind: a model that flags everything, or nothing, gets one half of the suite's two sides right.
+
+    Of the sides of k classes it gets one k-th.
+    """
     sides = evidence.suite_results[student.model].by_label.values()
     if len(sides) < 2:
         return Requirement(name="sees", state="can't tell", reason="the suite has cases of one class only")
+    chance = 1 / len(sides)
     balanced = sum(side.value for side in sides) / len(sides)
     balanced_low = sum(side.low for side in sides) / len(sides)
-    reason = f"{balanced:.0%} right on the mean of the suite's sides, where a blind model gets {CHANCE:.0%}"
-    state = "holds" if balanced_low > CHANCE else "fails" if balanced <= CHANCE + ROUNDING else "can't tell"
+    reason = f"{balanced:.0%} right on the mean of the suite's sides, where a blind model gets {chance:.0%}"
+    state = "holds" if balanced_low > chance else "fails" if balanced <= chance + ROUNDING else "can't tell"
     return Requirement(name="sees", state=state, reason=reason)
 
 
@@ -260,7 +263,7 @@ def _shows_up(evidence: Evidence, other: Candidate, student: Candidate, measure:
 
     One that flags everything, or nearly so, gets all toxic cases right, and most of a suite that is mostly toxic.
     """
-    if evidence.suite_results and evidence.positive is not None and _sees(evidence, other).state == "fails":
+    if evidence.suite_results and _sees(evidence, other).state == "fails":
         return False
     return _of_both_sides(evidence, other, measure) >= _of_both_sides(evidence, student, measure) - ROUNDING
 
@@ -325,7 +328,7 @@ def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candid
 
 def _ship(evidence: Evidence, chosen: Candidate) -> str:
     """What to ship, what it saves, and how good it and the teacher are, since margins alone don't say."""
-    teacher, measure = evidence.teacher, SUITE_POSITIVE if SUITE_POSITIVE in chosen.means else SUITE
+    teacher, measure = evidence.teacher, SUITE_POSITIVE if SUITE_POSITIVE in evidence.sizes else SUITE
     saved = f"{chosen.layers} layers instead of {teacher.layers}, and " if chosen.layers < teacher.layers else ""
     sentence = (
         f"Ship {chosen.model}: {saved}within the margins of the teacher on the test rows and on the suite. It gets "
@@ -338,7 +341,7 @@ def _ship(evidence: Evidence, chosen: Candidate) -> str:
 
 def _teacher_warning(evidence: Evidence) -> str:
     """A student that keeps its teacher's behaviour keeps its blindness too."""
-    if not evidence.suite_results or evidence.positive is None:
+    if not evidence.suite_results:
         return ""
     sees = _sees(evidence, evidence.teacher)
     if sees.state == "holds":
