@@ -22,6 +22,8 @@ PROBES = [
     ("the pathetic mayor wrote a long story", "1"),
 ]
 
+SUITE_COLUMNS = ("text", "label", "functionality", "pair")
+
 FAST = ["--epochs", "6", "--learning-rate", "0.003", "--batch-size", "8", "--max-length", "24"]
 """Training that takes the small encoder to a perfect test score in about a second."""
 
@@ -36,6 +38,19 @@ def make_comments(rows: int = 200, *, seed: int = 0) -> list[tuple[str, str]]:
         word = (INSULTS if rude else PRAISE)[number % 8]
         comments.append((f"the {word} {who} {did} {what}", str(int(rude))))
     return comments
+
+
+def make_suite() -> list[tuple[str, ...]]:
+    """Cases of three kinds, in pairs of a rude and a kind one where they have a twin."""
+    cases = []
+    for number, (insult, praise) in enumerate(zip(INSULTS, PRAISE, strict=True)):
+        who, did, what = SHOUTED_AT[number], DID[-number], THINGS[number % 6]
+        cases += [
+            (f"the {insult} {who} {did} {what}", "toxic", "insult in a sentence", f"pair {number}"),
+            (f"the {praise} {who} {did} {what}", "benign", "praise in a sentence", f"pair {number}"),
+            (insult, "toxic", "insult alone", ""),
+        ]
+    return cases
 
 
 def write_csv(path: Path, rows: Iterable[tuple[str, ...]], header: tuple[str, ...] = ("comment", "toxic")) -> Path:
@@ -55,7 +70,11 @@ def comparable(folder: Path, *also: str) -> dict[str, Any]:
 
 def weights_times(folder: Path) -> dict[str, int]:
     """When each weight file of a run was written, in nanoseconds."""
-    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*.safetensors")}
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*.safetensors")
+        if path.parent.name != "scores"
+    }
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli_runs import FAST, PROBES, make_comments, write_csv
+from cli_runs import FAST, PROBES, SUITE_COLUMNS, make_comments, make_suite, write_csv
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,11 @@ def comments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_csv(tmp_path_factory.mktemp("probes") / "probes.csv", PROBES, header=("text", "label"))
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_csv(tmp_path_factory.mktemp("suite") / "suite.csv", make_suite(), header=SUITE_COLUMNS)
 
 
 @pytest.fixture(scope="session")
@@ -62,11 +67,11 @@ def foreshot() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def asked(comments: Path, encoder: Path, probes: Path) -> list[str]:
-    """The options of a small comparison: the data, the encoder, the probes, and quick training."""
+def asked(comments: Path, encoder: Path, probes: Path, suite: Path) -> list[str]:
+    """The options of a small comparison: the data, the encoder, the probes, a small suite, and quick training."""
     return [
         *("--data", str(comments), "--text", "comment", "--label", "toxic"),
-        *("--encoder", str(encoder), "--probes", str(probes), *FAST),
+        *("--encoder", str(encoder), "--probes", str(probes), "--suite", str(suite), *FAST),
     ]
 
 

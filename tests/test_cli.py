@@ -89,13 +89,13 @@ def test_the_output_names_layers_models_and_the_report(foreshot: Foreshot, asked
     assert "even: layers {2, 4}, full, distil, from the teacher" in done.stdout
     assert "training teacher, seed 0 …" in done.stdout
     assert f"report: {tmp_path / 'said' / 'report.html'}" in done.stdout
-    table = done.stdout.split("judging even, seed 0: done")[1]
+    table = done.stdout.split("scoring even, seed 0: done")[1]
     assert "teacher" in table
     assert "even" in table
 
 
 def test_a_yaml_experiment_equals_the_same_flags(
-    foreshot: Foreshot, asked: list[str], comments: Path, encoder: Path, probes: Path, tmp_path: Path
+    foreshot: Foreshot, asked: list[str], comments: Path, encoder: Path, probes: Path, suite: Path, tmp_path: Path
 ) -> None:
     settings = {
         "data": str(comments),
@@ -103,6 +103,7 @@ def test_a_yaml_experiment_equals_the_same_flags(
         "label": "toxic",
         "encoder": str(encoder),
         "probes": str(probes),
+        "suite": str(suite),
         "recipes": ["odd"],
         "training": {"epochs": 6, "learning_rate": 0.003, "batch_size": 8, "max_length": 24},
     }
@@ -183,7 +184,7 @@ def test_the_same_command_again_trains_nothing(foreshot: Foreshot, asked: list[s
         *("compare", *asked, "--name", "whole", "--runs", run.parent, "--recipes", "odd,lora,odd-lora,odd-labels")
     )
     assert again.exit_code == 0, again.stderr
-    assert "training" not in again.stdout.split("teacher: already there")[1].split("judging")[0]
+    assert "training" not in again.stdout.split("teacher: already there")[1].split("scoring")[0]
     for name in ("odd", "lora", "odd-lora", "odd-labels"):
         assert f"{name}, seed 0: already there" in again.stdout
     assert weights_times(run) == before
@@ -292,7 +293,8 @@ def test_a_plain_pipeline_gives_the_scores_of_the_results(finished_run: Path, mo
     found = next(entry for entry in results_of(finished_run)["models"] if entry["folder"] == model)
     for answer, expected in zip(answers, found["probes"], strict=True):
         scores = {entry["label"]: entry["score"] for entry in answer}
-        assert scores["toxic"] == pytest.approx(expected["score"], abs=1e-5)
+        odds = (scores["toxic"] / scores["benign"]) ** (1 / found["decision"]["temperature"])
+        assert odds / (1 + odds) == pytest.approx(expected["score"], abs=1e-5)
         assert max(scores, key=scores.__getitem__) == expected["predicted"]
     spread = [entry["score"] for entry in found["probes"]]
     assert max(spread) - min(spread) > 0.01  # otherwise any scores would do

@@ -197,9 +197,9 @@ NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         ("transformers.PreTrainedTokenizerFast.save_pretrained", Exception("No space left on device (os error 28)")),
         ("foreshot.models.outputs.save_file", SafetensorError("I/O error: no space (os error 28)")),
         ("peft.PeftModel.save_pretrained", SafetensorError("I/O error: no space (os error 28)")),
-        ("foreshot.trained.Judgement.save", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "PLACE")),
+        ("foreshot.judging.scores.save", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "PLACE")),
     ],
-    ids=["split", "model", "tokenizer", "targets", "adapter", "judgement"],
+    ids=["split", "model", "tokenizer", "targets", "adapter", "scores"],
 )
 def test_no_writer_makes_a_traceback_of_a_full_disk(
     foreshot: Foreshot, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, error: Exception
@@ -209,7 +209,7 @@ def test_no_writer_makes_a_traceback_of_a_full_disk(
 
     def full(*arguments: object, **options: object) -> None:
         if getattr(error, "filename", None):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run / "teacher" / "metrics.json"))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(run / "teacher" / "scores" / "train.safetensors"))
         raise error
 
     monkeypatch.setattr(writer, full)

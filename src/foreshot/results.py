@@ -159,7 +159,7 @@ class ReliabilityBin(Facts):
 
 
 class Calibration(Facts):
-    """How far scores can be read as probabilities, on the test rows (`judging.thresholds.calibration`)."""
+    """How far scores can be read as probabilities, on the test rows (`judging.calibration.calibration`)."""
 
     expected_calibration_error: float
     brier: float
