@@ -109,7 +109,7 @@ def make_results(
         tuple(classes),
         positive,
         tuple(kinds),
-        tuple(result.test.macro_f1 for result in firsts),
+        tuple(_mean_macro_f1(made, model) for model in models),
         tuple(result.cost.layers for result in firsts),
         tuple(flip_texts),
         tuple(group_names),
@@ -197,6 +197,11 @@ def make_trials() -> list[Trial]:
         for recipe, found in tried.items()
         for rate, score in zip((5e-5, 2e-4, 5e-4), found, strict=True)
     ]
+
+
+def _mean_macro_f1(made: Sequence[ModelResult], model: str) -> float:
+    found = [result.test.macro_f1 for result in made if result.model == model]
+    return sum(found) / len(found)
 
 
 def _model(

@@ -56,7 +56,7 @@ def forest_plots(results: Results) -> list[Drawing]:
         drawings.append(
             Drawing(
                 title=measure_name(results, measure),
-                remark=f"student − teacher, points; margin {margin_text(margin)}" if margin else "student − teacher",
+                remark=f"margin {margin_text(margin)}" if margin else "",
                 description=f"{measure_name(results, measure)}, student minus teacher in percentage points: "
                 + "; ".join(
                     f"{one.first} {points_text(one.difference.value)} ({points_interval_text(one.difference)})"

@@ -15,9 +15,9 @@ from foreshot.reporting.tables import (
     Table,
     heading,
     margin_text,
+    mean_text,
     metric_text,
     models_of,
-    spread_text,
     table,
 )
 from foreshot.reporting.texts import shortened
@@ -29,7 +29,7 @@ SIGNS = {"recommended": "✓", "acceptable": "✓", "conflict": "⚠", "not reco
 FIRST_SHOWN = ("recommended", "conflict", "acceptable", "inconclusive", "not recommended")
 STATE_SIGNS: dict[str, tuple[str, Mark]] = {"holds": ("✓", "good"), "fails": ("✗", "bad"), "can't tell": ("?", "open")}
 LONGEST_REASON = 400
-SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
+SENTENCE_END = re.compile(r"(?<=\.) ")
 ORDERS = ("Don't ship ", "Ship ", "Keep the teacher")
 
 
@@ -83,7 +83,7 @@ def cards(results: Results) -> list[Card]:
         if student.model in models
     ]
     made += [
-        Card(model.name, "teacher", "", _numbers(results, model), "what the students are held against")
+        Card(model.name, "reference", "", _numbers(results, model), "the teacher, which every student is held against")
         for model in models.values()
         if model.is_teacher
     ]
@@ -189,7 +189,7 @@ def margins_notes(results: Results) -> tuple[str, ...]:
 def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
     """What the verdict rests on: the metric, the suite (the probes where there is none), and what it costs."""
     positive = shortened(results.data.positive or "", LONGEST_NAME)
-    numbers = [("macro-F1", spread_text(model.summary.spreads.get("macro_f1"), metric_text))]
+    numbers = [("macro-F1", mean_text(model.summary.spreads.get("macro_f1"), metric_text))]
     shares = suite_shares(results)
     names = ("suite", f"{positive} side")
     numbers += [(name, share.text(model)) for name, share in zip(names, shares, strict=False)]
@@ -200,7 +200,4 @@ def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
 
 
 def _first_reason(student: StudentVerdict) -> str:
-    if not student.reasons:
-        return NOTHING
-    reason = student.reasons[0].removeprefix(f"{student.model} ") if student.kind == "conflict" else student.reasons[0]
-    return shortened(reason, LONGEST_REASON)
+    return shortened(student.reasons[0], LONGEST_REASON) if student.reasons else NOTHING

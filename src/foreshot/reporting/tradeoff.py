@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -84,11 +85,18 @@ def tradeoffs(results: Results) -> list[Drawing]:
     return drawings
 
 
-def placed_labels(points: Sequence[tuple[float, float]], names: Sequence[str], room: tuple[float, float]) -> list[Box]:
-    """A box for each name, beside its point (all in points of length): none overlaps a point, nor where it can
-    be helped another label, and all stand inside the room."""
+def placed_labels(
+    points: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    room: tuple[float, float],
+    lines: Sequence[Box] = (),
+) -> list[Box]:
+    """A box for each name, beside its point and inside the room, all measured in typographic points.
+
+    None overlaps a point, a line or another label, as long as there is room anywhere.
+    """
     height = LABEL_SIZE * 1.25
-    taken = [Box(x - 4, y - 4, 8, 8) for x, y in points]
+    taken = [*(Box(x - 4, y - 4, 8, 8) for x, y in points), *lines]
     placed: dict[int, Box] = {}
     for index in sorted(range(len(points)), key=lambda index: -points[index][1]):
         (x, y), width = points[index], LABEL_SIZE * LETTER_WIDTH * len(names[index])
@@ -138,6 +146,13 @@ def _suite_share(found: SuiteResult | None, positive: str | None) -> Estimate | 
     )
 
 
+def _around(start: tuple[float, float], end: tuple[float, float]) -> Box:
+    """A box about an upright or level line."""
+    left, right = sorted((start[0], end[0]))
+    bottom, top = sorted((start[1], end[1]))
+    return Box(left - 1.5, bottom - 1.5, right - left + 3, top - bottom + 3)
+
+
 def _figure(points: Sequence[Point], *, is_share: bool) -> Figure:
     with styled():
         figure = Figure(figsize=(WIDTH, HEIGHT))
@@ -145,7 +160,9 @@ def _figure(points: Sequence[Point], *, is_share: bool) -> Figure:
         lowest, highest = min(point.low for point in points), max(point.high for point in points)
         pad = max(0.08 * (highest - lowest), 0.01)
         bottom, top = max(0.0, lowest - pad), min(1.0, highest + pad)
-        right = max(point.cost for point in points) * 1.12
+        costs = [point.cost for point in points]
+        span = max(max(costs) - min(costs), 0.1 * max(costs))
+        left, right = max(0.0, min(costs) - 0.6 * span), max(costs) + 0.6 * span
         best = frontier(points)
         axes.step(
             [*(point.cost for point in best), right], [*(point.value for point in best), best[-1].value],
@@ -157,7 +174,7 @@ def _figure(points: Sequence[Point], *, is_share: bool) -> Figure:
                 [point.cost], [point.value], marker="o", markersize=6.5, zorder=3, color=BLUE,
                 markerfacecolor=BLUE if point in best else "none", markeredgewidth=1.4,
             )  # fmt: skip
-        axes.set_xlim(0, right)
+        axes.set_xlim(left, right)
         axes.set_ylim(bottom, top)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
@@ -167,10 +184,19 @@ def _figure(points: Sequence[Point], *, is_share: bool) -> Figure:
         axes.grid()
         axes.set_axisbelow(True)
         room = (72 * WIDTH * (RIGHT - LEFT), 72 * HEIGHT * (TOP - BOTTOM))
-        where = [
-            (point.cost / right * room[0], (point.value - bottom) / (top - bottom) * room[1]) for point in points
-        ]
-        for point, (x, y), box in zip(points, where, placed_labels(where, [p.name for p in points], room), strict=True):
+
+
+        def place(cost: float, value: float) -> tuple[float, float]:
+            return (cost - left) / (right - left) * room[0], (value - bottom) / (top - bottom) * room[1]
+
+        where = [place(point.cost, point.value) for point in points]
+        lines = [_around(place(point.cost, point.low), place(point.cost, point.high)) for point in points]
+        corners = [*best, Point("", right, best[-1].value, 0, 0)]
+        for before, after in pairwise(corners):
+            turn = place(after.cost, before.value)
+            lines += [_around(place(before.cost, before.value), turn), _around(turn, place(after.cost, after.value))]
+        boxes = placed_labels(where, [point.name for point in points], room, lines)
+        for point, (x, y), box in zip(points, where, boxes, strict=True):
             is_left = box.left < x
             anchor = (box.left + (box.width if is_left else 0), box.bottom + box.height / 2)
             if abs(anchor[1] - y) > box.height / 2:
