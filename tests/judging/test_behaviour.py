@@ -1,0 +1,239 @@
+"""Suite results and evasions, counted by hand on suites of a few cases."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from foreshot.judging import behaviour
+from foreshot.judging.behaviour import (
+    MOST_EVADING_ROWS,
+    Evasions,
+    contrast_pairs,
+    evasion_results,
+    make_evasions,
+    suite_results,
+    template_units,
+)
+from foreshot.judging.perturbations import PERTURBATIONS
+from foreshot.judging.statistics import wilson
+from foreshot.results import Case, CellResult, SuiteResult
+
+CLASSES = ["benign", "toxic"]
+BENIGN, TOXIC = 0, 1
+
+
+def case(label: str, functionality: str, **more: str) -> Case:
+    return Case(text="some text", label=label, functionality=functionality, **more)
+
+
+CASES = [
+    case("toxic", "threat", group="women", pair="1"),
+    case("benign", "negated threat", group="women", pair="1"),
+    case("toxic", "threat", group="men", pair="2"),
+    case("toxic", "threat", group="women"),
+    case("benign", "negated threat", group="men", pair="2"),
+    case("benign", "names"),
+    case("toxic", "threat"),
+]
+TEACHER = [[1, 0, 1, 1, 0, 1, 1]]  # wrong on case 5 alone
+ODD = [
+    [1, 0, 0, 1, 0, 0, 0],  # wrong on 2 and 6
+    [1, 1, 0, 1, 0, 0, 1],  # wrong on 1 and 2
+]
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, SuiteResult]:
+    predicted = {"teacher": np.array(TEACHER), "odd": np.array(ODD)}
+    return {found.model: found for found in suite_results(CASES, predicted, CLASSES, teacher="teacher")}
+
+
+def cells(found: list[CellResult]) -> dict[tuple[str, str], CellResult]:
+    assert len({(one.name, one.label) for one in found}) == len(found)
+    return {(one.name, one.label): one for one in found}
+
+
+def test_shares_of_all_cases_and_of_each_label(results):
+    assert list(results) == ["teacher", "odd"]
+    teacher, odd = results["teacher"], results["odd"]
+    assert teacher.accuracy == wilson(6, 7)
+    assert teacher.by_label == {"benign": wilson(2, 3), "toxic": wilson(4, 4)}
+    assert odd.accuracy == wilson(5, 7)  # 5 of 7 with either seed
+    assert odd.by_label["benign"] == wilson(2.5, 3)  # 3 and 2
+    assert odd.by_label["toxic"] == wilson(2.5, 4)  # 2 and 3
+    interval = stats.binomtest(6, 7).proportion_ci(method="wilson")
+    assert (teacher.accuracy.low, teacher.accuracy.high) == pytest.approx((interval.low, interval.high))
+
+
+def test_functionalities_in_the_suites_order(results):
+    teacher, odd = (cells(results[model].functionalities) for model in ("teacher", "odd"))
+    assert list(teacher) == list(odd) == [("threat", "toxic"), ("negated threat", "benign"), ("names", "benign")]
+    assert [one.cases for one in odd.values()] == [4, 2, 1]
+    assert [one.accuracy.value for one in teacher.values()] == [1, 1, 0]
+    assert [one.accuracy.value for one in odd.values()] == [2.5 / 4, 1.5 / 2, 1]
+    assert odd["threat", "toxic"].accuracy == wilson(2.5, 4)
+    assert [one.minus_teacher for one in teacher.values()] == [None] * 3
+    assert [one.minus_teacher.value for one in odd.values()] == pytest.approx([-1.5 / 4, -0.5 / 2, 1])
+
+
+def test_a_change_from_the_teacher_has_an_interval(results):
+    change = cells(results["odd"].functionalities)["threat", "toxic"].minus_teacher
+    # The four cases change by 0, -1, 0, -½: a mean of four draws is -1 with 1/256 and 0 with 16/256.
+    assert change.low == pytest.approx(-0.75, abs=0.13)
+    assert change.high == 0
+    one_case = cells(results["odd"].functionalities)["names", "benign"].minus_teacher
+    assert (one_case.low, one_case.high) == (-1, 1)
+
+
+def test_groups_by_name_and_label_without_cases_of_no_group(results):
+    odd = cells(results["odd"].groups)
+    assert list(odd) == [("men", "benign"), ("men", "toxic"), ("women", "benign"), ("women", "toxic")]
+    assert [one.cases for one in odd.values()] == [1, 1, 1, 2]
+    assert [one.accuracy.value for one in odd.values()] == [1, 0, 0.5, 1]
+    assert odd["women", "benign"].minus_teacher.value == pytest.approx(-0.5)
+
+
+def test_pairs_with_both_cases_right(results):
+    assert results["teacher"].pairs_right == wilson(2, 2)
+    # Pair 1 is cases 0 and 1: right with the first seed alone. Pair 2 is cases 2 and 4: never.
+    assert results["odd"].pairs_right == wilson(0.5, 2)
+
+
+def test_a_suite_without_pairs_or_groups():
+    (found,) = suite_results([case("toxic", "threat")], {"odd": np.array([[1]])}, CLASSES, teacher=None)
+    assert found.pairs_right is None
+    assert found.groups == []
+    assert found.by_label == {"toxic": wilson(1, 1)}  # and nothing on the other side
+
+
+def test_a_model_by_itself_has_no_teacher():
+    predicted = {"mine": np.array(TEACHER), "other": np.array(ODD)}
+    for found in suite_results(CASES, predicted, CLASSES, teacher=None):
+        assert [one.minus_teacher for one in found.functionalities + found.groups] == [None] * 7
+
+
+def test_a_teacher_without_students():
+    (found,) = suite_results(CASES, {"teacher": np.array(TEACHER)}, CLASSES, teacher="teacher")
+    assert found.accuracy == wilson(6, 7)
+    assert found.functionalities[0].minus_teacher is None
+
+
+def test_one_functionality_may_have_both_labels():
+    cases = [case("toxic", "slur"), case("benign", "slur"), case("toxic", "slur")]
+    (found,) = suite_results(cases, {"odd": np.array([[1, 1, 0]])}, CLASSES, teacher=None)
+    assert {key: one.accuracy.value for key, one in cells(found.functionalities).items()} == {
+        ("slur", "toxic"): 0.5,
+        ("slur", "benign"): 0,
+    }
+
+
+def test_three_classes():
+    names = ["hate", "offensive", "neither"]
+    cases = [case("neither", "a"), case("hate", "a"), case("offensive", "b"), case("hate", "b")]
+    (found,) = suite_results(cases, {"odd": np.array([[2, 1, 1, 0]])}, names, teacher=None)
+    assert {name: share.value for name, share in found.by_label.items()} == {"hate": 0.5, "offensive": 1, "neither": 1}
+
+
+def test_cases_of_one_template_are_one_unit():
+    cases = [case("toxic", "a", template=template) for template in ("x", "y", "x", "2", "y")]
+    cases += [case("toxic", "a"), case("toxic", "a")]
+    units = template_units(cases).tolist()
+    assert units[0] == units[2]
+    assert units[1] == units[4]
+    assert len(set(units)) == 5  # x, y, "2", and two that stand by themselves
+
+
+def test_changes_are_drawn_by_template():
+    # Two templates of ten cases, one of them lost: by case the interval would end at about -0.3, here it ends at 0.
+    cases = [case("toxic", "a", template=str(number // 10)) for number in range(20)]
+    predicted = {"teacher": np.ones((1, 20), dtype=int), "odd": np.array([[1] * 10 + [0] * 10])}
+    change = suite_results(cases, predicted, CLASSES, teacher="teacher")[1].functionalities[0].minus_teacher
+    assert (change.value, change.low, change.high) == (-0.5, -1, 0)
+
+
+def test_pairs_by_their_rows():
+    assert contrast_pairs(CASES).tolist() == [[0, 1], [2, 4]]
+    assert contrast_pairs(CASES[5:]).shape == (0, 2)
+
+
+# ---- evasions ----
+
+TEXTS = ["you are a moron", "what a lovely day", "MORON", "total morons, all of you", "hello there", "😀"]
+WORDS = frozenset({"moron"})
+
+
+def test_toxic_rows_alone_are_rewritten_by_every_perturbation():
+    toxic = np.array([True, False, True, True, False, False])
+    made = make_evasions(TEXTS, toxic, WORDS, seed=1)
+    assert made.rows.tolist() == [0, 2, 3]
+    assert tuple(made.texts) == PERTURBATIONS
+    assert made.texts["upper case"] == ["YOU ARE A MORON", "MORON", "TOTAL MORONS, ALL OF YOU"]
+    assert made.texts["dots"][:2] == ["you are a m.o.r.o.n", "M.O.R.O.N"]
+    assert made.all_texts == [text for name in PERTURBATIONS for text in made.texts[name]]
+
+
+def test_many_rows_are_sampled_by_the_seed():
+    texts, toxic = [f"moron number {number}" for number in range(500)], np.arange(500) % 2 == 0
+    made, again, other = (make_evasions(texts, toxic, WORDS, seed=seed) for seed in (1, 1, 2))
+    assert len(made.rows) == len(set(made.rows.tolist())) == MOST_EVADING_ROWS
+    assert toxic[made.rows].all()
+    assert made.rows.tolist() == sorted(made.rows.tolist())
+    assert (made.rows == again.rows).all()
+    assert made.texts == again.texts
+    assert made.rows.tolist() != other.rows.tolist()
+
+
+def test_the_sample_is_bounded(monkeypatch):
+    monkeypatch.setattr(behaviour, "MOST_EVADING_ROWS", 2)
+    assert len(make_evasions(TEXTS, np.ones(6, dtype=bool), WORDS, seed=0).rows) == 2
+
+
+def test_no_toxic_rows():
+    made = make_evasions(TEXTS, np.zeros(6, dtype=bool), WORDS, seed=0)
+    assert made.rows.tolist() == made.all_texts == []
+    found = evasion_results(made, TEXTS, np.ones((1, 6), dtype=int), np.ones((1, 0), dtype=int), TOXIC)
+    assert [one.rows for one in found] == [0] * len(PERTURBATIONS)
+
+
+EVASIONS = Evasions(
+    rows=np.array([0, 2, 3]),
+    texts={"leet": ["y0u", "M0R0N", "t0tal"], "upper case": ["YOU", "MORON", "TOTAL"]},  # row 2 stays as it is
+)
+
+
+def test_the_share_that_escapes_by_hand():
+    decided = np.array([[1, 0, 1, 0, 0, 0]])  # rows 0 and 2 are caught
+    evading = np.array([[0, 1, 0, 0, 0, 1]])  # leet: row 0 escapes, row 2 not; upper case: 0 escapes
+    leet, upper = evasion_results(EVASIONS, TEXTS, decided, evading, TOXIC)
+    assert (leet.perturbation, leet.rows, leet.escaped) == ("leet", 2, wilson(1, 2))
+    assert (upper.perturbation, upper.rows, upper.escaped) == ("upper case", 1, wilson(1, 1))
+
+
+def test_the_positive_class_may_be_the_first():
+    decided, evading = np.array([[0, 1, 0, 1, 1, 1]]), np.array([[1, 0, 1, 1, 1, 0]])
+    leet, upper = evasion_results(EVASIONS, TEXTS, decided, evading, 0)
+    assert (leet.rows, leet.escaped, upper.escaped) == (2, wilson(1, 2), wilson(1, 1))
+
+
+def test_seeds_are_pooled_by_what_each_of_them_catches():
+    decided = np.array([[1, 0, 1, 1, 0, 0], [1, 0, 0, 0, 0, 0]])  # caught: 3 rows, and 1
+    evading = np.array([[0, 0, 1, 1, 1, 1], [1, 0, 0, 1, 1, 1]])  # leet escapes: 2 of 3, and 0 of 1
+    leet, upper = evasion_results(EVASIONS, TEXTS, decided, evading, TOXIC)
+    assert leet.rows == 2  # the mean of 3 and 1
+    assert leet.escaped.value == pytest.approx(2 / 4)
+    assert leet.escaped == wilson(1, 2)  # two seeds are not twice the rows
+    assert upper.escaped.value == 0
+
+
+def test_a_model_that_catches_nothing_has_nothing_to_lose():
+    nothing = np.zeros((2, 6), dtype=int)
+    for found in evasion_results(EVASIONS, TEXTS, nothing, nothing, TOXIC):
+        assert found.rows == 0
+        assert (found.escaped.low, found.escaped.high) == (0, 1)
+
+
+def test_a_row_that_one_of_three_seeds_catches_is_a_row():
+    decided = np.zeros((3, 6), dtype=int)
+    decided[1, 0] = 1
+    leet, _ = evasion_results(EVASIONS, TEXTS, decided, np.zeros((3, 6), dtype=int), TOXIC)
+    assert (leet.rows, leet.escaped.value) == (1, 1)
