@@ -1,5 +1,7 @@
 """The two files: the same numbers in both, well-formed, equal for equal results, and safe."""
 
+import base64
+import hashlib
 import html
 import itertools
 import re
@@ -7,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 from markdown_it import MarkdownIt
-from results_factory import HOSTILE, make_hostile_results, make_results
+from results_factory import HOSTILE, SCORES, make_hostile_results, make_results, make_trials
 
 from foreshot.reporting.report import html_report, markdown_report, write_report
 from foreshot.reporting.texts import visible
@@ -15,8 +17,11 @@ from foreshot.reporting.texts import visible
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 CASES = {
     "one seed": {},
+    "no suite": {"kinds": ()},
+    "learning rates searched": {"models": (*SCORES, "lora-tuned"), "unmatched": ("lora-tuned",), "trials": make_trials()},
+    "one student": {"models": ("teacher", "odd")},
     "three seeds": {"seeds": (0, 1, 2), "unmatched": ("lora",), "synthetic": False},
-    "given teacher, no probes": {"given_teacher": True, "probes": ()},
+    "given teacher, no probes, no suite": {"given_teacher": True, "probes": (), "kinds": ()},
     "given teacher alone": {"given_teacher": True, "models": ("teacher",)},
     "three classes": {"classes": ("hate", "offensive", "neither"), "positive": None, "has_auroc": False},
 }
@@ -47,7 +52,7 @@ class Page(HTMLParser):
             self.faults.append(f"</{tag}> at {self.getpos()}")
 
     def handle_data(self, data):
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
@@ -91,14 +96,34 @@ def test_the_page_can_be_read_out(page):
     assert all(attributes["aria-label"] for attributes in images)
 
 
-def test_nothing_is_fetched_and_nothing_runs(page):
-    policy = next(attributes for attributes in page.all("meta") if "http-equiv" in attributes)
-    assert policy["content"].startswith("default-src 'none'")
-    assert page.all("script") == page.all("img") == page.all("link") == page.all("iframe") == []
+def test_nothing_is_fetched(page):
+    assert page.all("img") == page.all("link") == page.all("iframe") == []
     for tag, attributes in page.elements:
         assert not any(name.startswith("on") for name in attributes), tag
-        assert "src" not in attributes
+        assert not {"src", "action", "formaction", "srcset", "data"} & set(attributes)
         assert (attributes.get("href") or "#").startswith("#")
+
+
+def policy_of(page: Page) -> str:
+    return next(attributes["content"] for attributes in page.all("meta") if "http-equiv" in attributes)
+
+
+def test_no_script_may_run_but_the_one_of_the_ledger():
+    text = html_report(make_results())
+    scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    page = Page(text)
+    assert page.all("script") == [{}]
+    assert policy_of(page).startswith("default-src 'none'")
+    assert f"script-src 'sha256-{digest}';" in policy_of(page)
+
+
+def test_without_flips_there_is_no_script():
+    results = make_results().model_copy(update={"flips": [], "flip_counts": {}})
+    page = Page(html_report(results))
+    assert page.all("script") == page.all("form") == []
+    assert "script-src 'none'" in policy_of(page)
+    assert "Flip ledger" not in page.text
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -139,25 +164,26 @@ def test_the_synthetic_corpus_is_called_so():
 
 
 def test_without_probes_their_section_is_gone():
-    page = Page(html_report(make_results(probes=())))
+    page = Page(html_report(make_results(probes=(), kinds=())))
     assert "probes" not in [attributes.get("id") for _, attributes in page.elements]
     assert "no behaviour was looked at" in page.text
-    assert "What the models say" not in markdown_report(make_results(probes=()))
+    assert "What the models say" not in markdown_report(make_results(probes=(), kinds=()))
+    assert "no behaviour was looked at" not in Page(html_report(make_results(probes=()))).text
 
 
 def test_every_markdown_table_has_its_columns():
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown_report(make_results(seeds=(0, 1))))
     tables = [token for token in tokens if token.type == "table_open"]
     page = Page(html_report(make_results(seeds=(0, 1))))
-    assert len(tables) == len(page.all("table"))
+    assert len(tables) == len(page.all("table")) + 1  # the students are a list in the page
     assert not [token for token in tokens if token.type == "paragraph_open" and token.markup == "|"]
 
 
 def test_hostile_texts_are_only_text_in_the_page():
     page = Page(html_report(make_hostile_results()))
     assert page.faults == []
-    assert page.all("script") == page.all("img") == []
-    assert len(page.all("style")) == 1
+    assert page.all("img") == []
+    assert len(page.all("style")) == len(page.all("script")) == 1
     for text in HOSTILE[:-2]:
         assert " ".join(visible(text).split()) in page.text
     assert HOSTILE[-2] in page.text  # entities stand there as they were written

@@ -4,7 +4,7 @@ import pytest
 from results_factory import PROBES, make_results
 
 from foreshot.reporting import making
-from foreshot.reporting.behaviour import probe_counts, probe_grid
+from foreshot.reporting.behaviour import behaviours, probe_counts, probe_grid
 from foreshot.reporting.comparison import (
     classes_table,
     confusion_tables,
@@ -13,6 +13,7 @@ from foreshot.reporting.comparison import (
     range_table,
 )
 from foreshot.reporting.figures import loss_curves
+from foreshot.reporting.reliability import calibration_table, thresholds_table
 from foreshot.reporting.tables import (
     Table,
     big_count_text,
@@ -22,12 +23,15 @@ from foreshot.reporting.tables import (
     loss_text,
     metric_text,
     models_of,
+    p_text,
+    percent_text,
+    points_text,
     range_text,
     seconds_text,
     spread_text,
 )
 from foreshot.reporting.wording import cannot_say, synthetic_notice
-from foreshot.results import CurvePoint, Loss, Probe, Spread
+from foreshot.results import CurvePoint, Loss, Probe, Results, Spread
 
 
 def titles(table: Table) -> list[str]:
@@ -56,6 +60,16 @@ def row(table: Table, name: str) -> dict[str, str]:
         (seconds_text, 9.94, "9.9 s"),
         (seconds_text, 9.96, "10 s"),
         (seconds_text, 72.0, "1 min 12 s"),
+        (percent_text, 0.614, "61%"),
+        (percent_text, 0.998, ">99%"),
+        (percent_text, 0.001, "<1%"),
+        (percent_text, 1.0, "100%"),
+        (percent_text, 0.0, "0%"),
+        (points_text, -0.2412, "−24.1"),
+        (points_text, 0.05, "+5.0"),
+        (points_text, -0.0001, "0"),
+        (p_text, 0.0304, "0.030"),
+        (p_text, 0.0004, "<0.001"),
         (learning_rate_text, 5e-5, "5e-5"),
         (learning_rate_text, 2.5e-4, "2.5e-4"),
         (learning_rate_text, 1e-3, "0.001"),
@@ -75,16 +89,23 @@ def test_spreads_as_text():
     assert range_text(alone, count_text) == "14"
 
 
+def suite_of(results: Results, model: str) -> list[str]:
+    """Share right of the suite and of its toxic cases, in whole percent."""
+    found = next(found for found in results.suite_results if found.model == model)
+    return [f"{share.value * 100:.0f}%" for share in (found.accuracy, found.by_label["toxic"])]
+
+
 def test_main_table_with_one_seed():
-    table = main_table(make_results())
+    results = make_results()
+    table = main_table(results)
     assert titles(table) == [
         "model", "training loss", "training cross-entropy", "test cross-entropy", "accuracy", "macro-F1",
-        "AUROC", "toxic probes flagged", "benign probes flagged", "layers", "trained parameters",
+        "AUROC", "suite right", "suite's toxic cases right", "toxic probes flagged", "benign probes flagged", "layers", "trained parameters",
         "training time", "size on disk",
     ]  # fmt: skip
     # lora: 0.0561 · 0.8; 0.0561 + 0.1234; 0.9772 − 0.00561; 0.9481 − 0.00561
     assert list(row(table, "lora").values()) == [
-        "lora", "0.0561", "0.0449", "0.1795", "0.972", "0.942", "0.987", "1/3", "0/2", "6", "221.6 k",
+        "lora", "0.0561", "0.0449", "0.1795", "0.972", "0.942", "0.987", *suite_of(results, "lora"), "1/3", "0/2", "6", "221.6 k",
         "1 min 12 s", "90.9 MB",
     ]  # fmt: skip
     assert row(table, "odd")["toxic probes flagged"] == "3/3"
@@ -118,6 +139,8 @@ def test_several_seeds_give_mean_deviation_and_range():
     assert row(main_table(results), "teacher")["training loss"] == "0.1412"
     ranges = range_table(results)
     assert row(ranges, "odd")["training loss"] == "0.1592 … 0.1632"
+    # Student's interval of three: 4.303 · 0.0020 / √3 = 0.0050 on either side of 0.1612
+    assert next(line for line in ranges.rows if line.cells[0].text == "odd").cells[2].remark == "95 %: 0.1562 to 0.1662"
     assert "teacher" not in [row.cells[0].text for row in ranges.rows]
     # even flags moron (0.58, 0.53, 0.48) with two of three seeds, the other two with all
     assert row(main_table(results), "even")["toxic probes flagged"] == "2.7/3 ± 0.6"
@@ -154,13 +177,19 @@ def test_a_missing_metric_takes_its_column_away():
     assert "average precision" not in titles(metrics_table(results))
 
 
-def test_without_probes_nothing_is_said_about_behaviour_but_that():
-    results = make_results(probes=())
+def test_without_suite_and_probes_nothing_is_said_about_behaviour_but_that():
+    results = make_results(probes=(), kinds=())
     assert probe_grid(results) is None
-    assert probe_counts(results) == []
-    assert not any("probe" in title for title in titles(main_table(results)))
+    assert behaviours(results) == []
+    assert not any("probe" in title or "suite" in title for title in titles(main_table(results)))
     assert any("no behaviour was looked at" in note for note in main_table(results).notes)
     assert any("no behaviour was looked at" in line for line in cannot_say(results))
+
+
+def test_the_suite_alone_is_behaviour_too():
+    results = make_results(probes=())
+    assert [found.title for found in behaviours(results)] == ["suite right", "suite's toxic cases right"]
+    assert any("builtin, 288 cases" in note for note in main_table(results).notes)
 
 
 def test_without_a_positive_class_probes_are_right_or_wrong():
@@ -229,8 +258,8 @@ def test_confusion_matrices_are_summed_over_the_seeds():
 
 def test_behaviour_stands_beside_every_metric():
     results = make_results()
-    for table in (main_table(results), metrics_table(results)):
-        assert "toxic probes flagged" in titles(table)
+    for table in (main_table(results), metrics_table(results), calibration_table(results), thresholds_table(results)):
+        assert {"suite right", "suite's toxic cases right", "toxic probes flagged"} <= set(titles(table))
     headings = [line.cells[0] for line in classes_table(results).rows if line.is_heading]
     assert all("toxic probes flagged" in heading.remark for heading in headings)
     assert all("toxic probes flagged" in table.notes[0] for table in confusion_tables(results))
@@ -254,7 +283,7 @@ def test_conditions_data_and_cost():
 
 
 def test_made_up_data_is_called_synthetic():
-    assert synthetic_notice(make_results()).startswith("Synthetic corpus.")
+    assert synthetic_notice(make_results()).startswith("Synthetic corpus")
     assert synthetic_notice(make_results(synthetic=False)) == ""
     assert any("synthetic" in line for line in cannot_say(make_results()))
 
