@@ -225,7 +225,9 @@ def _decided(
     return np.where(luck < rates, labels, (labels + 1) % classes)
 
 
-def _answered(part: str, model: str, decided: np.ndarray, texts: list[str], labels: np.ndarray, classes: int) -> Answered:
+def _answered(
+    part: str, model: str, decided: np.ndarray, texts: list[str], labels: np.ndarray, classes: int
+) -> Answered:
     sureness = _draw(f"{part}{model}/sure").uniform(0.55, 0.97, decided.shape)
     probabilities = np.repeat(((1 - sureness) / (classes - 1))[..., None], classes, axis=-1)
     np.put_along_axis(probabilities, decided[..., None], sureness[..., None], axis=-1)

@@ -18,7 +18,11 @@ VOID = {"meta", "br", "img", "link", "hr", "input"}
 CASES = {
     "one seed": {},
     "no suite": {"kinds": ()},
-    "learning rates searched": {"models": (*SCORES, "lora-tuned"), "unmatched": ("lora-tuned",), "trials": make_trials()},
+    "learning rates searched": {
+        "models": (*SCORES, "lora-tuned"),
+        "unmatched": ("lora-tuned",),
+        "trials": make_trials(),
+    },
     "one student": {"models": ("teacher", "odd")},
     "three seeds": {"seeds": (0, 1, 2), "unmatched": ("lora",), "synthetic": False},
     "given teacher, no probes, no suite": {"given_teacher": True, "probes": (), "kinds": ()},

@@ -100,12 +100,14 @@ def test_main_table_with_one_seed():
     table = main_table(results)
     assert titles(table) == [
         "model", "training loss", "training cross-entropy", "test cross-entropy", "accuracy", "macro-F1",
-        "AUROC", "suite right", "suite's toxic cases right", "toxic probes flagged", "benign probes flagged", "layers", "trained parameters",
+        "AUROC", "suite right", "suite's toxic cases right", "toxic probes flagged",
+        "benign probes flagged", "layers", "trained parameters",
         "training time", "size on disk",
     ]  # fmt: skip
     # lora: 0.0561 · 0.8; 0.0561 + 0.1234; 0.9772 − 0.00561; 0.9481 − 0.00561
     assert list(row(table, "lora").values()) == [
-        "lora", "0.0561", "0.0449", "0.1795", "0.972", "0.942", "0.987", *suite_of(results, "lora"), "1/3", "0/2", "6", "221.6 k",
+        "lora", "0.0561", "0.0449", "0.1795", "0.972", "0.942", "0.987", *suite_of(results, "lora"), "1/3",
+        "0/2", "6", "221.6 k",
         "1 min 12 s", "90.9 MB",
     ]  # fmt: skip
     assert row(table, "odd")["toxic probes flagged"] == "3/3"

@@ -230,14 +230,14 @@ def _count(title: str, short: str, of: int, find: Callable[[ModelRuns], Spread |
     return Behaviour(title, short, find, count_text, of)
 
 
-def _of_suite(
-    results: Results, find: Callable[[SuiteResult], Estimate | None]
-) -> Callable[[ModelRuns], Spread | None]:
+def _of_suite(results: Results, find: Callable[[SuiteResult], Estimate | None]) -> Callable[[ModelRuns], Spread | None]:
     by_model = {found.model: find(found) for found in results.suite_results}
 
     def spread(model: ModelRuns) -> Spread | None:
         found = by_model.get(model.name)
-        return found and Spread(mean=found.value, deviation=None, minimum=found.low, maximum=found.high)
+        return (
+            None if found is None else Spread(mean=found.value, deviation=None, minimum=found.low, maximum=found.high)
+        )
 
     return spread
 

@@ -40,8 +40,9 @@ def evasion_table(results: Results) -> Table | None:
     positive = shortened(results.data.positive or "positive", LONGEST_NAME)
     notes = (
         f"Of the {positive} test rows that a model catches, the share that it misses once their words are disguised "
-        "so that a person still reads them; Wilson's 95 % interval below, and how many rows were caught and changed. "
-        "Lower is better; orange: more than half escapes. A model that catches few rows has little to lose: read it beside the recall.",
+        "so that a person still reads them; Wilson's 95 % interval below, and how many rows were caught and changed.",
+        "Lower is better; orange: more than half escapes. A model that catches few rows has little to lose: read it "
+        "beside the recall.",
     )
     columns = (Column("disguise", is_number=False), *(Column(model.name) for model in models))
     return Table("evasions", "What escapes when it is disguised", columns, tuple(rows), notes)

@@ -99,7 +99,9 @@ def suite_line(results: Results) -> str:
     counts = ", ".join(f"{count:,} {shortened(name, LONGEST_NAME)}" for name, count in suite.class_counts.items())
     pairs = f", {suite.pairs:,} contrast pairs" if suite.pairs else ""
     kinds = len(results.suite_results[0].functionalities) if results.suite_results else 0
-    return f"{shortened(suite.name, 80)}: {suite.cases:,} cases of {kinds} kinds ({counts}{pairs}); none was trained on."
+    return (
+        f"{shortened(suite.name, 80)}: {suite.cases:,} cases of {kinds} kinds ({counts}{pairs}); none was trained on."
+    )
 
 
 def _table(results: Results, key: str, title: str, what: str, rows: Sequence[Row], notes: Sequence[str]) -> Table:
@@ -121,17 +123,20 @@ def _overall(results: Results, form: FormCell) -> list[Row]:
     rows = [Row((Cell("The whole suite"),), is_heading=True)]
 
     def add(name: str, remark: str, of: Callable[[SuiteResult], Estimate | None]) -> None:
-        estimates = [result and of(result) for result in found]
+        estimates = [None if result is None else of(result) for result in found]
         if any(estimates):
             rows.append(Row((Cell(name, remark=remark), *(form(estimate, None) for estimate in estimates))))
 
     add("all cases", _cases(suite.cases) if suite else "", lambda result: result.accuracy)
     for label in _labels(results):
-        called = f"{shortened(label, LONGEST_NAME)} cases"
         count = suite.class_counts.get(label, 0) if suite else 0
-        add(called, _cases(count), lambda result, label=label: result.by_label.get(label))  # type: ignore[misc]
+        add(f"{shortened(label, LONGEST_NAME)} cases", _cases(count), _side(label))
     add("contrast pairs", f"{suite.pairs:,} pairs" if suite else "", lambda result: result.pairs_right)
     return rows
+
+
+def _side(label: str) -> Callable[[SuiteResult], Estimate | None]:
+    return lambda result: result.by_label.get(label)
 
 
 def _by_label(results: Results, kinds_of: Callable[[SuiteResult], list[CellResult]], form: FormCell) -> list[Row]:

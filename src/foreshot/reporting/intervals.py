@@ -137,7 +137,9 @@ def _forest_figure(found: list[Comparison], margin: float | None) -> Figure:
         highest = max(0.0, *(one.difference.high * 100 for one in found))
         axes.set_xlim(lowest - 0.06 * reach, highest + 0.06 * reach)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
+        axes.xaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0")
+        )
         name_rows(axes, [shortened(compared.first, LONGEST_LABEL) for compared in found])
         axes.grid(axis="x")
     return figure

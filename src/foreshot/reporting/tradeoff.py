@@ -121,15 +121,13 @@ def _points(models: Sequence[ModelRuns], find: Callable[[ModelRuns], Estimate | 
         estimate = find(model)
         if estimate is not None:
             name = shortened(model.name, LONGEST_LABEL)
-            found.append(
-                Point(name, model.first.cost.parameters / 1e6, estimate.value, estimate.low, estimate.high)
-            )
+            found.append(Point(name, model.first.cost.parameters / 1e6, estimate.value, estimate.low, estimate.high))
     return found
 
 
 def _macro_f1(model: ModelRuns) -> Estimate | None:
     found: Spread | None = model.summary.spreads.get("macro_f1")
-    return found and Estimate(value=found.mean, low=found.minimum, high=found.maximum)
+    return None if found is None else Estimate(value=found.mean, low=found.minimum, high=found.maximum)
 
 
 def _suite_share(found: SuiteResult | None, positive: str | None) -> Estimate | None:
@@ -184,7 +182,6 @@ def _figure(points: Sequence[Point], *, is_share: bool) -> Figure:
         axes.grid()
         axes.set_axisbelow(True)
         room = (72 * WIDTH * (RIGHT - LEFT), 72 * HEIGHT * (TOP - BOTTOM))
-
 
         def place(cost: float, value: float) -> tuple[float, float]:
             return (cost - left) / (right - left) * room[0], (value - bottom) / (top - bottom) * room[1]
