@@ -30,6 +30,7 @@ FIRST_SHOWN = ("recommended", "conflict", "acceptable", "inconclusive", "not rec
 STATE_SIGNS: dict[str, tuple[str, Mark]] = {"holds": ("✓", "good"), "fails": ("✗", "bad"), "can't tell": ("?", "open")}
 LONGEST_REASON = 400
 SENTENCE_END = re.compile(r"(?<=\.) ")
+INTERVAL = re.compile(r" \(95 % interval [^()]*\)")
 ORDERS = ("Don't ship ", "Ship ", "Keep the teacher")
 
 
@@ -200,4 +201,5 @@ def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
 
 
 def _first_reason(student: StudentVerdict) -> str:
-    return shortened(student.reasons[0], LONGEST_REASON) if student.reasons else NOTHING
+    """The first reason without its interval, which the table of requirements has: a card has room for a line."""
+    return shortened(INTERVAL.sub("", student.reasons[0]), LONGEST_REASON) if student.reasons else NOTHING
