@@ -139,6 +139,7 @@ def test_evasion_shows_share_interval_and_rows(results):
         for one in found:
             cell = cell_of(table, one.perturbation, model)
             assert cell.text == f"{one.escaped.value * 100:.0f}%"
+            assert (cell.share < 0.5) == (one.escaped.value > 0.5)  # orange: more than half escapes
             assert cell.remark == f"{one.escaped.low * 100:.0f}–{one.escaped.high * 100:.0f}% of {one.rows}"
 
 

@@ -44,9 +44,9 @@ def test_the_forest_is_described_with_the_numbers_of_the_results(results):
 
 
 def test_a_student_within_the_margin_is_drawn_filled(results):
-    pairs = [compared("odd", "teacher", -0.005, "not distinguishable"), compared("even", "teacher", -0.03, "worse")]
+    pairs = [compared("odd", "teacher", -0.005, "not distinguishable"), compared("even", "teacher", -0.015, "worse")]
     svg = forest_plots(results.model_copy(update={"comparisons": pairs}))[0].svg
-    assert len(re.findall(r"fill: var\(--classification\)", svg)) == 1  # −1.5 to 1.5 lies above −2
+    assert len(re.findall(r"fill: var\(--classification\)", svg)) == 1  # −1.5 to 1.5 lies above −2, −2.5 to 0.5 doesn't
     assert len(re.findall(r"fill: var\(--paper\)", svg)) == 1
 
 
