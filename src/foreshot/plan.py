@@ -302,6 +302,8 @@ def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
         return None
     test = split.parts["test"]
     toxic = np.array(test.labels) == split.classes.positive
+    if not toxic.any():
+        return None
     return make_evasions(test.texts, toxic, derogatory_words(), seed=experiment.first_seed)
 
 
