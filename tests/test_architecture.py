@@ -21,7 +21,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 LAYERS = [
     {"errors"},
     {"environment", "progress"},
-    {"config", "results"},
+    {"config", "facts", "results"},
     {"rundir"},
     {"runtime"},
     {"serving"},

@@ -9,6 +9,7 @@ import numpy as np
 
 from foreshot.config import Recipe
 from foreshot.errors import DataError
+from foreshot.facts import Comparison, Decision, EvasionResult, Flip, PolicyResult, SuiteResult, Verdict
 from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
 from foreshot.judging.calibration import calibration, scaled_probabilities
@@ -30,18 +31,7 @@ from foreshot.judging.verdict import (
     verdict,
 )
 from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan
-from foreshot.results import (
-    Comparison,
-    Cost,
-    Decision,
-    EvasionResult,
-    Flip,
-    ModelResult,
-    PolicyResult,
-    SuiteResult,
-    Summary,
-    Verdict,
-)
+from foreshot.results import Cost, ModelResult, Summary
 from foreshot.trained import TrainingRecord
 
 Part = Literal["test", "suite", "probes"]

@@ -11,13 +11,13 @@ from sklearn.metrics import f1_score
 from transformers import PreTrainedModel
 
 from foreshot.config import Experiment, Recipe
+from foreshot.facts import Trial
 from foreshot.findings import Scored
 from foreshot.judging.metrics import cross_entropy
 from foreshot.models.outputs import model_outputs
 from foreshot.models.students import add_lora
 from foreshot.plan import TUNED, Plan
 from foreshot.progress import Progress
-from foreshot.results import Trial
 from foreshot.rundir import building, is_finished, write_atomically
 from foreshot.stages import train_into, untrained_student
 from foreshot.training.seeding import derived_seed

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from foreshot.facts import Case, CellResult, SuiteResult
 from foreshot.judging import behaviour
 from foreshot.judging.behaviour import (
     MOST_EVADING_ROWS,
@@ -16,7 +17,6 @@ from foreshot.judging.behaviour import (
 )
 from foreshot.judging.perturbations import PERTURBATIONS
 from foreshot.judging.statistics import wilson
-from foreshot.results import Case, CellResult, SuiteResult
 
 CLASSES = ["benign", "toxic"]
 BENIGN, TOXIC = 0, 1

@@ -12,9 +12,9 @@ import pytest
 
 from foreshot.data.sample import make_corpus, word_runs
 from foreshot.data.split import fold
+from foreshot.facts import Case
 from foreshot.judging.builtin_suite import NAME, builtin_cases, derogatory_words
 from foreshot.judging.perturbations import PERTURBATIONS
-from foreshot.results import Case
 
 GROUPS = {
     "women",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from foreshot.facts import Flip
 from foreshot.judging.flips import (
     BY_HARM,
     CHANGED,
@@ -24,7 +25,6 @@ from foreshot.judging.flips import (
     ranked,
     to_csv,
 )
-from foreshot.results import Flip
 
 CLASSES = ["benign", "toxic"]
 

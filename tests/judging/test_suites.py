@@ -10,8 +10,8 @@ import pytest
 
 from foreshot.data.labels import Classes, find_classes
 from foreshot.errors import ConfigError, DataError
+from foreshot.facts import Case
 from foreshot.judging.suites import Suite, read_suite
-from foreshot.results import Case
 
 BINARY = find_classes([0, 1], None, source="a.csv")  # written 0 and 1, named benign and toxic
 NAMED = find_classes(["civil", "rude"], None, source="a.csv")

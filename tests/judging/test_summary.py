@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from foreshot.facts import Calibration, Decision
 from foreshot.judging.summary import CURVE_POINTS, spread, summarise, training_facts
-from foreshot.results import Calibration, Cost, Decision, Loss, ModelResult, Probe, ProbeAnswer, TestMetrics
+from foreshot.results import Cost, Loss, ModelResult, Probe, ProbeAnswer, TestMetrics
 
 
 def facts_of(losses: dict[str, list[float]], epochs: int = 3):

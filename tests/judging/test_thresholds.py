@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.facts import Decision
 from foreshot.judging import thresholds
 from foreshot.judging.calibration import scaled_probabilities
 from foreshot.judging.thresholds import (
@@ -24,7 +25,6 @@ from foreshot.judging.thresholds import (
     route,
     save_decision,
 )
-from foreshot.results import Decision
 
 
 def scored(scores) -> np.ndarray:

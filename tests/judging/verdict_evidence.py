@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from foreshot.config import VerdictPolicy
+from foreshot.facts import CellResult, Comparison, Estimate, StudentVerdict, SuiteResult, Verdict
 from foreshot.judging.verdict import (
     MEASURES,
     METRIC,
@@ -14,7 +15,6 @@ from foreshot.judging.verdict import (
     Candidate,
     Evidence,
 )
-from foreshot.results import CellResult, Comparison, Estimate, StudentVerdict, SuiteResult, Verdict
 
 SIZES = {METRIC: 2000, SUITE: 1500, SUITE_POSITIVE: 800}
 PROBE_SIZES = {PROBES: 40, PROBES_POSITIVE: 20}

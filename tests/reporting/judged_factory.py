@@ -9,15 +9,7 @@ from unittest.mock import patch
 import numpy as np
 
 from foreshot.config import VerdictPolicy
-from foreshot.judging import flips as ledger
-from foreshot.judging import statistics
-from foreshot.judging.behaviour import contrast_pairs, suite_results
-from foreshot.judging.calibration import calibration, scaled_probabilities
-from foreshot.judging.flips import Answered
-from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1, wilson
-from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
-from foreshot.judging.verdict import METRIC, SUITE, SUITE_POSITIVE, Candidate, Evidence, verdict
-from foreshot.results import (
+from foreshot.facts import (
     Calibration,
     Case,
     Comparison,
@@ -29,6 +21,14 @@ from foreshot.results import (
     SuiteResult,
     Verdict,
 )
+from foreshot.judging import flips as ledger
+from foreshot.judging import statistics
+from foreshot.judging.behaviour import contrast_pairs, suite_results
+from foreshot.judging.calibration import calibration, scaled_probabilities
+from foreshot.judging.flips import Answered
+from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1, wilson
+from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
+from foreshot.judging.verdict import METRIC, SUITE, SUITE_POSITIVE, Candidate, Evidence, verdict
 
 KINDS = (
     ("derogatory word alone", 1),

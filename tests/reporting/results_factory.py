@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from judged_factory import GROUPS, KINDS, judged, scores
 
+from foreshot.facts import Trial
 from foreshot.judging.summary import summarise
 from foreshot.results import (
     ClassMetrics,
@@ -23,7 +24,6 @@ from foreshot.results import (
     TestMetrics,
     Timing,
     TrainingFacts,
-    Trial,
 )
 
 PROBES = (

@@ -5,8 +5,9 @@ import re
 import pytest
 from results_factory import make_results
 
+from foreshot.facts import Comparison, Estimate
 from foreshot.reporting.intervals import against_teacher, forest_plots, pairs_table
-from foreshot.results import Comparison, Estimate, Results
+from foreshot.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 import pytest
 from results_factory import make_results
 
+from foreshot.facts import Calibration, ReliabilityBin
 from foreshot.reporting.reliability import calibration_table, pooled_bins, reliability_diagrams, thresholds_table
-from foreshot.results import Calibration, ReliabilityBin, Results
+from foreshot.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from random import Random
 
 import numpy as np
 
+from foreshot.facts import Case, CellResult, Estimate, EvasionResult, SuiteResult
 from foreshot.judging.perturbations import PERTURBATIONS, perturb
 from foreshot.judging.statistics import Task, accuracy, differences, wilson
-from foreshot.results import Case, CellResult, Estimate, EvasionResult, SuiteResult
 
 MOST_EVADING_ROWS = 200
 """Toxic test rows that are rewritten, of a seeded sample: each of them once by every perturbation."""

@@ -16,8 +16,8 @@ from typing import Any
 import yaml
 
 from foreshot.data.split import fold
+from foreshot.facts import Case
 from foreshot.judging.perturbations import PERTURBATIONS, perturb
-from foreshot.results import Case
 
 NAME = "builtin"
 

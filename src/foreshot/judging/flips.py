@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from foreshot.results import Flip
+from foreshot.facts import Flip
 
 NEWLY_MISSED, NEWLY_FLAGGED, NEWLY_CAUGHT, NEWLY_CLEARED = (
     "newly missed",

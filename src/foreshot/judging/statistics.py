@@ -14,7 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from foreshot.results import Comparison, Estimate
+from foreshot.facts import Comparison, Estimate
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05  # of p-values after Holm's correction

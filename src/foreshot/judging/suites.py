@@ -21,7 +21,7 @@ from foreshot.data.labels import (
 )
 from foreshot.data.table import normalise
 from foreshot.errors import ConfigError, DataError
-from foreshot.results import Case, SuiteFacts
+from foreshot.facts import Case, SuiteFacts
 from foreshot.rundir import fingerprint
 
 BUILT_IN = "builtin"

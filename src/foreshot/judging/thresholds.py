@@ -23,8 +23,8 @@ from sklearn.metrics import (
 )
 
 from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.facts import Decision, PolicyResult
 from foreshot.judging.calibration import FEWEST_ROWS, fit_temperature, scaled_probabilities
-from foreshot.results import Decision, PolicyResult
 from foreshot.rundir import write_atomically
 
 DECISION_FILE = "decision.json"

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foreshot.config import VerdictPolicy
+from foreshot.facts import Comparison, Estimate, Requirement, StudentVerdict, SuiteResult, Verdict
 from foreshot.judging.statistics import turned
-from foreshot.results import Comparison, Estimate, Requirement, StudentVerdict, SuiteResult, Verdict
 
 METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
     "macro_f1",

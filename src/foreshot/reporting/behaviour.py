@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from foreshot.facts import Estimate, SuiteResult
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -19,7 +20,7 @@ from foreshot.reporting.tables import (
     spread_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Estimate, Probe, ProbeAnswer, Results, Spread, SuiteResult
+from foreshot.results import Probe, ProbeAnswer, Results, Spread
 
 MOST_PROBES = 400
 LONGEST_NAME = 24

@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from foreshot.checking import Checked
+from foreshot.facts import CellResult, Estimate
 from foreshot.reporting.texts import shortened, visible
-from foreshot.results import CellResult, Estimate
 
 LONGEST_NAME = 40
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from foreshot.facts import CellResult, Estimate, SuiteResult
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.tables import (
     NOTHING,
@@ -18,7 +19,7 @@ from foreshot.reporting.tables import (
     points_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import CellResult, Estimate, Results, SuiteResult
+from foreshot.results import Results
 
 LONGEST_KIND = 80
 MOST_NAMED = 3

@@ -3,6 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from foreshot.facts import Comparison
 from foreshot.judging.statistics import turned
 from foreshot.judging.verdict import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled, svg
@@ -20,7 +21,7 @@ from foreshot.reporting.tables import (
     points_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Comparison, Results
+from foreshot.results import Results
 
 LONGEST_LABEL = 24
 MARGINS = {METRIC: "metric_margin", SUITE: "suite_margin", SUITE_POSITIVE: "suite_margin"}

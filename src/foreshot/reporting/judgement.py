@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from foreshot.facts import StudentVerdict
 from foreshot.judging.verdict import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.reporting.behaviour import LONGEST_NAME, probe_counts, suite_shares
 from foreshot.reporting.tables import (
@@ -21,7 +22,7 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results, StudentVerdict
+from foreshot.results import Results
 
 SIGNS = {"recommended": "✓", "acceptable": "✓", "conflict": "⚠", "not recommended": "✗", "inconclusive": "?"}
 """A sign beside every kind of verdict, so that colour is never all that tells them apart."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
+from foreshot.facts import Calibration, Decision, PolicyResult, ReliabilityBin
 from foreshot.reporting.behaviour import behaviours
 from foreshot.reporting.drawing import BLUE, GRID, ORANGE, PAPER, Drawing, styled, svg
 from foreshot.reporting.tables import (
@@ -20,7 +21,7 @@ from foreshot.reporting.tables import (
     spread_text,
     table,
 )
-from foreshot.results import Calibration, Decision, ModelResult, PolicyResult, ReliabilityBin, Results
+from foreshot.results import ModelResult, Results
 
 
 def pooled_bins(calibrations: Sequence[Calibration]) -> list[ReliabilityBin]:

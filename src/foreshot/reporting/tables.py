@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from foreshot.facts import Estimate
 from foreshot.judging.summary import spread
 from foreshot.progress import duration
-from foreshot.results import Estimate, ModelResult, Results, Spread, Summary, Timing
+from foreshot.results import ModelResult, Results, Spread, Summary, Timing
 
 NOTHING = "–"
 Mark = Literal["", "flagged", "mixed", "kept", "good", "bad", "open"]

@@ -1,0 +1,194 @@
+"""Facts: what judging finds, group by group, as `results.json` holds it and as other parts pass it on."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Facts(BaseModel):
+    """A frozen group of findings that refuses names it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(Facts):
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Decision(Facts):
+    """How a model's logits become decisions, fitted on validation rows; it travels with the model.
+
+    Logits are divided by `temperature` and made probabilities. `threshold` is the least probability of the
+    positive class that counts as positive (None: the likeliest class is taken); from `review_threshold` up to it
+    a person looks (None: nobody does). `met` is False where no threshold keeps the policy's promise on the
+    validation rows; then the one that comes nearest is taken.
+    """
+
+    policy: str
+    temperature: float = 1.0
+    threshold: float | None = None
+    review_threshold: float | None = None
+    met: bool = True
+
+
+class ReliabilityBin(Facts):
+    """Rows whose confidence lies in one tenth: how many, their mean confidence and how often they were right."""
+
+    rows: int
+    confidence: float
+    accuracy: float
+
+
+class Calibration(Facts):
+    """How far scores can be read as probabilities, on the test rows (`judging.calibration.calibration`)."""
+
+    expected_calibration_error: float
+    brier: float
+    bins: list[ReliabilityBin]
+
+
+class PolicyResult(Facts):
+    """One policy's thresholds, fitted on validation rows, and what they do on the test rows (shares of 0 to 1)."""
+
+    decision: Decision
+    macro_f1: float
+    precision: float
+    recall: float
+    false_positive_rate: float
+    review_share: float
+
+
+class Case(Facts):
+    """A behavioural test case; `label` is the class that the text must get.
+
+    `pair` names a toxic case and its benign twin; cases of one `template` differ by a slot's filler alone, so
+    they are one unit where intervals are computed; `group` is whom the text is about.
+    """
+
+    text: str
+    label: str
+    functionality: str
+    group: str | None = None
+    pair: str | None = None
+    template: str | None = None
+    note: str | None = None
+
+
+class SuiteFacts(Facts):
+    """The suite that every model answered."""
+
+    name: str
+    cases: int
+    class_counts: dict[str, int]
+    pairs: int
+    fingerprint: str
+
+
+class CellResult(Facts):
+    """Cases of one kind, what share of them a model gets right (mean over seeds), and the change from the teacher.
+
+    `name` is a functionality or a group; the interval of `accuracy` is Wilson's for this number of cases, that of
+    `minus_teacher` a paired bootstrap's. `minus_teacher` is None for the teacher.
+    """
+
+    name: str
+    label: str
+    cases: int
+    accuracy: Estimate
+    minus_teacher: Estimate | None = None
+
+
+class EvasionResult(Facts):
+    """Toxic test rows that a model flags, rewritten by one perturbation: what share of them escapes (over seeds)."""
+
+    perturbation: str
+    rows: int
+    escaped: Estimate
+
+
+class SuiteResult(Facts):
+    """What one model does on the suite, over its seeds. `by_label` has a class's accuracy under its name."""
+
+    model: str
+    accuracy: Estimate
+    by_label: dict[str, Estimate]
+    functionalities: list[CellResult]
+    groups: list[CellResult]
+    pairs_right: Estimate | None  # share of contrast pairs with both cases right
+
+
+class Comparison(Facts):
+    """`first` minus `second` in one measure, by a paired bootstrap; the outcome is `first`'s.
+
+    `measure` is one of `judging.verdict.MEASURES`. `adjusted_p` is Holm's over all pairs of that measure.
+    `mcnemar_p` is there for models of one seed.
+    """
+
+    first: str
+    second: str
+    measure: str
+    difference: Estimate
+    p_value: float
+    adjusted_p: float
+    outcome: Literal["better", "worse", "not distinguishable"]
+    mcnemar_p: float | None = None
+
+
+class Flip(Facts):
+    """A text on which a student decides otherwise than the teacher; scores are P(positive class), else P(label).
+
+    `harm` ranks kinds: "newly missed" (a toxic text), "newly flagged" (a benign one), then the changes for the
+    better, "newly caught" and "newly cleared"; without a positive class "newly wrong", "newly right", "changed".
+    """
+
+    model: str
+    kind: str
+    part: Literal["test", "suite", "probes"]
+    row: int
+    label: str
+    text: str
+    teacher_score: float
+    student_score: float  # mean over the seeds
+    seeds_flipped: int
+    seeds: int
+
+
+class Requirement(Facts):
+    """One thing that the verdict asks of a student: what, whether it holds, and why, in words."""
+
+    name: str
+    state: Literal["holds", "fails", "can't tell"]
+    reason: str
+
+
+class StudentVerdict(Facts):
+    """What the comparison concludes about one student."""
+
+    model: str
+    kind: Literal["recommended", "acceptable", "not recommended", "conflict", "inconclusive"]
+    reasons: list[str]
+    requirements: list[Requirement]
+
+
+class Verdict(Facts):
+    """What the comparison concludes: the student to ship, if any, and every student's verdict."""
+
+    kind: Literal["recommended", "not recommended", "conflict", "inconclusive"]
+    headline: str
+    recommended: str | None
+    students: list[StudentVerdict]
+    margins: dict[str, float]
+
+
+class Trial(Facts):
+    """One learning rate that was tried for a recipe, and the validation macro-F1 that it gave."""
+
+    recipe: str
+    learning_rate: float
+    validation_macro_f1: float
+    validation_cross_entropy: float | None  # None where training blew up
+    best: bool
