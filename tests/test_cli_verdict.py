@@ -194,6 +194,8 @@ def test_a_policy_with_wide_margins_recommends(foreshot: Foreshot, asked: list[s
     assert "training teacher" not in wide.stdout
     results = results_of(tmp_path / "wide")
     assert results["verdict"]["recommended"] == "odd"
+    assert results["verdict"]["folder"] == "students/odd/seed-0"
+    assert "Take students/odd/seed-0." in wide.stdout
     assert results["verdict"]["margins"]["suite_margin"] == 1
 
 

@@ -175,11 +175,15 @@ class StudentVerdict(Facts):
 
 
 class Verdict(Facts):
-    """What the comparison concludes: the student to ship, if any, and every student's verdict."""
+    """What the comparison concludes: the student to ship, if any, and every student's verdict.
+
+    `folder`, inside the run's, holds the recommended student's seed that does best on the validation rows.
+    """
 
     kind: Literal["recommended", "not recommended", "conflict", "inconclusive"]
     headline: str
     recommended: str | None
+    folder: str | None = None
     students: list[StudentVerdict]
     margins: dict[str, float]
 

@@ -123,8 +123,23 @@ def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
         evasion=_evasion(plan, by_name),
         comparisons=comparisons,
         all_flips=ledger.ranked(_flips(plan, by_name)),
-        verdict=verdict(evidence),
+        verdict=_with_folder(plan, verdict(evidence), by_name),
     )
+
+
+def _with_folder(plan: Plan, concluded: Verdict, by_name: dict[str, list[Scored]]) -> Verdict:
+    """Name the seed to ship: the best one on the validation rows, since the test rows are for judging alone."""
+    if concluded.recommended is None:
+        return concluded
+    labels = np.array(plan.split.parts["validation"].labels)
+    classes, positive = len(plan.class_names), plan.split.classes.positive
+
+    def validation_macro_f1(model: Scored) -> float:
+        decided = model.decided("validation", positive)[np.newaxis]
+        return Task.make({model.name: decided}, labels, macro_f1, classes=classes).mean(model.name)
+
+    best = max(by_name[concluded.recommended], key=validation_macro_f1)
+    return concluded.model_copy(update={"folder": best.folder})
 
 
 def model_result(plan: Plan, model: Scored) -> ModelResult:

@@ -62,6 +62,9 @@ def headline(results: Results) -> list[tuple[str, bool]]:
     found = [(sentence, sentence.startswith(ORDERS)) for sentence in sentences]
     if not any(is_order for _, is_order in found):
         found[0] = (found[0][0], True)
+    if results.verdict.folder:
+        seeds = ", of its seeds the best on the validation rows" if len(results.conditions.seeds) > 1 else ""
+        found.append((f"Take {shortened(results.verdict.folder)}{seeds}.", False))
     return found
 
 
