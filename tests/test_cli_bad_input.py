@@ -196,6 +196,10 @@ MODELS: dict[str, Case] = {
         lambda p: p.with_encoder(p.file("model.bin", "x")),
         ["model.bin", "no such folder"],
     ),
+    "an encoder without a name": (
+        lambda p: p.with_encoder(""),
+        ["settings: encoder: String should have at least 1 character"],
+    ),
     "an encoder-decoder": (
         lambda p: p.with_encoder(p.model("t5", {"model_type": "t5"})),
         ["t5", "encoder-decoder is not an encoder"],

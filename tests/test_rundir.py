@@ -273,3 +273,9 @@ def test_an_empty_folder_becomes_a_run_and_another_folder_does_not(tmp_path):
         read_run(tmp_path / "other")
     with pytest.raises(RunFolderError, match="is not a run's folder"):
         read_run(tmp_path / "missing")
+
+
+def test_what_was_left_by_a_process_killed_at_its_first_write_is_no_strangers_folder(tmp_path):
+    (tmp_path / ".experiment.yaml.4711.tmp").write_text("name: r", encoding="utf-8")
+    open_run(tmp_path, make_experiment(LEAST))
+    assert read_run(tmp_path) == make_experiment(LEAST)

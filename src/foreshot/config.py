@@ -25,6 +25,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Named = Annotated[str, Field(min_length=1)]
+"""A file, a folder or an id."""
 Model = TypeVar("Model", bound=Settings)
 
 
@@ -142,9 +144,9 @@ class Experiment(Settings):
     """
 
     name: str
-    data: str
-    validation: str | None = None
-    test: str | None = None
+    data: Named
+    validation: Named | None = None
+    test: Named | None = None
     text: str | None = None
     label: str | None = None
     positive: tuple[str, ...] | None = None
@@ -152,15 +154,15 @@ class Experiment(Settings):
     max_train_rows: Annotated[int, Field(ge=1)] | None = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    encoder: str | None = None
-    teacher: str | None = None
+    encoder: Named | None = None
+    teacher: Named | None = None
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
     training: Training = Training()
     distillation: Distillation = Distillation()
     lora: Lora = Lora()
-    probes: str | None = None
-    suite: str = AUTO_SUITE
+    probes: Named | None = None
+    suite: Named = AUTO_SUITE
     suite_labels: dict[str, str] = {}
     decision: str = "argmax"
     policy: VerdictPolicy = VerdictPolicy()

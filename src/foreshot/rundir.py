@@ -140,7 +140,7 @@ def open_run(folder: Path, experiment: Experiment) -> None:
                 f"{folder}: was made with first seed {earlier['seeds'][0]}, which split the data and trained the "
                 f"teacher; {experiment.first_seed} was asked for; choose another --name"
             )
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(not _is_unfinished_record(path) for path in folder.iterdir())):
         raise RunFolderError(
             f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name"
         )
@@ -156,6 +156,11 @@ def read_run(folder: Path) -> Experiment:
     if not (folder / EXPERIMENT_FILE).is_file():
         raise RunFolderError(f"{folder}: is not a run's folder (it has no {EXPERIMENT_FILE})")
     return load_experiment(folder / EXPERIMENT_FILE)
+
+
+def _is_unfinished_record(path: Path) -> bool:
+    """Whether this is what a process left that was killed while it first wrote what was asked."""
+    return path.name.startswith(f".{EXPERIMENT_FILE}.")
 
 
 def _brief(value: Any) -> str:

@@ -25,6 +25,7 @@ def print_check(checked: Checked, console: Console) -> None:
         table.add_row(Text(shortened(name, LONGEST_NAME)), "", f"{facts.class_counts[name]:,}", *_numbers(share))
     if result.pairs_right is not None:
         table.add_row("contrast pairs, both right", "", f"{facts.pairs:,}", *_numbers(result.pairs_right))
+    console.print()
     console.print(table)
     _print_cells("functionality", result.functionalities, console)
     if result.groups:
@@ -32,6 +33,7 @@ def print_check(checked: Checked, console: Console) -> None:
     decision = checked.decision
     how = "the likeliest class" if decision.threshold is None else f"threshold {decision.threshold:.3f}"
     note = f"Decided by {decision.policy} ({how}). In brackets Wilson's 95 % intervals; the worst come first."
+    console.print()
     console.print(Text(note, style="dim"))
 
 
@@ -44,6 +46,7 @@ def _print_cells(what: str, cells: list[CellResult], console: Console) -> None:
             f"{cell.cases:,}",
             *_numbers(cell.accuracy),
         )
+    console.print()
     console.print(table)
 
 
