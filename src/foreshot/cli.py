@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from foreshot.config import DEMO, LEARNING_RATES, Experiment, load_settings, make_experiment, recipe_of_layers
+from foreshot.config import DEMO_SETTINGS, LEARNING_RATES, Experiment, load_settings, make_experiment, recipe_of_layers
 from foreshot.errors import ConfigError, ForeshotError
 from foreshot.progress import Terminal, printable
 from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM, read_run
@@ -160,7 +160,7 @@ def check_command(
 
 def _starting_point(experiment: Path | None, demo: bool, runs: Path) -> tuple[dict[str, Any], Path]:
     if experiment is None:
-        return ({"name": DEMO, "data": DEMO, "encoder": DEMO} if demo else {}), runs
+        return (dict(DEMO_SETTINGS) if demo else {}), runs
     if demo:
         raise ConfigError("--demo: is an experiment of its own; leave out the file")
     if experiment.is_dir():

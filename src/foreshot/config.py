@@ -209,6 +209,18 @@ class Experiment(Settings):
         return self.seeds[0]
 
 
+DEMO_SETTINGS: Mapping[str, Any] = {
+    "name": DEMO,
+    "data": DEMO,
+    "encoder": DEMO,
+    "recipes": ["odd", "even", "lora"],
+    "seeds": [0, 1, 2],
+    "max_train_rows": 2000,
+    "training": {"epochs": 2, "learning_rate": 2e-4},
+}
+"""`--demo`: three seeds, so that there can be a verdict, on few enough rows that it ends in minutes."""
+
+
 def named_recipe(name: str) -> Recipe:
     """The row of the recipe table with this name.
 
