@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -14,7 +15,6 @@ from foreshot.data.batches import EncodedRows
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
 from foreshot.rundir import fingerprint, write_atomically
-from foreshot.training.measuring import measured
 
 SCORES_FOLDER = "scores"
 
@@ -48,10 +48,11 @@ def score(
         try:
             model = open_model()
             for name in missing:
-                with measured() as took:
-                    logits = model_outputs(model, asked[name], progress=progress).logits
-                _keep(folder, name, fingerprints[name], logits, took.seconds)
-                found[name] = logits, took.seconds
+                began = perf_counter()
+                logits = model_outputs(model, asked[name], progress=progress).logits
+                seconds = perf_counter() - began
+                _keep(folder, name, fingerprints[name], logits, seconds)
+                found[name] = logits, seconds
         finally:
             progress.end()
     complete = {name: pair for name, pair in found.items() if pair is not None}
