@@ -124,7 +124,7 @@ class SuiteResult(Facts):
 class Comparison(Facts):
     """`first` minus `second` in one measure, by a paired bootstrap; the outcome is `first`'s.
 
-    `measure` is one of `judging.verdict.MEASURES`. `adjusted_p` is Holm's over all pairs of that measure.
+    `measure` is one of `judging.evidence.MEASURES`. `adjusted_p` is Holm's over all pairs of that measure.
     `mcnemar_p` is there for models of one seed.
     """
 

@@ -13,6 +13,7 @@ from foreshot.facts import Comparison, Decision, EvasionResult, Flip, PolicyResu
 from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
 from foreshot.judging.calibration import calibration, scaled_probabilities
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Candidate, Evidence
 from foreshot.judging.flips import Answered
 from foreshot.judging.metrics import cross_entropy, test_metrics
 from foreshot.judging.probes import answer
@@ -20,16 +21,7 @@ from foreshot.judging.scores import Scores
 from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
 from foreshot.judging.summary import summarise
 from foreshot.judging.thresholds import STANDARD_POLICIES, decide, fit_decision, policy_result
-from foreshot.judging.verdict import (
-    METRIC,
-    PROBES,
-    PROBES_POSITIVE,
-    SUITE,
-    SUITE_POSITIVE,
-    Candidate,
-    Evidence,
-    verdict,
-)
+from foreshot.judging.verdict import verdict
 from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan
 from foreshot.results import Cost, ModelResult, Summary
 from foreshot.trained import TrainingRecord

@@ -13,7 +13,8 @@ from verdict_evidence import (
     states,
 )
 
-from foreshot.judging.verdict import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Evidence, verdict
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Evidence
+from foreshot.judging.verdict import verdict
 
 ODD = [candidate("odd")]
 WITH_SUITE = {METRIC, SUITE, SUITE_POSITIVE, "sees", "functionalities", "seeds"}

@@ -5,7 +5,7 @@ from itertools import combinations
 
 from foreshot.config import VerdictPolicy
 from foreshot.facts import CellResult, Comparison, Estimate, StudentVerdict, SuiteResult, Verdict
-from foreshot.judging.verdict import (
+from foreshot.judging.evidence import (
     MEASURES,
     METRIC,
     PROBES,

@@ -5,28 +5,10 @@ A pure function: no model, no file, no text of the data is known here.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from foreshot.config import VerdictPolicy
-from foreshot.facts import Comparison, Estimate, Requirement, StudentVerdict, SuiteResult, Verdict
-from foreshot.judging.statistics import turned
-
-METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
-    "macro_f1",
-    "suite",
-    "suite_positive",
-    "probes",
-    "probes_positive",
-)
-"""Macro-F1 on the test rows; share right of the suite, and of its toxic cases; likewise of the labelled probes."""
-
-SIDES = {
-    SUITE: (SUITE, SUITE_POSITIVE),
-    SUITE_POSITIVE: (SUITE, SUITE_POSITIVE),
-    PROBES: (PROBES, PROBES_POSITIVE),
-    PROBES_POSITIVE: (PROBES, PROBES_POSITIVE),
-}
-"""For each measure of behaviour that of all cases, and that of the toxic ones."""
+from foreshot.facts import Comparison, Estimate, Requirement, StudentVerdict, Verdict
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SIDES, SUITE, SUITE_POSITIVE, Candidate, Evidence
 
 ROUNDING = 1e-9  # of differences: one that lies on a margin is within it
 NEVER_SEEN = -math.log(0.025)
@@ -37,46 +19,6 @@ A bootstrap of rows on which two models agree has an interval of no width, howev
 FEWEST_CASES = 6  # of a kind that is judged by itself: with fewer, no sign test can reach 5 %
 MOST_TIMES = 100  # times the rows there are: to ask for more than that is no advice
 NAMED = 3  # students or functionalities that a sentence names
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """One model as the verdict sees it: its cost, how many seeds it has, and its mean in each measure."""
-
-    model: str
-    layers: int
-    parameters: int
-    seeds: int
-    means: dict[str, float]  # by measure
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """All that the verdict looks at. The teacher is the first candidate; `sizes` has each measure's rows or cases."""
-
-    candidates: Sequence[Candidate]
-    comparisons: Sequence[Comparison]
-    suite_results: dict[str, SuiteResult]  # by model; none without a suite
-    positive: str | None
-    sizes: dict[str, int]
-    policy: VerdictPolicy
-
-    @property
-    def teacher(self) -> Candidate:
-        """The model that the students are held against."""
-        return self.candidates[0]
-
-    @property
-    def students(self) -> Sequence[Candidate]:
-        """All but the teacher."""
-        return self.candidates[1:]
-
-    def difference(self, first: str, second: str, measure: str) -> Comparison | None:
-        """`first` against `second` in a measure, if it was measured."""
-        for found in self.comparisons:
-            if found.measure == measure and {found.first, found.second} == {first, second}:
-                return found if found.first == first else turned(found)
-        return None
 
 
 def verdict(evidence: Evidence) -> Verdict:
@@ -308,8 +250,11 @@ def _kind(students: list[StudentVerdict], chosen: Candidate | None) -> str:
 def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candidate | None) -> str:
     sentences = []
     traps = [student for student in students if student.kind == "conflict"]
-    for trap in traps:
-        sentences.append(f"Don't ship {trap.model}: it {trap.reasons[0].removeprefix(trap.model + ' ')}.")
+    if traps:
+        first, *others = traps
+        sentences.append(f"Don't ship {first.model}: it {first.reasons[0].removeprefix(first.model + ' ')}.")
+        if others:
+            sentences.append(f"Nor {_listed([trap.model for trap in others])}, for the same reason.")
     if chosen:
         sentences.append(_ship(evidence, chosen))
     elif any(student.kind == "inconclusive" for student in students):
@@ -382,6 +327,12 @@ def _some(lost: list[tuple[float, str]]) -> str:
     """The worst ones by name, the others by number."""
     named = "; ".join(name for _, name in sorted(lost)[:NAMED])
     return f"{named} and {len(lost) - NAMED} more" if len(lost) > NAMED else named
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: "a, b and c"."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _points(value: float) -> str:

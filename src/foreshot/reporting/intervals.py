@@ -4,8 +4,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from foreshot.facts import Comparison
+from foreshot.judging.evidence import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.judging.statistics import turned
-from foreshot.judging.verdict import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled, svg
 from foreshot.reporting.judgement import measure_name
 from foreshot.reporting.tables import (

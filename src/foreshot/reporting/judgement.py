@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from foreshot.facts import StudentVerdict
-from foreshot.judging.verdict import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.reporting.behaviour import LONGEST_NAME, probe_counts, suite_shares
 from foreshot.reporting.tables import (
     NOTHING,
@@ -32,7 +32,7 @@ STATE_SIGNS: dict[str, tuple[str, Mark]] = {"holds": ("✓", "good"), "fails": (
 LONGEST_REASON = 400
 SENTENCE_END = re.compile(r"(?<=\.) ")
 INTERVAL = re.compile(r" \(95 % interval [^()]*\)")
-ORDERS = ("Don't ship ", "Ship ", "Keep the teacher")
+ORDERS = ("Don't ship ", "Nor ", "Ship ", "Keep the teacher")
 
 
 @dataclass(frozen=True)

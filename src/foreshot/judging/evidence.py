@@ -1,0 +1,65 @@
+"""Evidence: all that the verdict looks at, and the measures that it is told in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foreshot.config import VerdictPolicy
+from foreshot.facts import Comparison, SuiteResult
+from foreshot.judging.statistics import turned
+
+METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
+    "macro_f1",
+    "suite",
+    "suite_positive",
+    "probes",
+    "probes_positive",
+)
+"""Macro-F1 on the test rows; share right of the suite, and of its toxic cases; likewise of the labelled probes."""
+
+SIDES = {
+    SUITE: (SUITE, SUITE_POSITIVE),
+    SUITE_POSITIVE: (SUITE, SUITE_POSITIVE),
+    PROBES: (PROBES, PROBES_POSITIVE),
+    PROBES_POSITIVE: (PROBES, PROBES_POSITIVE),
+}
+"""For each measure of behaviour that of all cases, and that of the toxic ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One model as the verdict sees it: its cost, how many seeds it has, and its mean in each measure."""
+
+    model: str
+    layers: int
+    parameters: int
+    seeds: int
+    means: dict[str, float]  # by measure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that the verdict looks at. The teacher is the first candidate; `sizes` has each measure's rows or cases."""
+
+    candidates: Sequence[Candidate]
+    comparisons: Sequence[Comparison]
+    suite_results: dict[str, SuiteResult]  # by model; none without a suite
+    positive: str | None
+    sizes: dict[str, int]
+    policy: VerdictPolicy
+
+    @property
+    def teacher(self) -> Candidate:
+        """The model that the students are held against."""
+        return self.candidates[0]
+
+    @property
+    def students(self) -> Sequence[Candidate]:
+        """All but the teacher."""
+        return self.candidates[1:]
+
+    def difference(self, first: str, second: str, measure: str) -> Comparison | None:
+        """`first` against `second` in a measure, if it was measured."""
+        for found in self.comparisons:
+            if found.measure == measure and {found.first, found.second} == {first, second}:
+                return found if found.first == first else turned(found)
+        return None
