@@ -141,13 +141,27 @@ def test_hatecheck_loads_unchanged_and_other_labels_with_a_mapping(
     assert json.loads(mapped.stdout)["result"] == found["result"]
 
 
-def test_a_decision_stands_beside_the_model_and_is_read_by_check(
+def test_a_decision_stands_beside_the_model_and_check_reads_it(
     foreshot: Foreshot, asked: list[str], tmp_path: Path, suite: Path
 ) -> None:
-    done = foreshot(
-        *("compare", *asked, "--recipes", "odd", "--decision", "recall>=0.8", "--test-is-small", "--runs", tmp_path)
-    )
-    assert done.exit_code == 2  # no such option
+    validation = write_csv(tmp_path / "validation.csv", make_comments(300)[200:])
+    review = ["--validation", validation, "--decision", "review:recall>=0.9,fpr<=0.05"]
+    done = foreshot("compare", *asked, *review, "--recipes", "odd", "--name", "band", "--runs", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    student = results_of(tmp_path / "band")["models"][1]
+    saved = json.loads((tmp_path / "band" / "students" / "odd" / "seed-0" / "decision.json").read_text())
+    assert saved == student["decision"]
+    assert 0 < saved["review_threshold"] <= saved["threshold"] < 1
+    assert student["policies"][-1]["decision"] == saved
+    checked = json.loads(foreshot("check", tmp_path / "band" / student["folder"], "--suite", suite, "--json").stdout)
+    assert checked["decision"] == saved
+    (expected,) = [found for found in results_of(tmp_path / "band")["suite_results"] if found["model"] == "odd"]
+    assert checked["result"]["accuracy"] == expected["accuracy"]
+
+
+def test_too_few_validation_rows_for_a_decision_stop_before_training(
+    foreshot: Foreshot, asked: list[str], tmp_path: Path
+) -> None:
     few = foreshot("compare", *asked, "--recipes", "odd", "--decision", "best-f1", "--name", "few", "--runs", tmp_path)
     assert few.exit_code == 2
     assert few.stderr.count("\n") == 1
