@@ -79,6 +79,8 @@ RECIPES: Mapping[str, Recipe] = {
 DEFAULT_RECIPES = ("odd", "even", "lora", "odd-lora")
 LEARNING_RATES = (2e-5, 5e-5, 1e-4, 3e-4, 1e-3)
 """What `--tune-lr` tries: from what suits full fine-tuning to what suits LoRA (Hu et al. 2021, appendix D)."""
+TUNED = "-tuned"
+"""What the name of a recipe at its best learning rate ends with."""
 
 
 class LossWeights(Settings):

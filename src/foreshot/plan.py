@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, Experiment, Recipe
+from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, TUNED, Experiment, Recipe
 from foreshot.data.batches import EncodedRows, encode
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.sample import LABEL_NOISE, make_corpus
@@ -39,8 +39,6 @@ from foreshot.rundir import TEACHER_FOLDER, fingerprint
 PROBES_ROWS: Final = "probes"
 SUITE_ROWS: Final = "suite"
 EVASIONS: Final = "evasions"
-TUNED = "-tuned"
-"""What the name of a recipe at its best learning rate ends with."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,13 @@ from peft import PeftModel
 from sklearn.metrics import f1_score
 from transformers import PreTrainedModel
 
-from foreshot.config import Experiment, Recipe
+from foreshot.config import TUNED, Experiment, Recipe
 from foreshot.facts import Trial
 from foreshot.findings import Scored
 from foreshot.judging.metrics import cross_entropy
 from foreshot.models.outputs import model_outputs
 from foreshot.models.students import add_lora
-from foreshot.plan import TUNED, Plan
+from foreshot.plan import Plan
 from foreshot.progress import Progress
 from foreshot.rundir import building, is_finished, write_atomically
 from foreshot.stages import train_into, untrained_student

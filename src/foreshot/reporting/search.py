@@ -1,5 +1,6 @@
 """Each recipe at its best: what the search for learning rates found, beside the comparison at one rate for all."""
 
+from foreshot.config import TUNED
 from foreshot.facts import Trial
 from foreshot.reporting.behaviour import behaviours
 from foreshot.reporting.tables import (
@@ -16,8 +17,6 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.results import Results
-
-TUNED = "-tuned"  # what the name of a recipe ends in once it is trained at its best learning rate
 
 
 def best_table(results: Results) -> Table | None:
