@@ -170,9 +170,7 @@ def test_two_traps_at_once():
     found = verdict(evidence(students, changes))
     assert [student.kind for student in found.students] == ["conflict", "conflict", "recommended"]
     assert (found.kind, found.recommended) == ("conflict", "even")
-    first, second, ship = (
-        found.headline.index(start) for start in ("Don't ship lora", "Nor odd-lora", "Ship even")
-    )
+    first, second, ship = (found.headline.index(start) for start in ("Don't ship lora", "Nor odd-lora", "Ship even"))
     assert 0 == first < second < ship
 
 
