@@ -213,6 +213,23 @@ def test_a_policy_with_wide_margins_recommends(foreshot: Foreshot, asked: list[s
     assert results["verdict"]["margins"]["suite_margin"] == 1
 
 
+def test_another_suite_is_asked_without_training_and_leaves_the_labels_of_the_last(
+    foreshot: Foreshot, asked: list[str], tmp_path: Path, suite: Path
+) -> None:
+    run = tmp_path / "suites"
+    done = foreshot("compare", *asked, "--recipes", "odd", "--name", "suites", "--runs", tmp_path)
+    assert done.exit_code == 0, done.stderr
+    first = results_of(run)
+    vile = hatecheck(tmp_path, label="vile")
+    other = foreshot("compare", run, "--suite", vile, "--suite-label", "vile=toxic")
+    assert other.exit_code == 0, other.stderr
+    assert "training odd" not in other.stdout
+    assert results_of(run)["suite"]["cases"] == 16
+    back = foreshot("compare", run, "--suite", suite)
+    assert back.exit_code == 0, back.stderr
+    assert results_of(run)["suite_results"] == first["suite_results"]
+
+
 def test_without_a_suite_nothing_is_recommended(foreshot: Foreshot, asked: list[str], tmp_path: Path) -> None:
     options = [*asked, "--suite", "none", "--policy", "metric=1,seeds=1"]
     done = foreshot("compare", *options, "--recipes", "odd", "--name", "bare", "--runs", tmp_path)

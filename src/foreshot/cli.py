@@ -171,6 +171,8 @@ def _starting_point(experiment: Path | None, demo: bool, runs: Path) -> tuple[di
 
 def _asked(settings: dict[str, Any], given: dict[str, Any], layers: list[str], source: str) -> Experiment:
     merged = {**settings, **given}
+    if "suite" in given and "suite_labels" not in given:
+        merged.pop("suite_labels", None)  # those of another suite
     for group in ("training", "distillation", "policy"):
         if isinstance(settings.get(group), dict) and group in given:
             merged[group] = {**settings[group], **given[group]}
