@@ -354,6 +354,12 @@ def test_bad_options_of_check_are_one_line(
         assert word in stopped.stderr
 
 
+def test_check_of_a_whole_run_says_what_to_name(foreshot: Foreshot, finished_run: Path) -> None:
+    stopped = foreshot("check", finished_run)
+    assert stopped.exit_code == 2
+    assert f"is a run's folder; name one of its models, such as {finished_run / 'teacher'}" in stopped.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -19,6 +19,7 @@ from foreshot.models.encoders import ModelSource, find_model, load_classifier, l
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress, Silent
 from foreshot.results import Results
+from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER
 
 LONGEST = 512  # tokens
 
@@ -56,6 +57,8 @@ def check(
     as toxic, where its name doesn't tell. Raises ForeshotError for a model or a suite that can't be used.
     """
     progress = progress or Silent()
+    if (Path(model) / EXPERIMENT_FILE).is_file():
+        raise ConfigError(f"{model}: is a run's folder; name one of its models, such as {Path(model) / TEACHER_FOLDER}")
     source = find_model(str(model))
     classes = model_classes(source, positive)
     cases = read_suite(suite, classes, suite_labels)
