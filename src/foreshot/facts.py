@@ -92,7 +92,8 @@ class CellResult(Facts):
     """Cases of one kind, what share of them a model gets right (mean over seeds), and the change from the teacher.
 
     `name` is a functionality or a group; the interval of `accuracy` is Wilson's for this number of cases, that of
-    `minus_teacher` a paired bootstrap's. `minus_teacher` is None for the teacher.
+    `minus_teacher` a paired bootstrap's. `adjusted_p`, of that difference, is Holm's over all functionalities, or
+    groups, of the model. Both are None for the teacher.
     """
 
     name: str
@@ -100,6 +101,7 @@ class CellResult(Facts):
     cases: int
     accuracy: Estimate
     minus_teacher: Estimate | None = None
+    adjusted_p: float | None = None
 
 
 class EvasionResult(Facts):

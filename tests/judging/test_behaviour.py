@@ -16,7 +16,7 @@ from foreshot.judging.behaviour import (
     template_units,
 )
 from foreshot.judging.perturbations import PERTURBATIONS
-from foreshot.judging.statistics import wilson
+from foreshot.judging.statistics import Task, accuracy, differences, wilson
 
 CLASSES = ["benign", "toxic"]
 BENIGN, TOXIC = 0, 1
@@ -132,6 +132,22 @@ def test_three_classes():
     cases = [case("neither", "a"), case("hate", "a"), case("offensive", "b"), case("hate", "b")]
     (found,) = suite_results(cases, {"odd": np.array([[2, 1, 1, 0]])}, names, teacher=None)
     assert {name: share.value for name, share in found.by_label.items()} == {"hate": 0.5, "offensive": 1, "neither": 1}
+
+
+def test_changes_are_corrected_for_being_so_many():
+    """Holm by hand: of two kinds the smaller p is doubled, and the other is at least that."""
+    rng = np.random.default_rng(7)
+    cases = [case("toxic", name) for name in ("a", "b") for _ in range(60)]
+    teacher = np.ones((1, 120), dtype=int)
+    student = np.where(rng.random((1, 120)) < np.repeat([0.05, 0.5], 60), 0, 1)
+    found = suite_results(cases, {"teacher": teacher, "odd": student}, ["benign", "toxic"], teacher="teacher")
+    task = Task.make({"teacher": teacher, "odd": student}, np.ones(120, dtype=int), accuracy, classes=2)
+    raw = [differences(task.of_rows(np.arange(60) + start), [("odd", "teacher")])[0][1] for start in (0, 60)]
+    assert raw[1] < raw[0]
+    slightly, badly = found[1].functionalities
+    assert badly.adjusted_p == pytest.approx(2 * raw[1])
+    assert slightly.adjusted_p == pytest.approx(max(raw[0], 2 * raw[1]))
+    assert found[0].functionalities[0].adjusted_p is None
 
 
 def test_cases_of_one_template_are_one_unit():

@@ -337,6 +337,16 @@ def test_functionalities_are_named_the_worst_first():
     assert reason(found, "functionalities") == "seems to lose threats (−30.0 points on 50 cases): too few cases to tell"
 
 
+@pytest.mark.parametrize(
+    ("adjusted_p", "state"), [(None, "fails"), (0.049, "fails"), (0.05, "can't tell"), (1.0, "can't tell")]
+)
+def test_a_lost_functionality_must_stand_out_among_so_many(adjusted_p, state):
+    lost = cell("threats", (-0.3, -0.5, -0.1)).model_copy(update={"adjusted_p": adjusted_p})
+    found = verdict(evidence(ODD, suite=[on_suite("odd", cells=[lost])]))
+    (requirement,) = [asked for asked in found.students[0].requirements if asked.name == "functionalities"]
+    assert requirement.state == state
+
+
 def test_seeds_are_asked_for():
     assert reason(verdict(evidence([candidate("odd", seeds=1)])), "seeds").startswith("one seed shows")
     assert reason(verdict(evidence([candidate("odd", seeds=2)], min_seeds=5)), "seeds") == (

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 import numpy as np
 
 from foreshot.facts import Case, CellResult, Estimate, EvasionResult, SuiteResult
 from foreshot.judging.perturbations import PERTURBATIONS, perturb
-from foreshot.judging.statistics import Task, accuracy, differences, wilson
+from foreshot.judging.statistics import Task, accuracy, differences, holm, wilson
 
+Kind = tuple[str, str]  # a functionality or a group, and the label that its cases must get
 MOST_EVADING_ROWS = 200
 """Toxic test rows that are rewritten, of a seeded sample: each of them once by every perturbation."""
 
@@ -29,16 +31,8 @@ def suite_results(
     kinds = {"functionalities": functionalities, "groups": groups}
     students = [model for model in predicted if model != teacher]
     changes = {
-        (what, kind): dict(
-            zip(
-                students,
-                (change for change, _ in differences(task.of_rows(rows), [(model, teacher) for model in students])),
-                strict=True,
-            )
-        )
+        what: _changes(task, by_kind, students, teacher) if teacher is not None else {}
         for what, by_kind in kinds.items()
-        for kind, rows in by_kind.items()
-        if teacher is not None
     }
     pairs = contrast_pairs(cases)
     found = []
@@ -51,7 +45,7 @@ def suite_results(
                     label=kind[1],
                     cases=len(rows),
                     accuracy=_share(right[:, rows]),
-                    minus_teacher=changes.get((what, kind), {}).get(model),
+                    **changes[what].get((kind, model), {}),
                 )
                 for kind, rows in by_kind.items()
             ]
@@ -134,9 +128,23 @@ def evasion_results(
     return results
 
 
-def _rows_by_kind(cases: Sequence[Case], kind_of: Callable[[Case], str | None]) -> dict[tuple[str, str], np.ndarray]:
+def _changes(
+    task: Task, rows_by_kind: Mapping[Kind, np.ndarray], students: Sequence[str], teacher: str
+) -> dict[tuple[Kind, str], dict[str, Any]]:
+    """For each kind and student the change from the teacher, and its p-value by Holm over all kinds of a student."""
+    pairs = [(student, teacher) for student in students]
+    by_kind = [differences(task.of_rows(rows), pairs) for rows in rows_by_kind.values()]
+    changes = {}
+    for index, student in enumerate(students):
+        adjusted = holm([of_kind[index][1] for of_kind in by_kind])
+        for kind, of_kind, p_value in zip(rows_by_kind, by_kind, adjusted, strict=True):
+            changes[kind, student] = {"minus_teacher": of_kind[index][0], "adjusted_p": p_value}
+    return changes
+
+
+def _rows_by_kind(cases: Sequence[Case], kind_of: Callable[[Case], str | None]) -> dict[Kind, np.ndarray]:
     """Row numbers of the cases of each kind and label."""
-    rows: dict[tuple[str, str], list[int]] = {}
+    rows: dict[Kind, list[int]] = {}
     for index, case in enumerate(cases):
         if (kind := kind_of(case)) is not None:
             rows.setdefault((kind, case.label), []).append(index)

@@ -156,6 +156,11 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
     ]
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for being so many (Holm 1979); none for none."""
+    return [float(value) for value in multipletests(p_values, method="holm")[1]] if p_values else []
+
+
 def compare_all(measure: str, task: Task) -> list[Comparison]:
     """Every pair of models in one measure, with Holm's correction (Holm 1979) over all of them.
 
@@ -166,7 +171,7 @@ def compare_all(measure: str, task: Task) -> list[Comparison]:
     found = differences(task, pairs)
     if not found:
         return []
-    adjusted = multipletests([p_value for _, p_value in found], method="holm")[1]
+    adjusted = holm([p_value for _, p_value in found])
     return [
         Comparison(
             measure=measure,
@@ -174,11 +179,11 @@ def compare_all(measure: str, task: Task) -> list[Comparison]:
             second=second,
             difference=difference,
             p_value=p_value,
-            adjusted_p=float(holm),
-            outcome=_outcome(difference.value, float(holm)),
+            adjusted_p=adjusted_p,
+            outcome=_outcome(difference.value, adjusted_p),
             mcnemar_p=_mcnemar(task, first, second),
         )
-        for (first, second), (difference, p_value), holm in zip(pairs, found, adjusted, strict=True)
+        for (first, second), (difference, p_value), adjusted_p in zip(pairs, found, adjusted, strict=True)
     ]
 
 

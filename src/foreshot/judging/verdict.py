@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from foreshot.config import VerdictPolicy
 from foreshot.facts import Comparison, Estimate, Requirement, StudentVerdict, Verdict
 from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SIDES, SUITE, SUITE_POSITIVE, Candidate, Evidence
+from foreshot.judging.statistics import SIGNIFICANCE
 
 ROUNDING = 1e-9  # of differences: one that lies on a margin is within it
 NEVER_SEEN = -math.log(0.025)
@@ -129,7 +130,8 @@ def _keeps_functionalities(evidence: Evidence, student: Candidate) -> Requiremen
         change = cell.minus_teacher
         if change is None or change.value >= -margin - ROUNDING or cell.cases < FEWEST_CASES:
             continue
-        if _is_lost(change, margin):
+        by_chance = cell.adjusted_p is not None and cell.adjusted_p >= SIGNIFICANCE
+        if _is_lost(change, margin) and not by_chance:
             lost.append((change.value, f"{cell.name} ({_points(change.value)} points)"))
         else:
             unsure.append((change.value, f"{cell.name} ({_points(change.value)} points on {cell.cases} cases)"))
