@@ -141,7 +141,8 @@ def test_changes_are_corrected_for_being_so_many():
     teacher = np.ones((1, 120), dtype=int)
     student = np.where(rng.random((1, 120)) < np.repeat([0.05, 0.5], 60), 0, 1)
     found = suite_results(cases, {"teacher": teacher, "odd": student}, ["benign", "toxic"], teacher="teacher")
-    task = Task.make({"teacher": teacher, "odd": student}, np.ones(120, dtype=int), accuracy, classes=2)
+    predicted, labels = {"teacher": teacher, "odd": student}, np.ones(120, dtype=int)
+    task = Task.make(predicted, labels, accuracy, classes=2, units=template_units(cases))
     raw = [differences(task.of_rows(np.arange(60) + start), [("odd", "teacher")])[0][1] for start in (0, 60)]
     assert raw[1] < raw[0]
     slightly, badly = found[1].functionalities
