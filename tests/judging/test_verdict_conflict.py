@@ -81,7 +81,8 @@ def test_only_clearly_and_by_more_than_the_margin(behind, kind):
 @pytest.mark.parametrize("measure", [SUITE_POSITIVE, PROBES, PROBES_POSITIVE])
 def test_a_trap_that_one_measure_alone_shows(measure):
     lora = candidate("lora", 6, 100, **{measure: 0.3, PROBES if "probes" in measure else SUITE: 0.5})
-    found = trap(suite=SAME, students=(lora, EVEN), has_probes=True, changes={("lora", "even", measure): LOSES})
+    changes = {("lora", "even", measure): LOSES, ("lora", "teacher", measure): LOSES}
+    found = trap(suite=SAME, students=(lora, EVEN), has_probes=True, changes=changes)
     assert found.kind == "conflict"
     what = {SUITE_POSITIVE: "the suite's toxic cases", PROBES: "the probes", PROBES_POSITIVE: "the toxic probes"}
     shares = ("50%", "80%") if measure == PROBES else ("30%", "75%")
@@ -96,7 +97,7 @@ def test_the_largest_gap_is_the_one_that_is_told():
 
 def test_probes_show_a_trap_without_a_suite():
     lora = candidate("lora", **{PROBES: 0.5, PROBES_POSITIVE: 0.2})
-    changes = {("lora", "even", PROBES_POSITIVE): LOSES}
+    changes = {("lora", "even", PROBES_POSITIVE): LOSES, ("lora", "teacher", PROBES_POSITIVE): LOSES}
     found = verdict(evidence([lora, EVEN], changes, has_suite=False, has_probes=True))
     assert (found.kind, found.recommended) == ("conflict", None)
     assert "20% of the toxic probes right where even gets 75%" in found.headline
@@ -140,16 +141,37 @@ def test_nearly_everything_flagged_among_the_probes_shows_nobody_up():
     assert of(verdict(evidence([lora, even], changes, has_probes=True)), "lora").kind != "conflict"
 
 
-def test_as_good_on_both_sides_together_still_shows_up():
-    lora = candidate("lora", 6, **{PROBES: 0.7, PROBES_POSITIVE: 0.5})  # 50 % and 90 %
-    even = candidate("even", **{PROBES: 0.7, PROBES_POSITIVE: 0.9})  # 90 % and 50 %
-    changes = {("lora", "even", METRIC): WINS, ("lora", "even", PROBES_POSITIVE): LOSES}
-    assert of(verdict(evidence([lora, even], changes, has_probes=True)), "lora").kind == "conflict"
+@pytest.mark.parametrize(
+    ("measure", "from_teacher", "kind"),
+    [
+        (PROBES_POSITIVE, LOSES, "conflict"),
+        (PROBES_POSITIVE, SAME, "acceptable"),  # it does as it was taught; even flags more, of either side
+        (SUITE_POSITIVE, (-0.06, -0.09, -0.03), "conflict"),
+        (SUITE_POSITIVE, (-0.04, -0.06, -0.02), "conflict"),  # not shown to be within the margin
+        (SUITE_POSITIVE, (-0.02, -0.04, 0.01), "acceptable"),
+    ],
+)
+def test_as_good_on_both_sides_together_shows_up_one_that_its_teacher_shows_up_too(measure, from_teacher, kind):
+    whole = PROBES if measure == PROBES_POSITIVE else SUITE
+    lora = candidate("lora", 6, **{whole: 0.7, measure: 0.5})  # 50 % and 90 %
+    even = candidate("even", **{whole: 0.7, measure: 0.9})  # 90 % and 50 %
+    changes = {
+        ("lora", "even", METRIC): WINS,
+        ("lora", "even", measure): LOSES,
+        ("lora", "teacher", measure): from_teacher,
+    }
+    sizes = {whole: 2000, measure: 1000}
+    assert of(verdict(evidence([lora, even], changes, has_probes=True, sizes=sizes)), "lora").kind == kind
+
+
+def test_one_that_does_as_it_was_taught_is_a_trap_if_another_is_ahead_on_all_cases_too():
+    changes = {("lora", "even", SUITE): LOSES, ("lora", "even", SUITE_POSITIVE): LOSES}
+    assert of(trap(suite=LOSES, changes=changes), "lora").kind == "conflict"
 
 
 def test_only_toxic_probes_have_one_side():
     lora = candidate("lora", 6, **{PROBES: 0.3, PROBES_POSITIVE: 0.3})
-    changes = {("lora", "even", METRIC): WINS, ("lora", "even", PROBES_POSITIVE): LOSES}
+    changes = {("lora", "even", measure): LOSES for measure in (PROBES, PROBES_POSITIVE)}
     found = verdict(evidence([lora, EVEN], changes, has_probes=True, sizes={PROBES: 20, PROBES_POSITIVE: 20}))
     assert of(found, "lora").kind == "conflict"
 

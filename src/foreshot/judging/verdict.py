@@ -188,6 +188,7 @@ def _conflict(evidence: Evidence, student: Candidate) -> str:
         and found.outcome == "worse"
         and found.difference.value < -margin - ROUNDING
         and _shows_up(evidence, other, student, measure)
+        and not _is_another_threshold(evidence, other, student, measure)
     ]
     if not behind:
         return ""
@@ -210,6 +211,22 @@ def _shows_up(evidence: Evidence, other: Candidate, student: Candidate, measure:
     if evidence.suite_results and _sees(evidence, other).state == "fails":
         return False
     return _of_both_sides(evidence, other, measure) >= _of_both_sides(evidence, student, measure) - ROUNDING
+
+
+def _is_another_threshold(evidence: Evidence, other: Candidate, student: Candidate, measure: str) -> bool:
+    """Whether the other student is ahead on the toxic side alone, and this one keeps what its teacher does there.
+
+    Then the other flags more, of either side, where this one does as it was taught: it isn't blind.
+    """
+    whole, positive = SIDES[measure]
+    on_all = evidence.difference(student.model, other.model, whole)
+    if measure != positive or (on_all is not None and on_all.outcome == "worse"):
+        return False
+    if positive == SUITE_POSITIVE:
+        kept = [_not_worse(evidence, student, positive, evidence.policy.suite_margin)]
+    else:
+        kept = _keeps_probes(evidence, student)
+    return all(found.state == "holds" for found in kept)
 
 
 def _of_both_sides(evidence: Evidence, candidate: Candidate, measure: str) -> float:
