@@ -1,8 +1,6 @@
 """Suites: read in Foreshot's own columns and in HateCheck's, their labels, their pairs, and what is refused."""
 
 import json
-import sys
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -346,8 +344,7 @@ def built_in(monkeypatch):
         Case(text="You fool", label="toxic", functionality="insult", pair="1"),
         Case(text="You friend", label="benign", functionality="praise", pair="1"),
     )
-    module = SimpleNamespace(builtin_cases=lambda: cases)
-    monkeypatch.setitem(sys.modules, "foreshot.judging.builtin_suite", module)
+    monkeypatch.setattr("foreshot.judging.suites.builtin_cases", lambda: cases)
     return cases
 
 

@@ -38,6 +38,13 @@ class Classes:
     mapping: dict[str, str]
     announcements: tuple[str, ...]
 
+    @property
+    def of_two(self) -> dict[str, str]:
+        """What the data calls toxic and benign in a binary task; empty where no class is positive."""
+        if self.positive is None or len(self.names) != 2:
+            return {}
+        return {TOXIC: self.names[self.positive], BENIGN: self.names[1 - self.positive]}
+
     def encode(self, label: object, *, source: str, row: int) -> int:
         """The index of a label's class; raises DataError when it has none."""
         written = canonical_label(label)

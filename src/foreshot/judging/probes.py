@@ -48,7 +48,7 @@ def built_in_probes(classes: Classes) -> list[Probe]:
 
     Raises ConfigError in a task that isn't benign against toxic.
     """
-    names = _names_of_two(classes)
+    names = classes.of_two
     if not names:
         raise ConfigError("probes: the built-in ones are benign or toxic; the data's classes are others: name a file")
     return [Probe(text=probe.text, label=names[probe.label], note=probe.note) for probe in make_probes()]
@@ -77,18 +77,11 @@ def counts(probes: list[Probe], answers: list[ProbeAnswer], positive: str | None
 def _class_of(label: object, classes: Classes, *, source: str, row: int) -> str:
     written = canonical_label(label)
     word = written.lower()
-    meant = _names_of_two(classes).get(LABEL_WORDS.get(word, word))
+    meant = classes.of_two.get(LABEL_WORDS.get(word, word))
     for candidate in (written, classes.mapping.get(written), meant):
         if candidate in classes.names:
             return str(candidate)
     raise DataError(f"{source}, row {row}: label {written[:40]!r} is none of the classes {', '.join(classes.names)}")
-
-
-def _names_of_two(classes: Classes) -> dict[str, str]:
-    """What the data calls toxic and benign; empty where no class is positive."""
-    if classes.positive is None:
-        return {}
-    return {TOXIC: classes.names[classes.positive], BENIGN: classes.names[1 - classes.positive]}
 
 
 def _lines(path: str) -> list[str]:

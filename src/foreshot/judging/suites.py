@@ -22,9 +22,10 @@ from foreshot.data.labels import (
 from foreshot.data.table import normalise
 from foreshot.errors import ConfigError, DataError
 from foreshot.facts import Case, SuiteFacts
+from foreshot.judging.builtin_suite import NAME as BUILTIN
+from foreshot.judging.builtin_suite import builtin_cases
 from foreshot.rundir import fingerprint
 
-BUILT_IN = "builtin"
 # What each column may be called; the first name that a file has counts.
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -72,7 +73,7 @@ def read_suite(source: str, classes: Classes, mapping: Mapping[str, str] | None 
     a pair if one is toxic and the other benign; a case that several were made from is paired with the first.
     Raises DataError that names the file and the row, ConfigError where the built-in suite doesn't fit the task.
     """
-    if source == BUILT_IN:
+    if source == BUILTIN:
         return _built_in(classes, mapping)
     sheet = open_sheet(source, part="test")
     names = _column_names(sheet)
@@ -103,22 +104,13 @@ def read_suite(source: str, classes: Classes, mapping: Mapping[str, str] | None 
 
 
 def _built_in(classes: Classes, mapping: Mapping[str, str] | None) -> Suite:
-    from foreshot.judging.builtin_suite import builtin_cases  # reads its cases from a file
-
-    names = _names_of_two(classes)
+    names = classes.of_two
     if not names:
         raise ConfigError("suite: the built-in one is benign or toxic; the data's classes are others: name a file")
     if mapping:
         raise ConfigError("suite: --suite-label is for the labels of a file; the built-in suite needs none")
     cases = (case.model_copy(update={"label": names[case.label]}) for case in builtin_cases())
-    return Suite(name=BUILT_IN, cases=tuple(cases))
-
-
-def _names_of_two(classes: Classes) -> dict[str, str]:
-    """What the data calls toxic and benign; empty where no class is positive."""
-    if classes.positive is None or len(classes.names) != 2:
-        return {}
-    return {TOXIC: classes.names[classes.positive], BENIGN: classes.names[1 - classes.positive]}
+    return Suite(name=BUILTIN, cases=tuple(cases))
 
 
 # ---- columns ----
@@ -228,7 +220,7 @@ def _class_of(label: str, classes: Classes, *, of_the_data: bool) -> str | None:
     """
     if label in classes.names:
         return label
-    as_written, as_word = classes.mapping.get(label), _names_of_two(classes).get(_word_for(label))
+    as_written, as_word = classes.mapping.get(label), classes.of_two.get(_word_for(label))
     return as_written or as_word if of_the_data else as_word or as_written
 
 
