@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from foreshot.data.batches import encode
-from foreshot.data.files import excerpt, listing
 from foreshot.data.labels import Classes, find_classes
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, DataError
 from foreshot.facts import Decision, Facts, SuiteFacts, SuiteResult
 from foreshot.judging.behaviour import suite_results
 from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.judging.suites import read_suite
-from foreshot.judging.thresholds import decide, load_decision
 from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress, Silent
 from foreshot.results import Results
 from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER
+from foreshot.runtime.decisions import decide, load_decision
 
 LONGEST = 512  # tokens
 

@@ -14,12 +14,12 @@ from foreshot.judging.cost import cost
 from foreshot.judging.flips import counts as flip_counts
 from foreshot.judging.flips import to_csv as flips_csv
 from foreshot.judging.scores import score
-from foreshot.judging.thresholds import save_decision
 from foreshot.plan import Plan, make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
 from foreshot.results import Conditions, Made, Results, Timing
 from foreshot.rundir import ENVIRONMENT_FILE, RESULTS_FILE, open_run, write_atomically, write_json
+from foreshot.runtime.decisions import save_decision
 from foreshot.stages import TEACHER, compute_targets, make_student, make_teacher, open_model, store_data
 from foreshot.trained import METRICS_FILE, TrainingRecord
 from foreshot.training.loop import OPTIMIZER

@@ -12,7 +12,7 @@ from foreshot.errors import DataError
 from foreshot.facts import Comparison, Decision, EvasionResult, Flip, PolicyResult, SuiteResult, Verdict
 from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
-from foreshot.judging.calibration import calibration, scaled_probabilities
+from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Candidate, Evidence
 from foreshot.judging.flips import Answered
 from foreshot.judging.metrics import cross_entropy, test_metrics
@@ -20,10 +20,11 @@ from foreshot.judging.probes import answer
 from foreshot.judging.scores import Scores
 from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
 from foreshot.judging.summary import summarise
-from foreshot.judging.thresholds import STANDARD_POLICIES, decide, fit_decision, policy_result
+from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
 from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan
 from foreshot.results import Cost, ModelResult, Summary
+from foreshot.runtime.decisions import decide, scaled_probabilities
 from foreshot.trained import TrainingRecord
 
 Part = Literal["test", "suite", "probes"]

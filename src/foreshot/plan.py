@@ -13,7 +13,8 @@ from foreshot.data.batches import EncodedRows, encode
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
-from foreshot.data.table import NORMALISATION, Table, read_table
+from foreshot.data.table import Table, read_table
+from foreshot.data.texts import NORMALISATION
 from foreshot.errors import ConfigError
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.builtin_suite import NAME as BUILTIN

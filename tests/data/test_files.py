@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from foreshot.data.files import MOST_COLUMNS, READERS, excerpt, listing, open_sheet, place
+from foreshot.data.files import MOST_COLUMNS, READERS, open_sheet
+from foreshot.data.texts import excerpt, listing, place
 from foreshot.errors import DataError
 
 BOM = b"\xef\xbb\xbf"

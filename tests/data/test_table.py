@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foreshot.data.table import normalise, read_table
+from foreshot.data.table import read_table
+from foreshot.data.texts import normalise
 from foreshot.errors import DataError
 
 

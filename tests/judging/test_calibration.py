@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from foreshot.judging.calibration import TEMPERATURES, calibration, fit_temperature, scaled_probabilities
+from foreshot.judging.calibration import TEMPERATURES, calibration, fit_temperature
+from foreshot.runtime.decisions import scaled_probabilities
 
 
 def binary(positive) -> np.ndarray:

@@ -8,22 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.errors import ConfigError, DataError
 from foreshot.facts import Decision
 from foreshot.judging import thresholds
-from foreshot.judging.calibration import scaled_probabilities
-from foreshot.judging.thresholds import (
-    DECISION_FILE,
-    STANDARD_POLICIES,
-    Policy,
-    check_enough,
+from foreshot.judging.thresholds import STANDARD_POLICIES, check_enough, fewest_rows, fit_decision, policy_result
+from foreshot.runtime.decisions import (
     decide,
-    fit_decision,
-    load_decision,
     parse_policy,
-    policy_result,
     route,
-    save_decision,
+    scaled_probabilities,
 )
 
 
@@ -51,56 +44,6 @@ def fitted(policy, toxic, benign) -> Decision:
 # ---- policies ----
 
 
-def test_policies_by_their_text():
-    assert parse_policy("argmax") == Policy("argmax")
-    assert parse_policy(" recall >= 0.90 ") == Policy("recall>=0.90", recall=0.9)
-    assert parse_policy("fpr<=.05") == Policy("fpr<=.05", fpr=0.05)
-    review = parse_policy("review:recall>=0.95,fpr<=0.01")
-    assert (review.recall, review.fpr, review.has_review) == (0.95, 0.01, True)
-    assert not parse_policy("recall>=0.9").has_review
-    assert [parse_policy(text).text for text in STANDARD_POLICIES] == list(STANDARD_POLICIES)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "f1",
-        "Argmax",
-        "recall>=0",
-        "recall>=0.0",
-        "recall>=1",
-        "recall>=1.0",
-        "recall>=90",
-        "recall>=-0.9",
-        "recall>=0.9.1",
-        "recall>=0.99999999999999999999",  # 1 as a float
-        "recall>=nan",
-        "recall>0.9",
-        "recall<=0.9",
-        "fpr>=0.05",
-        "fpr<=0",
-        "fpr<=1",
-        "recall>=0.9,fpr<=0.05",
-        "review:recall>=0.9",
-        "review:fpr<=0.05",
-        "review:fpr<=0.05,recall>=0.9",
-        "review:recall>=0.9,fpr<=1",
-        "review:best-f1",
-        "recall>=٠.٩",
-        "two\nlines",
-    ],
-)
-def test_what_is_no_policy_is_refused_in_one_line(text):
-    with pytest.raises(ConfigError) as caught:
-        parse_policy(text)
-    message = str(caught.value)
-    assert repr(text) in message
-    assert "argmax, best-f1, recall>=R, fpr<=F and review:recall>=R,fpr<=F" in message
-    assert "between 0 and 1" in message
-    assert "\n" not in message
-
-
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
@@ -118,7 +61,7 @@ def test_what_is_no_policy_is_refused_in_one_line(text):
     ],
 )
 def test_how_many_rows_a_policy_needs(policy, expected):
-    assert parse_policy(policy).fewest_rows() == expected
+    assert fewest_rows(parse_policy(policy)) == expected
     positives, negatives = expected
     enough = np.array([1] * positives + [0] * negatives)
     check_enough(policy, enough, 1, positive_name="toxic")
@@ -395,47 +338,6 @@ def test_the_positive_class_of_several():
 # ---- what a decision does ----
 
 
-def test_routes_by_hand():
-    # Temperature 2 takes the root of the odds: 9 -> 3 (0.75), 81 -> 9 (0.9), 1 -> 1 (0.5), 1/9 -> 1/3 (0.25).
-    logits = np.array([[0, math.log(odds)] for odds in (9, 81, 1, 1 / 9)])
-    both = Decision(policy="review:recall>=0.9,fpr<=0.05", temperature=2, threshold=0.8, review_threshold=0.4)
-    assert route(both, logits, 1).tolist() == ["review", "block", "review", "allow"]
-    assert decide(both, logits, 1).tolist() == [1, 1, 1, 0]
-    alone = Decision(policy="best-f1", temperature=2, threshold=0.6)
-    assert route(alone, logits, 1).tolist() == ["block", "block", "allow", "allow"]
-    assert decide(alone, logits, 1).tolist() == [1, 1, 0, 0]
-    assert route(Decision(policy="best-f1", threshold=0.89), logits, 1).tolist() == ["block", "block", "allow", "allow"]
-
-
-def test_a_score_at_the_threshold_is_flagged():
-    logits = np.zeros((1, 2))
-    assert route(Decision(policy="best-f1", threshold=0.5), logits, 1).tolist() == ["block"]
-    band = Decision(policy="review:recall>=0.9,fpr<=0.05", threshold=0.9, review_threshold=0.5)
-    assert route(band, logits, 1).tolist() == ["review"]
-    assert decide(Decision(policy="recall>=0.9", threshold=0.0), np.array([[9000.0, 0.0]]), 1).tolist() == [1]
-
-
-def test_without_a_threshold_the_likeliest_class_is_taken():
-    logits = np.array([[1.0, 2.0, 3.0], [4.0, 2.0, 3.0], [1.0, 2.0, 0.0]], dtype=np.float32)
-    plain = Decision(policy="argmax", temperature=7.0)
-    assert decide(plain, logits, None).tolist() == [2, 0, 1]
-    assert decide(plain, logits, 2).tolist() == [2, 0, 1]
-    assert route(plain, logits, 2).tolist() == ["block", "allow", "allow"]
-
-
-def test_below_the_threshold_the_likeliest_other_class_is_taken():
-    logits = np.array([[1.0, 2.0, 3.0], [2.0, 1.0, 9.0]])
-    kept = logits.copy()
-    assert decide(Decision(policy="fpr<=0.05", threshold=0.9), logits, 2).tolist() == [1, 2]
-    assert (logits == kept).all()
-
-
-def test_no_rows_are_no_decisions():
-    for decision in (Decision(policy="argmax"), Decision(policy="best-f1", threshold=0.5)):
-        assert decide(decision, np.zeros((0, 2)), 1).shape == (0,)
-        assert route(decision, np.zeros((0, 2)), 1).shape == (0,)
-
-
 def test_results_by_hand():
     decision = Decision(policy="review:recall>=0.9,fpr<=0.05", threshold=0.8, review_threshold=0.4)
     logits, labels = rows_of([0.9, 0.5, 0.5, 0.2], [0.9, 0.6, 0.3, 0.3, 0.1, 0.1])
@@ -465,66 +367,3 @@ def test_results_of_one_class_are_numbers(label, threshold):
     assert found.recall == (1 if flagged and label == 1 else 0)
     assert found.false_positive_rate == (1 if flagged and label == 0 else 0)
     assert found.macro_f1 == (0.5 if flagged == (label == 1) else 0)
-
-
-# ---- the file ----
-
-
-@pytest.mark.parametrize(
-    "decision",
-    [
-        Decision(policy="argmax", temperature=1.7),
-        Decision(policy="fpr<=0.05", temperature=0.1 + 0.2, threshold=math.nextafter(1, 0), met=False),
-        Decision(policy="review:recall>=0.9,fpr<=0.05", threshold=0.7, review_threshold=0.1),
-    ],
-)
-def test_a_decision_is_read_back_as_it_was(decision, tmp_path):
-    save_decision(Decision(policy="best-f1", threshold=0.5), tmp_path)
-    save_decision(decision, tmp_path)
-    assert load_decision(tmp_path) == decision
-    assert [path.name for path in tmp_path.iterdir()] == [DECISION_FILE] == ["decision.json"]
-
-
-def test_no_file_is_no_decision(tmp_path):
-    assert load_decision(tmp_path) is None
-    assert load_decision(tmp_path / "nowhere") is None
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        (b"", "Invalid JSON"),
-        (b'{"policy": "arg', "Invalid JSON"),
-        (b"\xff\xfe", "Invalid JSON"),
-        (b"[]", "object"),
-        (b"{}", "policy"),
-        (b'{"policy": "argmax", "temperature": "hot"}', "temperature"),
-        (b'{"policy": "argmax", "more": 1}', "more"),
-        (b'{"policy": "guess"}', "guess"),
-        (b'{"policy": "argmax", "temperature": 0}', "its temperature is 0"),
-        (b'{"policy": "argmax", "temperature": NaN}', ""),
-        (b'{"policy": "argmax", "threshold": 0.5}', "not those of 'argmax'"),
-        (b'{"policy": "best-f1"}', "not those of 'best-f1'"),
-        (b'{"policy": "best-f1", "threshold": 0.5, "review_threshold": 0.2}', "not those of 'best-f1'"),
-        (b'{"policy": "best-f1", "threshold": 1.5}', "must rise between 0 and 1"),
-        (b'{"policy": "best-f1", "threshold": -0.5}', "must rise between 0 and 1"),
-        (
-            b'{"policy": "review:recall>=0.9,fpr<=0.05", "threshold": 0.5, "review_threshold": 0.6}',
-            "must rise between 0 and 1",
-        ),
-    ],
-)
-def test_a_damaged_file_is_told(content, complaint, tmp_path):
-    (tmp_path / DECISION_FILE).write_bytes(content)
-    with pytest.raises(ModelError) as caught:
-        load_decision(tmp_path)
-    message = str(caught.value)
-    assert message.startswith(f"{tmp_path / DECISION_FILE}: is damaged (")
-    assert complaint in message
-    assert "\n" not in message
-
-
-def test_a_file_that_is_a_folder_is_told(tmp_path):
-    (tmp_path / DECISION_FILE).mkdir()
-    with pytest.raises(ModelError, match=r"decision\.json: can't be read"):
-        load_decision(tmp_path)

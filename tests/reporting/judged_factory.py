@@ -24,12 +24,13 @@ from foreshot.facts import (
 from foreshot.judging import flips as ledger
 from foreshot.judging import statistics
 from foreshot.judging.behaviour import contrast_pairs, suite_results
-from foreshot.judging.calibration import calibration, scaled_probabilities
+from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import METRIC, SUITE, SUITE_POSITIVE, Candidate, Evidence
 from foreshot.judging.flips import Answered
 from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1, wilson
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
+from foreshot.runtime.decisions import scaled_probabilities
 
 KINDS = (
     ("derogatory word alone", 1),

@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,11 +18,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foreshot.data.texts import excerpt, listing, valid_unicode
 from foreshot.errors import DataError
 
 MOST_COLUMNS = 1000
-EXCERPT = 40
-BY_LINE = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".txt"})
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
 OTHER_NAMES = {"train": ("training",), "validation": ("valid", "val", "dev"), "test": ()}
 
@@ -56,29 +55,6 @@ def open_sheet(source: str | Path, *, part: str = "train") -> Sheet:
     if len(sheet.columns) > MOST_COLUMNS:
         raise DataError(f"{name}: has {len(sheet.columns)} columns; at most {MOST_COLUMNS} are read")
     return sheet
-
-
-def excerpt(value: object, limit: int = EXCERPT) -> str:
-    """The start of a value, which may come from a stranger, fit for a message of one line."""
-    shown = printable(str(value)[: 4 * limit])
-    return shown if len(shown) <= limit else shown[:limit] + "…"
-
-
-def printable(text: str) -> str:
-    """A text on one line: control and format characters dropped, white space collapsed to single spaces."""
-    kept = (letter if letter.isprintable() else " " for letter in text if letter.isprintable() or letter.isspace())
-    return " ".join("".join(kept).split())
-
-
-def listing(names: Iterable[object], most: int = 20) -> str:
-    """Names for a message, each cut short, no more than `most` of them."""
-    shown = [excerpt(name) for name in names]
-    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
-
-
-def place(source: str, row: int) -> str:
-    """Where a row is, as a message says it: "comments.csv, line 12", or "row 12" where there are no lines."""
-    return f"{source}, {'line' if Path(source).suffix.lower() in BY_LINE else 'row'} {row}"
 
 
 # ---- files ----
@@ -191,12 +167,7 @@ def _json_object(line: str, where: str) -> dict[str, Any]:
         raise DataError(f'{where}: is not a JSON object; write each row as {{"text": …, "label": …}}')
     if "\\ud" not in line.lower():
         return value
-    return {_whole(name): _whole(cell) if isinstance(cell, str) else cell for name, cell in value.items()}
-
-
-def _whole(text: str) -> str:
-    """Half a surrogate pair, which JSON can spell and UTF-8 can't, becomes the replacement character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return {valid_unicode(name): valid_unicode(cell) if isinstance(cell, str) else cell for name, cell in value.items()}
 
 
 def _refuse_repeats(names: Sequence[str], where: str) -> None:

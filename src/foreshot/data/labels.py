@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from foreshot.data.files import excerpt, listing, place, printable
+from foreshot.data.texts import excerpt, listing, place, printable
 from foreshot.errors import DataError
 
 BENIGN, TOXIC = "benign", "toxic"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foreshot.data.files import excerpt, place
 from foreshot.data.labels import Classes, find_classes
 from foreshot.data.table import Table
+from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
 
 

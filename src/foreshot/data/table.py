@@ -1,22 +1,16 @@
 """Tables: a sheet whose text and label columns are known and whose cells are checked and normalised."""
 
-import html
-import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
-from html.entities import html5
 from pathlib import Path
 from typing import Any
 
-from foreshot.data.files import Sheet, excerpt, listing, open_sheet, place
+from foreshot.data.files import Sheet, open_sheet
 from foreshot.data.labels import canonical_label, is_fraction
+from foreshot.data.texts import excerpt, listing, normalise, place
 from foreshot.errors import DataError
 
-NORMALISATION = (
-    "HTML entities decoded once; control characters removed, but for tabs and line ends, and those that are "
-    "white space made a space; Unicode NFC; case, emoji and joiners kept"
-)
 TEXT_NAMES = frozenset({
     "text", "texts", "comment", "comments", "comment_text", "tweet", "tweets", "tweet_text", "sentence",
     "content", "message", "post", "body", "utterance", "document", "review"
@@ -24,11 +18,6 @@ TEXT_NAMES = frozenset({
 LABEL_NAMES = frozenset(
     {"label", "labels", "class", "toxic", "is_toxic", "toxicity", "target", "hate", "hateful", "is_hate"}
 )
-
-# Longer ones aren't entities, and int() refuses very long numbers.
-_ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
-_CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), *range(127, 160))}
-_CONTROLS = {code: spare for code, spare in _CONTROLS.items() if chr(code) not in "\t\n\r"}
 
 
 @dataclass(frozen=True)
@@ -46,15 +35,6 @@ class Table:
     label_column: str
     skipped_rows: int
     announcements: tuple[str, ...]
-
-
-def normalise(text: str) -> str:
-    """A text as every model sees it: see `NORMALISATION`.
-
-    An entity needs its semicolon, so that the address "?a=1&copy=2" stays what it is. Entities are decoded
-    once: "&amp;lt;" becomes "&lt;", which is what its writer meant to show.
-    """
-    return unicodedata.normalize("NFC", _ENTITY.sub(_decode_entity, text).translate(_CONTROLS))
 
 
 def read_table(
@@ -162,8 +142,3 @@ def _text_complaint(cell: Any) -> str | None:
 
 def _label_complaint(cell: Any) -> str | None:
     return None if canonical_label(cell) else "no label"
-
-
-def _decode_entity(match: re.Match[str]) -> str:
-    known = match[0][1] == "#" or match[0][1:] in html5
-    return html.unescape(match[0]) if known else match[0]

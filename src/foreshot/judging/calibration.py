@@ -32,11 +32,6 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return math.exp(found.x) if found.fun < metrics.cross_entropy(exact, labels) else 1.0
 
 
-def scaled_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Softmax of logits (rows, classes) / temperature, in float64."""
-    return metrics.probabilities(logits.astype(np.float64) / temperature)
-
-
 def calibration(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> Calibration:
     """How far probabilities (rows, classes) of labels (rows,) can be believed; at least one row.
 

@@ -7,7 +7,7 @@ import numpy as np
 from foreshot.data.files import READERS, open_sheet
 from foreshot.data.labels import BENIGN, TOXIC, Classes, canonical_label
 from foreshot.data.sample import make_probes
-from foreshot.data.table import normalise
+from foreshot.data.texts import normalise
 from foreshot.errors import ConfigError, DataError
 from foreshot.results import Probe, ProbeAnswer
 

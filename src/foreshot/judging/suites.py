@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from foreshot.data.files import Sheet, excerpt, listing, open_sheet, place, printable
+from foreshot.data.files import Sheet, open_sheet
 from foreshot.data.labels import (
     BENIGN,
     BENIGN_WORDS,
@@ -19,7 +19,7 @@ from foreshot.data.labels import (
     Classes,
     canonical_label,
 )
-from foreshot.data.table import normalise
+from foreshot.data.texts import excerpt, listing, normalise, place, printable
 from foreshot.errors import ConfigError, DataError
 from foreshot.facts import Case, SuiteFacts
 from foreshot.judging.builtin_suite import NAME as BUILTIN

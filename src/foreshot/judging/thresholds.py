@@ -6,14 +6,10 @@ says what the thresholds on it must keep to, as text: "argmax", "best-f1", "reca
 """
 
 import math
-import re
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-from pydantic import ValidationError
 from sklearn.metrics import (
     confusion_matrix,
     confusion_matrix_at_thresholds,
@@ -22,74 +18,27 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.errors import ConfigError, DataError
 from foreshot.facts import Decision, PolicyResult
-from foreshot.judging.calibration import FEWEST_ROWS, fit_temperature, scaled_probabilities
-from foreshot.rundir import write_atomically
+from foreshot.judging.calibration import FEWEST_ROWS, fit_temperature
+from foreshot.runtime.decisions import Policy, decide, parse_policy, route, scaled_probabilities
 
-DECISION_FILE = "decision.json"
 STANDARD_POLICIES = ("argmax", "best-f1", "recall>=0.9", "fpr<=0.05", "review:recall>=0.95,fpr<=0.02")
 """The policies that the report shows side by side, where the validation rows are enough for them."""
 
-SHARE = r"0?\.[0-9]+"
-PROMISES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"recall>=(?P<recall>{SHARE})",
-        rf"fpr<=(?P<fpr>{SHARE})",
-        rf"review:recall>=(?P<recall>{SHARE}),fpr<=(?P<fpr>{SHARE})",
-    )
-)
 
+def fewest_rows(policy: Policy) -> tuple[int, int]:
+    """How many rows of the positive class and of the others a fit needs.
 
-@dataclass(frozen=True)
-class Policy:
-    """What thresholds must keep to: a recall of at least `recall`, a false positive rate of at most `fpr`, or both.
-
-    With both, rows between the two thresholds are for review. With neither it is `best-f1` or `argmax`.
+    A promise of one in N can't be told from "never" on fewer than N rows; N is exact, from the decimals.
     """
-
-    text: str
-    recall: float | None = None
-    fpr: float | None = None
-
-    @property
-    def has_review(self) -> bool:
-        """Whether some rows are for a person to look at."""
-        return self.recall is not None and self.fpr is not None
-
-    def fewest_rows(self) -> tuple[int, int]:
-        """How many rows of the positive class and of the others a fit needs.
-
-        A promise of one in N can't be told from "never" on fewer than N rows; N is exact, from the decimals.
-        """
-        if self.text == "argmax":
-            return 0, 0
-        if self.text == "best-f1":
-            return FEWEST_ROWS, FEWEST_ROWS
-        return (
-            0 if self.recall is None else max(FEWEST_ROWS, math.ceil(1 / (1 - Fraction(str(self.recall))))),
-            0 if self.fpr is None else max(FEWEST_ROWS, math.ceil(1 / Fraction(str(self.fpr)))),
-        )
-
-
-def parse_policy(text: str) -> Policy:
-    """A policy from its text; white space doesn't count.
-
-    Raises ConfigError for a text that is no policy, or a share that isn't between 0 and 1 (both excluded: no
-    number of rows supports a promise of "all" or "none").
-    """
-    plain = "".join(text.split())
-    if plain in {"argmax", "best-f1"}:
-        return Policy(plain)
-    for pattern in PROMISES:
-        if found := pattern.fullmatch(plain):
-            shares = {name: float(share) for name, share in found.groupdict().items()}
-            if all(0 < share < 1 for share in shares.values()):
-                return Policy(plain, **shares)
-    raise ConfigError(
-        f"decision {text!r} is not one of argmax, best-f1, recall>=R, fpr<=F and review:recall>=R,fpr<=F, "
-        "with R and F between 0 and 1, such as recall>=0.9"
+    if policy.text == "argmax":
+        return 0, 0
+    if policy.text == "best-f1":
+        return FEWEST_ROWS, FEWEST_ROWS
+    return (
+        0 if policy.recall is None else max(FEWEST_ROWS, math.ceil(1 / (1 - Fraction(str(policy.recall))))),
+        0 if policy.fpr is None else max(FEWEST_ROWS, math.ceil(1 / Fraction(str(policy.fpr)))),
     )
 
 
@@ -105,7 +54,7 @@ def check_enough(policy: str, labels: np.ndarray, positive: int | None, *, posit
         raise ConfigError(f"decision {parsed.text!r} needs a positive class; name one with --positive, or take argmax")
     positives = int(np.count_nonzero(labels == positive))
     negatives = len(labels) - positives
-    least_positives, least_negatives = parsed.fewest_rows()
+    least_positives, least_negatives = fewest_rows(parsed)
     missing = [f"{least_positives} {positive_name} rows"] if positives < least_positives else []
     missing += [f"{least_negatives} other rows"] if negatives < least_negatives else []
     if missing:
@@ -187,34 +136,6 @@ class _Cuts:
         return (float(self.thresholds[keeps[-1]]), True) if len(keeps) else (1.0, False)
 
 
-def route(decision: Decision, logits: np.ndarray, positive: int) -> np.ndarray:
-    """What happens to each row of logits (rows, classes): "allow", "review" (a person looks) or "block", (rows,).
-
-    Without a threshold, rows whose likeliest class is the positive one are blocked.
-    """
-    if decision.threshold is None:
-        return np.where(logits.argmax(axis=1) == positive, "block", "allow")
-    scores = scaled_probabilities(logits, decision.temperature)[:, positive]
-    lowest = decision.threshold if decision.review_threshold is None else decision.review_threshold
-    return np.select([scores >= decision.threshold, scores >= lowest], ["block", "review"], "allow")
-
-
-def decide(decision: Decision, logits: np.ndarray, positive: int | None) -> np.ndarray:
-    """Class numbers (rows,) that logits (rows, classes) are decided to be: the decision that metrics judge.
-
-    With a threshold, rows to block and rows to review are both the positive class, since either is flagged: no
-    such row goes through unseen. The rest are the likeliest of the other classes. Without one, the likeliest
-    class. Raises ConfigError for a threshold and no positive class.
-    """
-    if decision.threshold is None:
-        return logits.argmax(axis=1)
-    if positive is None:
-        raise ConfigError(f"decision {decision.policy!r} has a threshold, and the model no positive class for it")
-    others = logits.astype(np.float64)
-    others[:, positive] = -np.inf
-    return np.where(route(decision, logits, positive) == "allow", others.argmax(axis=1), positive)
-
-
 def policy_result(decision: Decision, logits: np.ndarray, labels: np.ndarray, positive: int) -> PolicyResult:
     """What a decision does on test logits (rows, classes) with labels (rows,); `decide` says what counts as flagged.
 
@@ -234,43 +155,3 @@ def policy_result(decision: Decision, logits: np.ndarray, labels: np.ndarray, po
         false_positive_rate=false_positives / max(1, true_negatives + false_positives),
         review_share=float((route(decision, logits, positive) == "review").mean()),
     )
-
-
-def save_decision(decision: Decision, folder: Path) -> None:
-    """Write the decision into a model's folder; raises OSError when there is no room or no permission."""
-    write_atomically(folder / DECISION_FILE, decision.model_dump_json(indent=1) + "\n")
-
-
-def load_decision(folder: Path) -> Decision | None:
-    """The decision in a model's folder, None where there is none; raises ModelError when the file is damaged."""
-    path = folder / DECISION_FILE
-    try:
-        decision = Decision.model_validate_json(path.read_bytes())
-        complaint = _complaint(decision)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror})") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        complaint = " ".join([*map(str, first["loc"]), first["msg"]])
-    if complaint:
-        raise ModelError(f"{path}: is damaged ({complaint}); save the model again")
-    return decision
-
-
-def _complaint(decision: Decision) -> str | None:
-    """What a decision that was read can't be, or None."""
-    try:
-        policy = parse_policy(decision.policy)
-    except ConfigError as error:
-        return str(error)
-    threshold, review_threshold = decision.threshold, decision.review_threshold
-    if not 0 < decision.temperature < math.inf:
-        return f"its temperature is {decision.temperature}"
-    if (threshold is None) != (policy.text == "argmax") or (review_threshold is not None) != policy.has_review:
-        return f"its thresholds are not those of {policy.text!r}"
-    rising = [value for value in (0.0, review_threshold, threshold, 1.0) if value is not None]
-    if not all(low <= high for low, high in pairwise(rising)):
-        return f"its thresholds, {rising[1:-1]}, must rise between 0 and 1"
-    return None

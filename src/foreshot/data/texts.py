@@ -1,0 +1,62 @@
+"""Texts: as every model sees them, and as a message of one line shows them."""
+
+import html
+import re
+import unicodedata
+from collections.abc import Iterable
+from html.entities import html5
+from pathlib import Path
+
+NORMALISATION = (
+    "HTML entities decoded once; control characters removed, but for tabs and line ends, and those that are "
+    "white space made a space; Unicode NFC; case, emoji and joiners kept"
+)
+EXCERPT = 40
+BY_LINE = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".txt"})
+
+# Longer ones aren't entities, and int() refuses very long numbers.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
+_CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), *range(127, 160))}
+_CONTROLS = {code: spare for code, spare in _CONTROLS.items() if chr(code) not in "\t\n\r"}
+
+
+def normalise(text: str) -> str:
+    """A text as every model sees it: see `NORMALISATION`.
+
+    An entity needs its semicolon, so that the address "?a=1&copy=2" stays what it is. Entities are decoded
+    once: "&amp;lt;" becomes "&lt;", which is what its writer meant to show.
+    """
+    return unicodedata.normalize("NFC", _ENTITY.sub(_decode_entity, text).translate(_CONTROLS))
+
+
+def valid_unicode(text: str) -> str:
+    """The text as UTF-8 can hold it: half a surrogate pair, which JSON can spell and UTF-8 can't, becomes U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def excerpt(value: object, limit: int = EXCERPT) -> str:
+    """The start of a value, which may come from a stranger, fit for a message of one line."""
+    shown = printable(str(value)[: 4 * limit])
+    return shown if len(shown) <= limit else shown[:limit] + "…"
+
+
+def printable(text: str) -> str:
+    """A text on one line: control and format characters dropped, white space collapsed to single spaces."""
+    kept = (letter if letter.isprintable() else " " for letter in text if letter.isprintable() or letter.isspace())
+    return " ".join("".join(kept).split())
+
+
+def listing(names: Iterable[object], most: int = 20) -> str:
+    """Names for a message, each cut short, no more than `most` of them."""
+    shown = [excerpt(name) for name in names]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
+
+def place(source: str, row: int) -> str:
+    """Where a row is, as a message says it: "comments.csv, line 12", or "row 12" where there are no lines."""
+    return f"{source}, {'line' if Path(source).suffix.lower() in BY_LINE else 'row'} {row}"
+
+
+def _decode_entity(match: re.Match[str]) -> str:
+    known = match[0][1] == "#" or match[0][1:] in html5
+    return html.unescape(match[0]) if known else match[0]

@@ -1,0 +1,1 @@
+"""A deployed model: its bundle, its scores and its decisions, without PyTorch."""
