@@ -25,3 +25,11 @@ class RunFolderError(ForeshotError):
 
 class GuardError(ForeshotError):
     """The comparison would be wrong: one of the checks in `judging/guards.py` fired."""
+
+
+class BundleError(ForeshotError):
+    """A bundle can't be used: damaged, incomplete, of another format, or not what the runtime can run."""
+
+
+class NotATextError(DataError, TypeError):
+    """Something that is no string was given to be scored."""

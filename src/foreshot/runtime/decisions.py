@@ -113,7 +113,7 @@ def load_decision(folder: Path) -> Decision | None:
     path = folder / DECISION_FILE
     try:
         decision = Decision.model_validate_json(path.read_bytes())
-        complaint = _complaint(decision)
+        complaint = complaint_about(decision)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -126,8 +126,8 @@ def load_decision(folder: Path) -> Decision | None:
     return decision
 
 
-def _complaint(decision: Decision) -> str | None:
-    """What a decision that was read can't be, or None."""
+def complaint_about(decision: Decision) -> str | None:
+    """What is wrong with a decision that was read, or None."""
     try:
         policy = parse_policy(decision.policy)
     except ConfigError as error:

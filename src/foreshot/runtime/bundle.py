@@ -1,0 +1,248 @@
+"""The bundle: the folder that is deployed. What stands in it, how it is written, and when it is refused.
+
+model.onnx, model.int8.onnx   the graphs, at least one: int64 `input_ids` and `attention_mask`, both (batch,
+                              tokens), to float32 `logits` (batch, classes)
+tokenizer.json                for the tokenizers library
+foreshot.json                 the manifest: labels, thresholds, where the model came from, how it was proved
+README.md                     the model card
+SHA256SUMS                    as sha256sum writes and checks it
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from foreshot.data.texts import excerpt
+from foreshot.errors import BundleError
+from foreshot.facts import Decision, Facts, SuiteFacts, SuiteResult
+from foreshot.runtime.decisions import complaint_about
+
+FORMAT_VERSION = 1
+FP32_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
+TOKENIZER_FILE, MANIFEST_FILE, CARD_FILE, SUMS_FILE = "tokenizer.json", "foreshot.json", "README.md", "SHA256SUMS"
+NEEDED = (TOKENIZER_FILE, MANIFEST_FILE, CARD_FILE)
+
+
+class Origin(Facts):
+    """Where a bundle's model came from; all but `model` is None where it came from no run of Foreshot."""
+
+    model: str
+    architecture: str
+    layers: int
+    parameters: int
+    fingerprint: str
+    run: str | None = None
+    recipe: dict[str, Any] | None = None
+    layer_map: list[int] | None = None
+    seed: int | None = None
+    teacher: str | None = None
+    encoder: str | None = None
+    data: str | None = None
+    data_fingerprint: str | None = None
+    training_rows: int | None = None
+    verdict: str | None = None
+    verdict_reasons: tuple[str, ...] = ()
+
+
+class Parity(Facts):
+    """How near a graph comes to the model that it was made from, on rows at other batch sizes and lengths.
+
+    `decisions_equal` is a share of `rows`; `suite_change` and `worst_functionality` are changes in the share right
+    (0.01: one point), None where no suite was asked.
+    """
+
+    rows: int
+    source: str
+    largest_difference: float  # of a probability
+    decisions_equal: float
+    suite_cases: int | None = None
+    suite_change: float | None = None
+    worst_functionality: tuple[str, float] | None = None
+
+
+class Graph(Facts):
+    """One ONNX graph of a bundle: its file, how it was made, and what proves it."""
+
+    file: Literal["model.onnx", "model.int8.onnx"]
+    opset: int
+    method: str
+    parity: Parity
+
+
+class Attempt(Facts):
+    """An int8 setting that was tried and refused, and why."""
+
+    method: str
+    complaint: str
+
+
+class SelfTest(Facts):
+    """A text, and the probability of each class that every graph of the bundle must give it, within `tolerance`."""
+
+    text: str
+    scores: dict[str, list[float]]  # by graph
+
+
+class Manifest(Facts):
+    """foreshot.json. `labels` stand in the order of the logits; `graphs` in the order of preference."""
+
+    format_version: int
+    name: str
+    labels: list[str]
+    positive: str | None
+    max_length: int
+    pad_token_id: int
+    normalisation: str
+    decision: Decision
+    graphs: list[Graph]
+    refused: tuple[Attempt, ...] = ()
+    origin: Origin
+    metrics: dict[str, float | None]
+    metrics_rows: int | None = None
+    suite: SuiteFacts | None = None
+    suite_result: SuiteResult | None = None
+    self_test: list[SelfTest]
+    versions: dict[str, str]
+    made_at: str
+
+    @property
+    def positive_index(self) -> int | None:
+        """The number of the class that counts as toxic."""
+        return None if self.positive is None else self.labels.index(self.positive)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle whose files are all listed and whose sums, but for graphs that were not read, are right."""
+
+    folder: Path
+    manifest: Manifest
+    tokenizer: str  # the content of tokenizer.json
+    sums: Mapping[str, str]
+
+    def read_graph(self, file: str) -> bytes:
+        """A graph's content; raises BundleError when it isn't what the sums say."""
+        if file not in {graph.file for graph in self.manifest.graphs}:
+            had = ", ".join(graph.file for graph in self.manifest.graphs)
+            raise BundleError(f"{self.folder}: has no {excerpt(file)}; it has {had}")
+        return _read(self.folder, file, self.sums)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder claims to be a bundle."""
+    return (folder / MANIFEST_FILE).is_file() or (folder / SUMS_FILE).is_file()
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Open a bundle; raises BundleError for one that is damaged, incomplete, of another format, or no bundle.
+
+    The graphs are read, and their sums checked, when they are used: `Bundle.read_graph`.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder; give a bundle that foreshot export made")
+    if not is_bundle(folder):
+        raise BundleError(f"{folder}: is not a bundle (it has no {MANIFEST_FILE}); make one with foreshot export")
+    sums = _read_sums(folder)
+    _refuse_unlisted(folder, sums)
+    manifest = _parse_manifest(folder / MANIFEST_FILE, _read(folder, MANIFEST_FILE, sums))
+    missing = [name for name in (*NEEDED, *(graph.file for graph in manifest.graphs)) if name not in sums]
+    if missing:
+        raise BundleError(f"{folder}: {missing[0]} is missing from {SUMS_FILE}; export the bundle again")
+    _read(folder, CARD_FILE, sums)
+    tokenizer = _read(folder, TOKENIZER_FILE, sums)
+    try:
+        return Bundle(folder=folder, manifest=manifest, tokenizer=tokenizer.decode("utf-8"), sums=sums)
+    except UnicodeDecodeError:
+        raise BundleError(f"{folder / TOKENIZER_FILE}: is not UTF-8; export the bundle again") from None
+
+
+def sums_of(folder: Path) -> str:
+    """The content of SHA256SUMS for all files that a folder holds now."""
+    names = sorted(path.name for path in folder.iterdir() if path.name != SUMS_FILE)
+    return "".join(f"{sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    path = folder / SUMS_FILE
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except FileNotFoundError:
+        raise BundleError(f"{path}: is missing; copy the bundle whole or export it again") from None
+    except (OSError, UnicodeDecodeError):
+        raise BundleError(f"{path}: can't be read; copy the bundle whole or export it again") from None
+    sums = {}
+    for number, line in enumerate(lines, start=1):
+        digest, separator, name = line.partition("  ")
+        if not separator or len(digest) != 64 or not name or "/" in name or name in sums:
+            raise BundleError(f"{path}, line {number}: is not 'SHA-256  name'; export the bundle again")
+        sums[name] = digest
+    return sums
+
+
+def _refuse_unlisted(folder: Path, sums: Mapping[str, str]) -> None:
+    """A bundle holds plain files, and those alone that its sums name: nothing that somebody put beside them."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or not path.is_file():
+            raise BundleError(f"{path}: is no plain file; a bundle holds nothing else, so remove it")
+        if path.name not in sums and path.name != SUMS_FILE:
+            raise BundleError(f"{folder}: holds {excerpt(path.name)}, which is not in {SUMS_FILE}; remove it")
+    for name in sums:
+        if not (folder / name).exists():
+            raise BundleError(f"{folder / name}: is missing; copy the bundle whole or export it again")
+
+
+def _read(folder: Path, name: str, sums: Mapping[str, str]) -> bytes:
+    if name not in sums:
+        raise BundleError(f"{folder}: {name} is missing from {SUMS_FILE}; export the bundle again")
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{folder / name}: can't be read ({error.strerror})") from None
+    if sha256(content).hexdigest() != sums[name]:
+        raise BundleError(
+            f"{folder / name}: is not what was exported (its SHA-256 differs from {SUMS_FILE}); copy it again"
+        )
+    return content
+
+
+def _parse_manifest(path: Path, content: bytes) -> Manifest:
+    try:
+        found = json.loads(content)
+        version = found["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BundleError(f"{path}: has no format_version; it is not the manifest of a bundle") from None
+    if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        remedy = "upgrade Foreshot" if newer else "export the bundle again"
+        raise BundleError(
+            f"{path}: is of format {excerpt(version)}, and this Foreshot reads format {FORMAT_VERSION}; {remedy}"
+        )
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BundleError(f"{path}: {where}: {excerpt(first['msg'], 80)}; export the bundle again") from None
+    if complaint := _contradiction(manifest):
+        raise BundleError(f"{path}: {complaint}; export the bundle again")
+    return manifest
+
+
+def _contradiction(manifest: Manifest) -> str | None:
+    if len(manifest.labels) < 2 or len(set(manifest.labels)) < len(manifest.labels):
+        return "its labels must be two or more, each once"
+    if manifest.positive is not None and manifest.positive not in manifest.labels:
+        return f"its positive label {excerpt(manifest.positive)!r} is none of its labels"
+    if manifest.max_length < 1:
+        return "its max_length must be at least 1"
+    if not manifest.graphs:
+        return "it names no graph"
+    if manifest.decision.threshold is not None and manifest.positive is None:
+        return "its decision has a threshold and no positive label for it"
+    return complaint_about(manifest.decision)
