@@ -11,8 +11,8 @@ from foreshot.data.labels import Classes, find_classes
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, DataError
 from foreshot.facts import Decision, Facts, SuiteFacts, SuiteResult
-from foreshot.judging.behaviour import suite_results
 from foreshot.judging.builtin_suite import NAME as BUILTIN
+from foreshot.judging.shares import suite_shares
 from foreshot.judging.suites import read_suite
 from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
 from foreshot.models.outputs import model_outputs
@@ -72,7 +72,6 @@ def check(
         progress.end()
     decision = load_decision(source.folder) or Decision(policy="argmax")
     decided = decide(decision, logits, classes.positive)[np.newaxis]
-    (result,) = suite_results(cases.cases, {source.name: decided}, classes.names, teacher=None)
     return Checked(
         model=source.name,
         fingerprint=source.fingerprint,
@@ -80,7 +79,7 @@ def check(
         positive=None if classes.positive is None else classes.names[classes.positive],
         decision=decision,
         suite=cases.facts(),
-        result=result,
+        result=suite_shares(source.name, cases.cases, decided, classes.names),
         announcements=list(classes.announcements),
     )
 

@@ -2,44 +2,23 @@
 
 import numpy as np
 import pytest
-from scipy import stats
+from small_suite import CASES, CLASSES, ODD, TEACHER, case, cells
 
-from foreshot.facts import Case, CellResult, SuiteResult
+from foreshot.facts import SuiteResult
 from foreshot.judging import behaviour
 from foreshot.judging.behaviour import (
     MOST_EVADING_ROWS,
     Evasions,
-    contrast_pairs,
     evasion_results,
     make_evasions,
     suite_results,
     template_units,
 )
 from foreshot.judging.perturbations import PERTURBATIONS
-from foreshot.judging.statistics import Task, accuracy, differences, wilson
+from foreshot.judging.shares import suite_shares, wilson
+from foreshot.judging.statistics import Task, accuracy, differences
 
-CLASSES = ["benign", "toxic"]
 BENIGN, TOXIC = 0, 1
-
-
-def case(label: str, functionality: str, **more: str) -> Case:
-    return Case(text="some text", label=label, functionality=functionality, **more)
-
-
-CASES = [
-    case("toxic", "threat", group="women", pair="1"),
-    case("benign", "negated threat", group="women", pair="1"),
-    case("toxic", "threat", group="men", pair="2"),
-    case("toxic", "threat", group="women"),
-    case("benign", "negated threat", group="men", pair="2"),
-    case("benign", "names"),
-    case("toxic", "threat"),
-]
-TEACHER = [[1, 0, 1, 1, 0, 1, 1]]  # wrong on case 5 alone
-ODD = [
-    [1, 0, 0, 1, 0, 0, 0],  # wrong on 2 and 6
-    [1, 1, 0, 1, 0, 0, 1],  # wrong on 1 and 2
-]
 
 
 @pytest.fixture(scope="module")
@@ -48,32 +27,25 @@ def results() -> dict[str, SuiteResult]:
     return {found.model: found for found in suite_results(CASES, predicted, CLASSES, teacher="teacher")}
 
 
-def cells(found: list[CellResult]) -> dict[tuple[str, str], CellResult]:
-    assert len({(one.name, one.label) for one in found}) == len(found)
-    return {(one.name, one.label): one for one in found}
+def without_changes(found: SuiteResult) -> SuiteResult:
+    unset = {"minus_teacher": None, "adjusted_p": None}
+    cells_of = {"functionalities": found.functionalities, "groups": found.groups}
+    return found.model_copy(
+        update={kind: [cell.model_copy(update=unset) for cell in cells] for kind, cells in cells_of.items()}
+    )
 
 
-def test_shares_of_all_cases_and_of_each_label(results):
+def test_every_model_has_its_shares(results):
     assert list(results) == ["teacher", "odd"]
-    teacher, odd = results["teacher"], results["odd"]
-    assert teacher.accuracy == wilson(6, 7)
-    assert teacher.by_label == {"benign": wilson(2, 3), "toxic": wilson(4, 4)}
-    assert odd.accuracy == wilson(5, 7)  # 5 of 7 with either seed
-    assert odd.by_label["benign"] == wilson(2.5, 3)  # 3 and 2
-    assert odd.by_label["toxic"] == wilson(2.5, 4)  # 2 and 3
-    interval = stats.binomtest(6, 7).proportion_ci(method="wilson")
-    assert (teacher.accuracy.low, teacher.accuracy.high) == pytest.approx((interval.low, interval.high))
+    for model, decided in (("teacher", TEACHER), ("odd", ODD)):
+        assert without_changes(results[model]) == suite_shares(model, CASES, np.array(decided), CLASSES)
 
 
-def test_functionalities_in_the_suites_order(results):
+def test_changes_from_the_teacher_by_hand(results):
     teacher, odd = (cells(results[model].functionalities) for model in ("teacher", "odd"))
-    assert list(teacher) == list(odd) == [("threat", "toxic"), ("negated threat", "benign"), ("names", "benign")]
-    assert [one.cases for one in odd.values()] == [4, 2, 1]
-    assert [one.accuracy.value for one in teacher.values()] == [1, 1, 0]
-    assert [one.accuracy.value for one in odd.values()] == [2.5 / 4, 1.5 / 2, 1]
-    assert odd["threat", "toxic"].accuracy == wilson(2.5, 4)
     assert [one.minus_teacher for one in teacher.values()] == [None] * 3
     assert [one.minus_teacher.value for one in odd.values()] == pytest.approx([-1.5 / 4, -0.5 / 2, 1])
+    assert cells(results["odd"].groups)["women", "benign"].minus_teacher.value == pytest.approx(-0.5)
 
 
 def test_a_change_from_the_teacher_has_an_interval(results):
@@ -85,53 +57,10 @@ def test_a_change_from_the_teacher_has_an_interval(results):
     assert (one_case.low, one_case.high) == (-1, 1)
 
 
-def test_groups_by_name_and_label_without_cases_of_no_group(results):
-    odd = cells(results["odd"].groups)
-    assert list(odd) == [("men", "benign"), ("men", "toxic"), ("women", "benign"), ("women", "toxic")]
-    assert [one.cases for one in odd.values()] == [1, 1, 1, 2]
-    assert [one.accuracy.value for one in odd.values()] == [1, 0, 0.5, 1]
-    assert odd["women", "benign"].minus_teacher.value == pytest.approx(-0.5)
-
-
-def test_pairs_with_both_cases_right(results):
-    assert results["teacher"].pairs_right == wilson(2, 2)
-    # Pair 1 is cases 0 and 1: right with the first seed alone. Pair 2 is cases 2 and 4: never.
-    assert results["odd"].pairs_right == wilson(0.5, 2)
-
-
-def test_a_suite_without_pairs_or_groups():
-    (found,) = suite_results([case("toxic", "threat")], {"odd": np.array([[1]])}, CLASSES, teacher=None)
-    assert found.pairs_right is None
-    assert found.groups == []
-    assert found.by_label == {"toxic": wilson(1, 1)}  # and nothing on the other side
-
-
-def test_a_model_by_itself_has_no_teacher():
-    predicted = {"mine": np.array(TEACHER), "other": np.array(ODD)}
-    for found in suite_results(CASES, predicted, CLASSES, teacher=None):
-        assert [one.minus_teacher for one in found.functionalities + found.groups] == [None] * 7
-
-
 def test_a_teacher_without_students():
     (found,) = suite_results(CASES, {"teacher": np.array(TEACHER)}, CLASSES, teacher="teacher")
     assert found.accuracy == wilson(6, 7)
     assert found.functionalities[0].minus_teacher is None
-
-
-def test_one_functionality_may_have_both_labels():
-    cases = [case("toxic", "slur"), case("benign", "slur"), case("toxic", "slur")]
-    (found,) = suite_results(cases, {"odd": np.array([[1, 1, 0]])}, CLASSES, teacher=None)
-    assert {key: one.accuracy.value for key, one in cells(found.functionalities).items()} == {
-        ("slur", "toxic"): 0.5,
-        ("slur", "benign"): 0,
-    }
-
-
-def test_three_classes():
-    names = ["hate", "offensive", "neither"]
-    cases = [case("neither", "a"), case("hate", "a"), case("offensive", "b"), case("hate", "b")]
-    (found,) = suite_results(cases, {"odd": np.array([[2, 1, 1, 0]])}, names, teacher=None)
-    assert {name: share.value for name, share in found.by_label.items()} == {"hate": 0.5, "offensive": 1, "neither": 1}
 
 
 def test_changes_are_corrected_for_being_so_many():
@@ -166,11 +95,6 @@ def test_changes_are_drawn_by_template():
     predicted = {"teacher": np.ones((1, 20), dtype=int), "odd": np.array([[1] * 10 + [0] * 10])}
     change = suite_results(cases, predicted, CLASSES, teacher="teacher")[1].functionalities[0].minus_teacher
     assert (change.value, change.low, change.high) == (-0.5, -1, 0)
-
-
-def test_pairs_by_their_rows():
-    assert contrast_pairs(CASES).tolist() == [[0, 1], [2, 4]]
-    assert contrast_pairs(CASES[5:]).shape == (0, 2)
 
 
 # ---- evasions ----

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as sk
-from statsmodels.stats.proportion import proportion_confint
 
 from foreshot.judging import statistics
 from foreshot.judging.statistics import (
@@ -18,7 +17,6 @@ from foreshot.judging.statistics import (
     macro_f1,
     seed_interval,
     turned,
-    wilson,
 )
 
 ROWS = 400
@@ -82,30 +80,6 @@ def test_a_class_that_is_missing_has_an_f1_of_0():
 
 
 # ---- intervals ----
-
-
-def test_wilson_by_hand():
-    # 8 of 10: centre (p + z²/2n) / (1 + z²/n), half-width z √(p(1−p)/n + z²/4n²) / (1 + z²/n), z = 1.959964
-    z, n, p = 1.959963984540054, 10, 0.8
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    found = wilson(8, 10)
-    assert (found.value, found.low, found.high) == pytest.approx((0.8, centre - half, centre + half))
-    assert (found.low, found.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # as published tables have it
-
-
-@pytest.mark.parametrize(("right", "cases"), [(0, 1), (1, 1), (0, 10), (10, 10), (3, 7), (81, 263), (1499, 1500)])
-def test_wilson_against_scipy_and_statsmodels(right, cases):
-    found = wilson(right, cases)
-    expected = stats.binomtest(right, cases).proportion_ci(method="wilson")
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-    assert (found.low, found.high) == pytest.approx(proportion_confint(right, cases, method="wilson"), abs=1e-12)
-    assert 0 <= found.low <= found.value <= found.high <= 1
-
-
-def test_wilson_of_a_mean_over_seeds():
-    assert wilson(7.5, 10).value == 0.75
-    assert wilson(7, 10).low < wilson(7.5, 10).low < wilson(8, 10).low
 
 
 @pytest.mark.parametrize("values", [[0.8, 0.9], [0.7, 0.72, 0.69], [1.0, 2.0, 3.0, 10.0, 5.0]])

@@ -23,11 +23,12 @@ from foreshot.facts import (
 )
 from foreshot.judging import flips as ledger
 from foreshot.judging import statistics
-from foreshot.judging.behaviour import contrast_pairs, suite_results
+from foreshot.judging.behaviour import suite_results
 from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import METRIC, SUITE, SUITE_POSITIVE, Candidate, Evidence
 from foreshot.judging.flips import Answered
-from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1, wilson
+from foreshot.judging.shares import contrast_pairs, wilson
+from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
 from foreshot.runtime.decisions import scaled_probabilities

@@ -1,6 +1,6 @@
 """What a model does on the suite, kind by kind, and how much of what it catches escapes when disguised."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -9,75 +9,42 @@ import numpy as np
 
 from foreshot.facts import Case, CellResult, Estimate, EvasionResult, SuiteResult
 from foreshot.judging.perturbations import PERTURBATIONS, perturb
-from foreshot.judging.statistics import Task, accuracy, differences, holm, wilson
+from foreshot.judging.shares import Kind, rows_by_functionality, rows_by_group, suite_shares, wilson
+from foreshot.judging.statistics import Task, accuracy, differences, holm
 
-Kind = tuple[str, str]  # a functionality or a group, and the label that its cases must get
 MOST_EVADING_ROWS = 200
 """Toxic test rows that are rewritten, of a seeded sample: each of them once by every perturbation."""
 
 
 def suite_results(
-    cases: Sequence[Case], predicted: Mapping[str, np.ndarray], class_names: Sequence[str], *, teacher: str | None
+    cases: Sequence[Case], predicted: Mapping[str, np.ndarray], class_names: Sequence[str], *, teacher: str
 ) -> list[SuiteResult]:
     """Every model on the suite: `predicted[model]` has shape (seeds, cases), class numbers.
 
-    Shares are means over the seeds with Wilson's interval for the number of cases; differences from the teacher
-    are by a paired bootstrap that draws cases of one template together.
+    To the shares that each model gets right (`suite_shares`) come the students' differences from the teacher, by a
+    paired bootstrap that draws cases of one template together.
     """
     labels = np.array([class_names.index(case.label) for case in cases])
     task = Task.make(predicted, labels, accuracy, classes=len(class_names), units=template_units(cases))
-    functionalities = _rows_by_kind(cases, lambda case: case.functionality)
-    groups = dict(sorted(_rows_by_kind(cases, lambda case: case.group).items()))
-    kinds = {"functionalities": functionalities, "groups": groups}
     students = [model for model in predicted if model != teacher]
-    changes = {
-        what: _changes(task, by_kind, students, teacher) if teacher is not None else {}
-        for what, by_kind in kinds.items()
-    }
-    pairs = contrast_pairs(cases)
-    found = []
-    for model, decided in predicted.items():
-        right = decided == labels
-        cells = {
-            what: [
-                CellResult(
-                    name=kind[0],
-                    label=kind[1],
-                    cases=len(rows),
-                    accuracy=_share(right[:, rows]),
-                    **changes[what].get((kind, model), {}),
-                )
-                for kind, rows in by_kind.items()
-            ]
-            for what, by_kind in kinds.items()
-        }
-        by_label = {name: right[:, labels == index] for index, name in enumerate(class_names)}
-        found.append(
-            SuiteResult(
-                model=model,
-                accuracy=_share(right),
-                by_label={name: _share(of_label) for name, of_label in by_label.items() if of_label.size},
-                functionalities=cells["functionalities"],
-                groups=cells["groups"],
-                pairs_right=_share(right[:, pairs].all(axis=-1)) if len(pairs) else None,
-            )
+    by_functionality = _changes(task, rows_by_functionality(cases), students, teacher)
+    by_group = _changes(task, rows_by_group(cases), students, teacher)
+    shares = [suite_shares(model, cases, decided, class_names) for model, decided in predicted.items()]
+    return [
+        found.model_copy(
+            update={
+                "functionalities": _compared(found.model, found.functionalities, by_functionality),
+                "groups": _compared(found.model, found.groups, by_group),
+            }
         )
-    return found
+        for found in shares
+    ]
 
 
 def template_units(cases: Sequence[Case]) -> np.ndarray:
     """A number for each case (cases,): equal for cases of one template, which stand or fall together."""
     names = [f"template {case.template}" if case.template else f"case {index}" for index, case in enumerate(cases)]
     return np.unique(names, return_inverse=True)[1]
-
-
-def contrast_pairs(cases: Sequence[Case]) -> np.ndarray:
-    """Row numbers of each pair's two cases, (pairs, 2)."""
-    by_pair: dict[str, list[int]] = {}
-    for index, case in enumerate(cases):
-        if case.pair is not None:
-            by_pair.setdefault(case.pair, []).append(index)
-    return np.array(list(by_pair.values()), dtype=int).reshape(-1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,18 +109,10 @@ def _changes(
     return changes
 
 
-def _rows_by_kind(cases: Sequence[Case], kind_of: Callable[[Case], str | None]) -> dict[Kind, np.ndarray]:
-    """Row numbers of the cases of each kind and label."""
-    rows: dict[Kind, list[int]] = {}
-    for index, case in enumerate(cases):
-        if (kind := kind_of(case)) is not None:
-            rows.setdefault((kind, case.label), []).append(index)
-    return {kind: np.array(numbers) for kind, numbers in rows.items()}
-
-
-def _share(right: np.ndarray) -> Estimate:
-    """Share right of (seeds, cases)."""
-    return wilson(float(right.mean(axis=0).sum()), right.shape[1])
+def _compared(
+    model: str, cells: Sequence[CellResult], changes: Mapping[tuple[Kind, str], dict[str, Any]]
+) -> list[CellResult]:
+    return [cell.model_copy(update=changes.get(((cell.name, cell.label), model), {})) for cell in cells]
 
 
 def _share_of(part: float, whole: float) -> Estimate:

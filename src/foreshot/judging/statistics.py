@@ -12,11 +12,10 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
 from foreshot.facts import Comparison, Estimate
+from foreshot.judging.shares import CONFIDENCE
 
-CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05  # of p-values after Holm's correction
 RESAMPLES = 4999  # at least
 RESAMPLES_PER_PAIR = 100  # so that Holm's correction over many pairs leaves the smallest p-value below SIGNIFICANCE
@@ -39,13 +38,6 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
 def accuracy(counts: np.ndarray) -> np.ndarray:
     """Share of the rows that are right."""
     return np.asarray(np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1)))
-
-
-def wilson(right: float, cases: float) -> Estimate:
-    """A share with Wilson's 95 % interval (Wilson 1927); both may be means over seeds."""
-    low, high = proportion_confint(right, cases, alpha=1 - CONFIDENCE, method="wilson")
-    value = right / cases
-    return Estimate(value=value, low=min(float(low), value), high=max(float(high), value))  # 1 has a high of 1 − 1e-16
 
 
 def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
