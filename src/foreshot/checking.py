@@ -1,27 +1,41 @@
 """Check: one model judged by itself on a suite, fit to be a gate in someone's CI."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from foreshot.data.batches import encode
 from foreshot.data.labels import Classes, find_classes
 from foreshot.data.texts import excerpt, listing
-from foreshot.errors import ConfigError, DataError
+from foreshot.errors import ConfigError, DataError, ModelError
 from foreshot.facts import Decision, Facts, SuiteFacts, SuiteResult
 from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.judging.shares import suite_shares
 from foreshot.judging.suites import read_suite
-from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
-from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress, Silent
 from foreshot.results import Results
-from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER
-from foreshot.runtime.decisions import decide, load_decision
+from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint
+from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
+from foreshot.runtime.classifier import Classifier
+from foreshot.runtime.decisions import decide
 
-LONGEST = 512  # tokens
+WINDOW = 256  # texts that a bundle scores before it reports progress
+
+
+class Checkable(Protocol):
+    """A model that can be checked: what it calls its classes, in the order of its logits, and how it decides."""
+
+    name: str
+    fingerprint: str
+    labels: list[str]
+    positive: str | None  # where the model says so
+    decision: Decision
+
+    def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
+        """Logits (texts, classes) of texts that are normalised already; each that is done is reported."""
 
 
 class Checked(Facts):
@@ -49,63 +63,95 @@ def check(
     *,
     suite_labels: Mapping[str, str] | None = None,
     positive: str | None = None,
+    file: str | None = None,
     progress: Progress | None = None,
 ) -> Checked:
-    """Judge a classifier, a folder or a hub id, by the share of a suite's cases that it gets right.
+    """Judge a classifier (a bundle, a model's folder or a hub id) by the share of a suite's cases that it gets right.
 
-    Its own thresholds are used where they stand beside it (decision.json). `positive` names its class that counts
-    as toxic, where its name doesn't tell. Raises ForeshotError for a model or a suite that can't be used.
+    A bundle needs the base install alone; `file` chooses one of its graphs. Of other models their own thresholds
+    are used where they stand beside them (decision.json). `positive` names the class that counts as toxic, where
+    the model or its classes' names don't tell. Raises ForeshotError for a model or a suite that can't be used.
     """
     progress = progress or Silent()
-    if (Path(model) / EXPERIMENT_FILE).is_file():
-        raise ConfigError(f"{model}: is a run's folder; name one of its models, such as {Path(model) / TEACHER_FOLDER}")
-    source = find_model(str(model))
-    classes = model_classes(source, positive)
+    judged = BundleGraph(Path(model), file) if is_bundle(Path(model)) else _load(str(model), file)
+    classes = model_classes(judged.name, judged.labels, judged.positive if positive is None else positive)
     cases = read_suite(suite, classes, suite_labels)
-    classifier = load_classifier(source, list(classes.names)).eval()
-    tokenizer = load_tokenizer(source)
-    rows = encode([case.text for case in cases.cases], tokenizer, min(longest_input(source), LONGEST))
-    progress.begin(f"scoring {source.name} on {cases.name}", len(rows))
+    progress.begin(f"scoring {judged.name} on {cases.name}", len(cases.cases))
     try:
-        logits = model_outputs(classifier, rows, progress=progress).logits
+        logits = judged.logits([case.text for case in cases.cases], progress)
     finally:
         progress.end()
-    decision = load_decision(source.folder) or Decision(policy="argmax")
-    decided = decide(decision, logits, classes.positive)[np.newaxis]
+    decided = decide(judged.decision, logits, classes.positive)[np.newaxis]
     return Checked(
-        model=source.name,
-        fingerprint=source.fingerprint,
+        model=judged.name,
+        fingerprint=judged.fingerprint,
         classes=list(classes.names),
         positive=None if classes.positive is None else classes.names[classes.positive],
-        decision=decision,
+        decision=judged.decision,
         suite=cases.facts(),
-        result=suite_shares(source.name, cases.cases, decided, classes.names),
+        result=suite_shares(judged.name, cases.cases, decided, classes.names),
         announcements=list(classes.announcements),
     )
 
 
-def model_classes(source: ModelSource, positive: str | None) -> Classes:
+class BundleGraph:
+    """One graph of a bundle, ready to be checked: `file`, or the one that the bundle prefers."""
+
+    def __init__(self, folder: Path, file: str | None) -> None:
+        bundle = read_bundle(folder)
+        self._classifier = Classifier(bundle, file=file)
+        parts = (self._classifier.file, TOKENIZER_FILE, MANIFEST_FILE)
+        self.name = str(folder / self._classifier.file)
+        self.fingerprint = fingerprint({part: bundle.sums[part] for part in parts})
+        self.labels = bundle.manifest.labels
+        self.positive = bundle.manifest.positive
+        self.decision = bundle.manifest.decision
+
+    def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
+        """See `Checkable`. The classifier decodes HTML entities; with each "&" spelt as one it gives the text back."""
+        windows = []
+        for start in range(0, len(texts), WINDOW):
+            window = [text.replace("&", "&amp;") for text in texts[start : start + WINDOW]]
+            windows.append(self._classifier.logits(self._classifier.tokenize(window)))
+            progress.advance(len(window))
+        return np.concatenate(windows)
+
+
+def _load(name: str, file: str | None) -> Checkable:
+    """A model of Hugging Face's layout; only this needs PyTorch."""
+    if (Path(name) / EXPERIMENT_FILE).is_file():
+        raise ConfigError(f"{name}: is a run's folder; name one of its models, such as {Path(name) / TEACHER_FOLDER}")
+    if file is not None:
+        raise ConfigError(f"--file {excerpt(file)}: {name} is no bundle, which alone has graphs to choose from")
+    if find_spec("torch") is None:
+        raise ModelError(f"{name}: is no bundle, and any other model needs PyTorch: pip install 'foreshot[train]'")
+    from foreshot.models.classifiers import HubClassifier
+
+    return HubClassifier(name)
+
+
+def model_classes(name: str, labels: Sequence[str], positive: str | None) -> Classes:
     """A classifier's classes in the order of its logits, and which of them counts as toxic.
 
-    Without `positive` the names tell ("toxic", "hate", …); of LABEL_0 and LABEL_1 the second is taken.
+    Without `positive` the labels tell ("toxic", "hate", …); of LABEL_0 and LABEL_1 the second is taken.
     Raises ConfigError for a `positive` that is none of them.
     """
-    names = tuple(str(name) for name in (source.config.id2label or {}).values())
-    mapping = {name: name for name in names}
+    names = tuple(labels)
+    mapping = {label: label for label in names}
     if positive is not None:
         if positive not in names:
             raise ConfigError(
-                f"--positive {excerpt(positive)}: is no class of {source.name}; its classes are {listing(names)}"
+                f"--positive {excerpt(positive)}: is no class of {name}; its classes are {listing(names)}"
             )
         return Classes(names, names.index(positive), mapping, ())
     if names == ("LABEL_0", "LABEL_1"):
         return Classes(names, 1, mapping, ("LABEL_1 counts as toxic (guessed; --positive names another)",))
     if len(set(names)) < 2:
         return Classes(names, None, mapping, ())
-    guessed = find_classes(names, None, source=source.name)
+    guessed = find_classes(names, None, source=name)
     if guessed.positive is None:
         return Classes(names, None, mapping, guessed.announcements)
-    toxic = next(name for name in names if guessed.mapping[name] == guessed.names[guessed.positive])
+    toxic = next(label for label in names if guessed.mapping[label] == guessed.names[guessed.positive])
     return Classes(names, names.index(toxic), mapping, guessed.announcements)
 
 
