@@ -1,22 +1,16 @@
 """The classifier that a bundle holds: texts to labels, scores and decisions, by tokenizers and ONNX Runtime alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-from tokenizers import Tokenizer
 
-from foreshot.data.texts import normalise, valid_unicode
-from foreshot.errors import BundleError, ConfigError, NotATextError
+from foreshot.errors import ConfigError, NotATextError
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
 from foreshot.runtime.decisions import decide, route, scaled_probabilities
-
-BATCH_SIZE = 16
-"""Rows in a batch: on a CPU more of them are no faster, and longer ones pad more."""
-LETTERS_PER_TOKEN = 32
-"""Of a long text only so many letters for each token are tokenised, if these give more tokens than are kept."""
+from foreshot.runtime.graph import BATCH_SIZE, Graph
+from foreshot.runtime.tokenization import TextTokenizer, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +27,12 @@ class Prediction:
     truncated: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tokens:
-    """Tokenised texts: `ids[i]` those of text i, cut to the most that are looked at; `truncated` (texts,)."""
-
-    ids: list[list[int]]
-    truncated: np.ndarray
-
-
 class Classifier:
     """A bundle, ready to score.
 
     `file` chooses the graph (the bundle's first by default), `threads` how many a batch is computed on (all cores by
     default), `max_length` cuts texts shorter than the bundle does. Raises BundleError for a bundle that can't be
-    used, ConfigError for a `max_length` above the bundle's.
+    used, ConfigError for a `max_length` that isn't between 1 and the bundle's.
     """
 
     def __init__(
@@ -60,12 +46,18 @@ class Classifier:
     ) -> None:
         self.manifest: Manifest = bundle.manifest
         self.file = file or self.manifest.graphs[0].file
-        self.max_length = max_length or self.manifest.max_length
-        if self.max_length > self.manifest.max_length:
-            raise ConfigError(f"--max-length {max_length}: the bundle takes at most {self.manifest.max_length} tokens")
+        self.max_length = self.manifest.max_length if max_length is None else max_length
+        if not 1 <= self.max_length <= self.manifest.max_length:
+            raise ConfigError(f"--max-length {max_length}: must be 1 to {self.manifest.max_length}, the bundle's most")
         self._batch_size = batch_size
-        self._tokenizer = _tokenizer(bundle, self.max_length)
-        self._session = _session(bundle, self.file, threads)
+        self._tokenizer = TextTokenizer(bundle.tokenizer, max_length=self.max_length, where=str(bundle.folder))
+        self._graph = Graph(
+            bundle.read_graph(self.file),
+            classes=len(self.manifest.labels),
+            pad_token_id=self.manifest.pad_token_id,
+            where=str(bundle.folder / self.file),
+            threads=threads,
+        )
 
     def __call__(self, texts: str | Sequence[str]) -> list[Prediction]:
         """A prediction for each text, in their order; one text gives a list of one.
@@ -77,22 +69,11 @@ class Classifier:
 
     def tokenize(self, texts: str | Sequence[str]) -> Tokens:
         """Token ids of the texts as the model was trained on them: normalised, and cut to `max_length` tokens."""
-        whole = [normalise(text if text.isascii() else valid_unicode(text)) for text in _texts(texts)]
-        encoded = self._tokenizer.encode_batch_fast([self._start(text) for text in whole])
-        for row, encoding in enumerate(encoded):
-            if len(self._start(whole[row])) < len(whole[row]) and not encoding.overflowing:
-                encoded[row] = self._tokenizer.encode(whole[row])
-        return Tokens(
-            ids=[encoding.ids for encoding in encoded],
-            truncated=np.array([bool(encoding.overflowing) for encoding in encoded], dtype=bool),
-        )
+        return self._tokenizer.tokenize(_texts(texts))
 
     def logits(self, tokens: Tokens) -> np.ndarray:
-        """Logits (texts, classes), float32. Texts of like length are computed together, so that little is padding."""
-        logits = np.empty((len(tokens.ids), len(self.manifest.labels)), dtype=np.float32)
-        for rows, inputs in self._batches(tokens.ids):
-            logits[rows] = self._session.run(["logits"], inputs)[0]
-        return logits
+        """Logits (texts, classes), float32."""
+        return self._graph.logits(tokens.ids, batch_size=self._batch_size)
 
     def predictions(self, logits: np.ndarray, truncated: np.ndarray) -> list[Prediction]:
         """What logits (texts, classes) mean by the bundle's temperature, thresholds and policy."""
@@ -111,29 +92,6 @@ class Classifier:
                 labels.tolist(), probabilities.tolist(), routes, truncated.tolist(), strict=True
             )
         ]
-
-    def _start(self, text: str) -> str:
-        """As much of a very long text as surely has more tokens than are kept; all of any other text.
-
-        No tokenizer looks across white space, so that a cut there changes no token before it.
-        """
-        most = self.max_length * LETTERS_PER_TOKEN
-        if len(text) <= 2 * most:
-            return text
-        start = text[:most].rpartition(" ")[0]
-        return start if len(start) > most // 2 else text
-
-    def _batches(self, ids: Sequence[Sequence[int]]) -> Iterator[tuple[list[int], dict[str, np.ndarray]]]:
-        longest_first = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
-        for start in range(0, len(ids), self._batch_size):
-            rows = longest_first[start : start + self._batch_size]
-            shape = len(rows), max(1, len(ids[rows[0]]))
-            input_ids = np.full(shape, self.manifest.pad_token_id, dtype=np.int64)
-            attention_mask = np.zeros(shape, dtype=np.int64)
-            for place, row in enumerate(rows):
-                input_ids[place, : len(ids[row])] = ids[row]
-                attention_mask[place, : len(ids[row])] = 1
-            yield rows, {"input_ids": input_ids, "attention_mask": attention_mask}
 
 
 def load(
@@ -158,40 +116,3 @@ def _texts(texts: object) -> list[str]:
         if not isinstance(text, str):
             raise NotATextError(f"texts[{number}] is of type {type(text).__name__}; give strings")
     return listed
-
-
-def _tokenizer(bundle: Bundle, max_length: int) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_str(bundle.tokenizer)
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length=max_length)
-    except Exception as error:  # the library raises bare Exceptions
-        raise BundleError(f"{bundle.folder}: its tokenizer.json can't be used ({_one_line(error)})") from None
-    return tokenizer
-
-
-def _session(bundle: Bundle, file: str, threads: int | None) -> onnxruntime.InferenceSession:
-    """The graph, from the bytes whose sum was checked. It may name no file: there is no folder to find one in."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
-    content = bundle.read_graph(file)
-    where = bundle.folder / file
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common base but Exception
-        if "xternal data" in str(error):
-            raise BundleError(f"{where}: wants weights from another file; a bundle's graph holds its own") from None
-        raise BundleError(f"{where}: can't be run ({_one_line(error)})") from None
-    expected = {"input_ids": "tensor(int64)", "attention_mask": "tensor(int64)"}
-    inputs = {given.name: given.type for given in session.get_inputs()}
-    outputs = {given.name: given.shape for given in session.get_outputs()}
-    if inputs != expected or outputs.get("logits", [0])[-1] != len(bundle.manifest.labels):
-        raise BundleError(f"{where}: its inputs or outputs are not those of a bundle; export it again")
-    return session
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]

@@ -1,0 +1,143 @@
+"""Int8: a classifier whose linear layers multiply 8-bit integers and whose word embeddings are kept as 8 bits.
+
+Weights have a scale for each output channel and reach from -63 to 63, one bit less than they might: CPUs without VNNI
+add two products of an unsigned and a signed byte in 16 bits, and 2 · 255 · 63 is the most that fits there. Activations
+have a scale for each token (Yao et al. 2022, ZeroQuant, section 4.1), computed when the model runs: with one for the
+whole batch, as ONNX Runtime's own dynamic quantisation has it, a text's score would depend on the texts beside it.
+"""
+
+from collections.abc import Collection
+from copy import deepcopy
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from foreshot.models.encoders import head_modules
+
+WEIGHT_TOP, ACTIVATION_TOP, ZERO_POINT = 63, 127, 128
+EMBEDDING_TOP = 127
+SMALLEST = 1e-6  # of a token's largest activation
+FEWEST_EMBEDDINGS = 1000
+"""Smaller tables, such as those of positions, stay as they are."""
+
+
+class Int8Linear(nn.Module):
+    """A linear layer (..., inputs) → (..., outputs) on 8-bit integers.
+
+    Run in PyTorch it computes the same numbers in floating point; exported it becomes ONNX Runtime's integer product.
+    """
+
+    weight: torch.Tensor  # (inputs, outputs), int8
+    scale: torch.Tensor  # (outputs,)
+    zero_points: torch.Tensor  # (outputs,), int8
+    step: torch.Tensor  # of a token's activations, as a share of the largest
+    zero_point: torch.Tensor  # uint8
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        weight = linear.weight.detach()
+        scale = weight.abs().amax(dim=1).clamp(min=SMALLEST) / WEIGHT_TOP
+        self.register_buffer("weight", torch.round(weight / scale[:, None]).to(torch.int8).T.contiguous())
+        self.register_buffer("scale", scale)
+        self.register_buffer("zero_points", torch.zeros(len(scale), dtype=torch.int8))
+        self.register_buffer("step", torch.tensor(1 / ACTIVATION_TOP))
+        self.register_buffer("zero_point", torch.tensor(ZERO_POINT, dtype=torch.uint8))
+        self.bias = linear.bias
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Each token's activations are divided by the largest of them, and the product is multiplied by it again."""
+        largest = torch.maximum(states.amax(-1, keepdim=True), -states.amin(-1, keepdim=True)).clamp(min=SMALLEST)
+        product = (self._integers if torch.compiler.is_exporting() else self._floats)(states / largest) * largest
+        return product if self.bias is None else product + self.bias
+
+    def _floats(self, states: torch.Tensor) -> torch.Tensor:
+        rounded = torch.round(states / self.step) * self.step
+        return rounded @ (self.weight.to(torch.float32) * self.scale)
+
+    def _integers(self, states: torch.Tensor) -> torch.Tensor:
+        quantised = torch.onnx.ops.symbolic(
+            "QuantizeLinear",
+            (states, self.step, self.zero_point),
+            dtype=torch.uint8,
+            shape=states.shape,
+            version=21,
+        )
+        return torch.onnx.ops.symbolic(
+            "com.microsoft::MatMulIntegerToFloat",
+            (quantised, self.weight, self.step, self.scale, self.zero_point, self.zero_points),
+            dtype=torch.float32,
+            shape=[*states.shape[:-1], self.weight.shape[1]],
+            version=1,
+        )
+
+
+class Int8Embedding(nn.Module):
+    """An embedding table of 8-bit integers with a scale for each row; what comes out is float32."""
+
+    weight: torch.Tensor  # (rows, hidden), int8
+    scale: torch.Tensor  # (rows, 1)
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        weight = embedding.weight.detach()
+        scale = weight.abs().amax(dim=1, keepdim=True).clamp(min=SMALLEST) / EMBEDDING_TOP
+        self.register_buffer("weight", torch.round(weight / scale).to(torch.int8))
+        self.register_buffer("scale", scale)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """(batch, tokens) → (batch, tokens, hidden)."""
+        rows: torch.Tensor = self.weight[ids].to(torch.float32) * self.scale[ids]
+        return rows
+
+
+def quantised(model: PreTrainedModel, *, kept: Collection[str] = ()) -> PreTrainedModel:
+    """A copy of the model in 8 bits, but for the head and for the linear layers named in `kept`."""
+    copy = deepcopy(model)
+    for name, linear in linear_layers(copy).items():
+        if name not in kept:
+            copy.set_submodule(name, Int8Linear(linear))
+    for name, module in list(copy.named_modules()):
+        if isinstance(module, nn.Embedding) and module.num_embeddings >= FEWEST_EMBEDDINGS:
+            copy.set_submodule(name, Int8Embedding(module))
+    return copy
+
+
+def linear_layers(model: PreTrainedModel) -> dict[str, nn.Linear]:
+    """The encoder's linear layers by name; those of the head are few and stay in float32."""
+    head = tuple(f"{name}." for name in head_modules(model))
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and not f"{name}.".startswith(head)
+    }
+
+
+@torch.inference_mode()
+def noise(model: PreTrainedModel, batches: Collection[dict[str, torch.Tensor]]) -> dict[str, float]:
+    """For each linear layer, the power of what 8 bits change in its output over the power of that output.
+
+    One pass over the batches: every layer gets the activations that it has in the unquantised model.
+    """
+    changed: dict[str, float] = {}
+    whole: dict[str, float] = {}
+    handles = []
+
+    def watch(name: str, linear: nn.Linear) -> None:
+        small = Int8Linear(linear)
+
+        def compare(_: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+            changed[name] = changed.get(name, 0.0) + float((small(inputs[0]) - output).square().sum())
+            whole[name] = whole.get(name, 0.0) + float(output.square().sum())
+
+        handles.append(linear.register_forward_hook(compare))
+
+    for name, linear in linear_layers(model).items():
+        watch(name, linear)
+    try:
+        for inputs in batches:
+            model(**inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {name: changed[name] / max(whole[name], 1e-30) for name in changed}

@@ -1,0 +1,66 @@
+"""The graph: token ids to logits by ONNX Runtime, from bytes whose sum was checked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnxruntime
+
+from foreshot.errors import BundleError
+
+BATCH_SIZE = 16
+"""Rows in a batch: on a CPU more of them are no faster, and longer ones pad more."""
+SLOWER = ("SkipLayerNormFusion",)
+"""What ONNX Runtime fuses to no good: its kernel is slower than an addition and a layer normalisation."""
+
+
+class Graph:
+    """An ONNX graph of a classifier, on `threads` threads (all cores by default).
+
+    `where` is what messages call it. Raises BundleError for a graph that can't be run, has other inputs and outputs
+    than a bundle's, or wants weights from another file: there is no folder in which it might find one.
+    """
+
+    def __init__(
+        self, content: bytes, *, classes: int, pad_token_id: int, where: str, threads: int | None = None
+    ) -> None:
+        self._classes = classes
+        self._pad_token_id = pad_token_id
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is raised
+        options.intra_op_num_threads = threads or 0
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", "/nonexistent")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"], disabled_optimizers=SLOWER
+            )
+        except Exception as error:  # its exceptions have no common base but Exception
+            if "xternal data" in str(error):
+                raise BundleError(f"{where}: wants weights from another file; a bundle's graph holds its own") from None
+            raise BundleError(f"{where}: can't be run ({' '.join(str(error).split())[:160]})") from None
+        inputs = {given.name: given.type for given in self._session.get_inputs()}
+        outputs = {given.name: given.shape for given in self._session.get_outputs()}
+        if inputs != dict.fromkeys(("input_ids", "attention_mask"), "tensor(int64)") or "logits" not in outputs:
+            raise BundleError(f"{where}: its inputs and outputs are not those of a bundle; export it again")
+        if outputs["logits"][-1] != classes:
+            raise BundleError(f"{where}: gives {outputs['logits'][-1]} logits for {classes} labels; export it again")
+
+    def logits(self, ids: Sequence[Sequence[int]], *, batch_size: int = BATCH_SIZE) -> np.ndarray:
+        """Logits (texts, classes), float32, of token ids.
+
+        Texts of like length are computed together, so that little is padding.
+        """
+        logits = np.empty((len(ids), self._classes), dtype=np.float32)
+        longest_first = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
+        for start in range(0, len(ids), batch_size):
+            rows = longest_first[start : start + batch_size]
+            logits[rows] = self._session.run(["logits"], self._padded([ids[row] for row in rows]))[0]
+        return logits
+
+    def _padded(self, ids: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
+        shape = len(ids), max(1, max(map(len, ids)))
+        input_ids = np.full(shape, self._pad_token_id, dtype=np.int64)
+        attention_mask = np.zeros(shape, dtype=np.int64)
+        for row, of_row in enumerate(ids):
+            input_ids[row, : len(of_row)] = of_row
+            attention_mask[row, : len(of_row)] = 1
+        return {"input_ids": input_ids, "attention_mask": attention_mask}
