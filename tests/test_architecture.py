@@ -41,9 +41,15 @@ LAYERS = [
 ]
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 
-# These run where torch is not installed.
+# The base install is enough for these: they import nothing of the train extra,
 DEPLOYED = {"runtime", "serving"}
-TRAINING_ONLY = {"accelerate", "datasets", "peft", "sklearn", "torch", "transformers"}
+# and for these: they load it, inside a function, for a model that needs it.
+LIGHT = {"foreshot.checking", "foreshot.reporting.checked"}
+TRAINING_ONLY = {
+    "accelerate", "datasets", "matplotlib", "onnx", "onnxscript", "peft", "psutil", "safetensors", "scipy", "sklearn",
+    "statsmodels", "torch", "transformers",
+}  # fmt: skip
+HEAVY = TRAINING_ONLY | {"onnxruntime", "pyarrow", "tokenizers"}
 
 # Reading any of these formats can run what a stranger put into the file.
 UNSAFE_MODULES = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
@@ -61,12 +67,12 @@ def read_sources() -> Sources:
     return sources
 
 
-def imported(tree: ast.Module) -> Iterator[str]:
-    """Every module that a source imports, wherever in it, as dotted names.
+def imported(tree: ast.Module, *, at_once: bool = False) -> Iterator[str]:
+    """Every module that a source imports, wherever in it, or `at_once` when it is imported itself, as dotted names.
 
     `from a import b` gives `a.b`, since `b` may be a module; callers cut the name where it isn't.
     """
-    for node in ast.walk(tree):
+    for node in run_at_once(tree) if at_once else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -74,11 +80,19 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def own_imports(sources: Sources) -> dict[str, set[str]]:
+def run_at_once(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a source that run when it is imported: all but what stands inside functions."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield node
+            yield from run_at_once(node)
+
+
+def own_imports(sources: Sources, *, at_once: bool = False) -> dict[str, set[str]]:
     """For each module, the modules of foreshot that it imports. The package's own lazy names are left out."""
     graph: dict[str, set[str]] = {}
     for name, tree in sources.items():
-        targets = {target for target in imported(tree) if target.split(".")[0] == "foreshot"}
+        targets = {target for target in imported(tree, at_once=at_once) if target.split(".")[0] == "foreshot"}
         found = {target if target in sources else target.rpartition(".")[0] for target in targets}
         graph[name] = found - {name, "foreshot"} if name != "foreshot" else set()
     return graph
@@ -107,10 +121,21 @@ def cycles(sources: Sources) -> list[str]:
 
 
 def training_imports_in_deployed_parts(sources: Sources) -> list[str]:
-    """Direct imports and those by way of other modules of foreshot."""
+    """What runtime and serving import of the train extra, anywhere, or by way of other modules of foreshot."""
     graph = own_imports(sources)
+    return training_imports(sources, graph, [name for name in graph if name != "foreshot" and part(name) in DEPLOYED])
+
+
+def training_imports_of_light_modules(sources: Sources) -> list[str]:
+    """What loads the train extra as soon as one of these modules is imported."""
+    graph = own_imports(sources, at_once=True)
+    return training_imports(sources, graph, sorted(LIGHT & graph.keys()))
+
+
+def training_imports(sources: Sources, graph: dict[str, set[str]], starts: list[str]) -> list[str]:
+    """Direct imports and those by way of other modules; outside the deployed parts one inside a function may stand."""
     complaints = []
-    for start in (name for name in graph if name != "foreshot" and part(name) in DEPLOYED):
+    for start in starts:
         reached, waiting = set(), [start]
         while waiting:
             name = waiting.pop()
@@ -118,7 +143,8 @@ def training_imports_in_deployed_parts(sources: Sources) -> list[str]:
                 reached.add(name)
                 waiting += graph[name]
         for name in sorted(reached):
-            heavy = {target.split(".")[0] for target in imported(sources[name])} & TRAINING_ONLY
+            found = imported(sources[name], at_once=part(name) not in DEPLOYED)
+            heavy = {target.split(".")[0] for target in found} & TRAINING_ONLY
             complaints += [f"{start} imports {target} in {name}" for target in sorted(heavy)]
     return complaints
 
@@ -142,7 +168,16 @@ def test_every_module_has_a_layer():
     assert {part(name) for name in read_sources() if name != "foreshot"} <= RANK.keys()
 
 
-@pytest.mark.parametrize("rule", [upward_imports, cycles, training_imports_in_deployed_parts, unsafe_loading])
+RULES = [
+    upward_imports,
+    cycles,
+    training_imports_in_deployed_parts,
+    training_imports_of_light_modules,
+    unsafe_loading,
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_sources_keep_the_rule(rule):
     assert rule(read_sources()) == []
 
@@ -155,15 +190,17 @@ def test_no_file_is_too_long():
 
 @pytest.mark.parametrize("statement", ["import foreshot", "import foreshot.cli", "import foreshot.__main__"])
 def test_importing_loads_nothing_heavy(statement):
-    heavy = {"datasets", "matplotlib", "peft", "pyarrow", "scipy", "sklearn", "torch", "transformers"}
-    assert loaded_by(statement) & heavy == set()
+    assert loaded_by(statement) & HEAVY == set()
+
+
+def test_what_checks_a_bundle_loads_nothing_of_the_train_extra():
+    assert loaded_by(f"import {', '.join(sorted(LIGHT))}") & TRAINING_ONLY == set()
 
 
 def test_help_loads_nothing_heavy():
     script = "import sys; from foreshot.cli import main; sys.argv = ['foreshot', 'compare', '--help']; main()"
     guarded = f"try:\n    {script}\nexcept SystemExit as stop:\n    assert not stop.code, stop.code"
-    heavy = {"datasets", "matplotlib", "peft", "pyarrow", "scipy", "sklearn", "torch", "transformers"}
-    assert loaded_by(guarded) & heavy == set()
+    assert loaded_by(guarded) & HEAVY == set()
 
 
 def loaded_by(code: str) -> set[str]:
@@ -212,6 +249,32 @@ def test_training_imports_are_seen_through_other_modules():
     assert training_imports_in_deployed_parts(sources) == [
         "foreshot.runtime.classifier imports torch in foreshot.rundir"
     ]
+
+
+@pytest.mark.parametrize("statement", ["import scipy.stats", "def later():\n    from scipy import stats"])
+def test_a_deployed_module_imports_nothing_of_the_train_extra_anywhere(statement):
+    assert training_imports_in_deployed_parts(sources_of(runtime__scoring=statement)) == [
+        "foreshot.runtime.scoring imports scipy in foreshot.runtime.scoring"
+    ]
+
+
+def test_a_module_below_a_deployed_one_may_load_the_train_extra_in_a_function():
+    later = "def read_hub():\n    import datasets"
+    sources = sources_of(runtime__scoring="from foreshot.data.files import open_sheet", data__files=later)
+    assert training_imports_in_deployed_parts(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaints"),
+    [
+        ("from foreshot.judging import a", ["foreshot.checking imports scipy in foreshot.judging.a"]),
+        ("if True:\n    from foreshot.judging import a", ["foreshot.checking imports scipy in foreshot.judging.a"]),
+        ("class Lazy:\n    def load(self):\n        from foreshot.judging import a", []),
+    ],
+)
+def test_light_modules_load_the_train_extra_in_functions_alone(statement, complaints):
+    sources = sources_of(checking=statement, judging__a="import scipy")
+    assert training_imports_of_light_modules(sources) == complaints
 
 
 @pytest.mark.parametrize(

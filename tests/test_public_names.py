@@ -67,7 +67,9 @@ def test_every_public_name_resolves():
 def test_public_names_are_those_of_their_modules():
     from foreshot.config import Experiment
     from foreshot.errors import ForeshotError
+    from foreshot.runtime.classifier import load
 
+    assert foreshot.load is load
     assert foreshot.Experiment is Experiment
     assert foreshot.ForeshotError is ForeshotError
     assert foreshot.__version__ == importlib.metadata.version("foreshot")

@@ -2,6 +2,7 @@
 
     import foreshot
     results = foreshot.compare(foreshot.Experiment(...))
+    classifier = foreshot.load("bundle/")
 
 The public names are loaded when they are first used: importing the package imports nothing heavy.
 """
@@ -19,19 +20,35 @@ if TYPE_CHECKING:
     from foreshot.config import Experiment, Recipe
     from foreshot.errors import ForeshotError
     from foreshot.results import Results
+    from foreshot.runtime.classifier import Classifier, Prediction, load
 
     __version__: str
 
-__all__ = ["Checked", "Experiment", "ForeshotError", "Recipe", "Results", "__version__", "check", "compare"]
+__all__ = [
+    "Checked",
+    "Classifier",
+    "Experiment",
+    "ForeshotError",
+    "Prediction",
+    "Recipe",
+    "Results",
+    "__version__",
+    "check",
+    "compare",
+    "load",
+]
 
 _HOMES = {
     "Checked": "foreshot.checking",
+    "Classifier": "foreshot.runtime.classifier",
     "Experiment": "foreshot.config",
     "ForeshotError": "foreshot.errors",
+    "Prediction": "foreshot.runtime.classifier",
     "Recipe": "foreshot.config",
     "Results": "foreshot.results",
     "check": "foreshot.checking",
     "compare": "foreshot.compare",
+    "load": "foreshot.runtime.classifier",
 }
 
 
