@@ -31,6 +31,8 @@ def normalise(text: str) -> str:
 
 def valid_unicode(text: str) -> str:
     """The text as UTF-8 can hold it: half a surrogate pair, which JSON can spell and UTF-8 can't, becomes U+FFFD."""
+    if text.isascii():
+        return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foreshot.data.texts import normalise, valid_unicode
 from foreshot.errors import ConfigError, NotATextError
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
 from foreshot.runtime.decisions import decide, route, scaled_probabilities
@@ -67,9 +68,13 @@ class Classifier:
         tokens = self.tokenize(texts)
         return self.predictions(self.logits(tokens), tokens.truncated)
 
-    def tokenize(self, texts: str | Sequence[str]) -> Tokens:
-        """Token ids of the texts as the model was trained on them: normalised, and cut to `max_length` tokens."""
-        return self._tokenizer.tokenize(_texts(texts))
+    def tokenize(self, texts: str | Sequence[str], *, normalised: bool = False) -> Tokens:
+        """Token ids of texts as the model was trained on them: normalised, and cut to `max_length` tokens.
+
+        `normalised` says that they are it already, as those of a run's split and of a suite are.
+        """
+        whole = _texts(texts)
+        return self._tokenizer.tokenize(whole if normalised else [normalise(valid_unicode(text)) for text in whole])
 
     def logits(self, tokens: Tokens) -> np.ndarray:
         """Logits (texts, classes), float32."""

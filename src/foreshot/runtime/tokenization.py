@@ -1,4 +1,4 @@
-"""Tokenisation by the tokenizers library alone, of texts as the model was trained on them."""
+"""Tokenisation by the tokenizers library alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from foreshot.data.texts import normalise, valid_unicode
 from foreshot.errors import BundleError
 
 LETTERS_PER_TOKEN = 32
@@ -35,13 +34,12 @@ class TextTokenizer:
             raise BundleError(f"{where}: its tokenizer.json can't be used ({complaint})") from None
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Token ids of the texts, normalised (`data.texts.normalise`) and cut to `max_length` tokens."""
-        whole = [normalise(text if text.isascii() else valid_unicode(text)) for text in texts]
-        starts = [self._start(text) for text in whole]
+        """Token ids of texts that are normalised already (`data.texts.normalise`), cut to `max_length` tokens."""
+        starts = [self._start(text) for text in texts]
         encoded = self._tokenizer.encode_batch_fast(starts)
         for row, encoding in enumerate(encoded):
-            if starts[row] is not whole[row] and not encoding.overflowing:
-                encoded[row] = self._tokenizer.encode(whole[row])
+            if starts[row] is not texts[row] and not encoding.overflowing:
+                encoded[row] = self._tokenizer.encode(texts[row])
         return Tokens(
             ids=[encoding.ids for encoding in encoded],
             truncated=np.array([bool(encoding.overflowing) for encoding in encoded], dtype=bool),

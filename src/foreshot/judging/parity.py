@@ -1,0 +1,87 @@
+"""Parity: whether an exported graph decides as the model does that it was made from; arrays alone."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from foreshot.facts import Case, Decision
+from foreshot.judging.shares import rows_by_functionality
+from foreshot.runtime.bundle import Parity
+from foreshot.runtime.decisions import decide, scaled_probabilities
+
+FP32_DIFFERENCE = 1e-4  # of a probability
+INT8_DECISIONS_EQUAL = 0.995
+INT8_SUITE_DROP = 0.005  # of all cases' share right
+INT8_FUNCTIONALITY_DROP = 0.05  # of any functionality's
+ROUNDING = 1e-9
+
+
+def parity(
+    model: np.ndarray,
+    graph: np.ndarray,
+    decision: Decision,
+    positive: int | None,
+    *,
+    source: str,
+    cases: Sequence[Case] = (),
+    class_names: Sequence[str] = (),
+) -> Parity:
+    """Compare logits (rows, classes) of the model and of a graph; the last rows are those of the suite's `cases`.
+
+    `source` says what the other rows are.
+    """
+    probabilities = [scaled_probabilities(logits, decision.temperature) for logits in (model, graph)]
+    before, after = (decide(decision, logits, positive) for logits in (model, graph))
+    found = Parity(
+        rows=len(model),
+        source=source,
+        largest_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
+        decisions_equal=float((before == after).mean()),
+    )
+    if not cases:
+        return found
+    labels = np.array([class_names.index(case.label) for case in cases])
+    right_before, right_after = (decided[-len(cases) :] == labels for decided in (before, after))
+    changes = {
+        f"{name} ({label})": float(right_after[rows].mean() - right_before[rows].mean())
+        for (name, label), rows in rows_by_functionality(cases).items()
+    }
+    worst = min(changes, key=changes.__getitem__)
+    return found.model_copy(
+        update={
+            "suite_cases": len(cases),
+            "suite_change": float(right_after.mean() - right_before.mean()),
+            "worst_functionality": (worst, changes[worst]),
+        }
+    )
+
+
+def fp32_complaint(found: Parity) -> str | None:
+    """Why a graph in 32 bits may not be shipped, or None."""
+    if found.largest_difference > FP32_DIFFERENCE:
+        return f"a probability differs by {found.largest_difference:.1e}, more than {FP32_DIFFERENCE:.0e}"
+    if found.decisions_equal < 1:
+        return f"{_unequal(found)} differ, and none may"
+    return None
+
+
+def int8_complaint(found: Parity) -> str | None:
+    """Why a graph in 8 bits may not be shipped, or None."""
+    if found.decisions_equal < INT8_DECISIONS_EQUAL:
+        return f"{_unequal(found)} differ, {1 - found.decisions_equal:.2%}; {1 - INT8_DECISIONS_EQUAL:.1%} may"
+    if found.suite_change is not None and found.suite_change < -INT8_SUITE_DROP - ROUNDING:
+        return f"the suite's share right falls by {-found.suite_change:.1%}; {INT8_SUITE_DROP:.1%} may"
+    if found.worst_functionality is not None and found.worst_functionality[1] < -INT8_FUNCTIONALITY_DROP - ROUNDING:
+        name, change = found.worst_functionality
+        return f"the share right of {name} falls by {-change:.1%}; {INT8_FUNCTIONALITY_DROP:.0%} may"
+    return None
+
+
+def flipped(model: np.ndarray, graph: np.ndarray, decision: Decision, positive: int | None) -> np.ndarray:
+    """Numbers of the rows of logits (rows, classes) that the graph decides otherwise."""
+    before, after = (decide(decision, logits, positive) for logits in (model, graph))
+    return np.flatnonzero(before != after)
+
+
+def _unequal(found: Parity) -> str:
+    return f"{round((1 - found.decisions_equal) * found.rows)} of {found.rows:,} decisions"
