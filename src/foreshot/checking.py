@@ -108,12 +108,12 @@ class BundleGraph:
         self.decision = bundle.manifest.decision
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
-        """See `Checkable`. The classifier decodes HTML entities; with each "&" spelt as one it gives the text back."""
+        """See `Checkable`."""
         windows = []
         for start in range(0, len(texts), WINDOW):
-            window = [text.replace("&", "&amp;") for text in texts[start : start + WINDOW]]
-            windows.append(self._classifier.logits(self._classifier.tokenize(window)))
-            progress.advance(len(window))
+            tokens = self._classifier.tokenize(texts[start : start + WINDOW], normalised=True)
+            windows.append(self._classifier.logits(tokens))
+            progress.advance(len(tokens.ids))
         return np.concatenate(windows)
 
 
