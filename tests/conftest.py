@@ -11,6 +11,15 @@ import pytest
 
 from cli_runs import FAST, PROBES, SUITE_COLUMNS, make_comments, make_suite, write_csv
 
+TINY_SUITE = [
+    ("you absolute walnut", "toxic", "insult in a sentence", "1"),
+    ("you absolute day", "benign", "no insult", "1"),
+    ("fool", "toxic", "insult alone", ""),
+    ("moron", "toxic", "insult alone", ""),
+    ("thank you kind idiot", "benign", "banter", ""),
+    ("hello", "benign", "no insult", ""),
+]
+
 
 @pytest.fixture(scope="session")
 def comments(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,6 +34,12 @@ def probes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_csv(tmp_path_factory.mktemp("suite") / "suite.csv", make_suite(), header=SUITE_COLUMNS)
+
+
+@pytest.fixture(scope="session")
+def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six cases, of which a tiny bundle gets four right: it doesn't know "moron", and takes banter for an insult."""
+    return write_csv(tmp_path_factory.mktemp("tiny-suite") / "suite.csv", TINY_SUITE, header=SUITE_COLUMNS)
 
 
 @pytest.fixture(scope="session")

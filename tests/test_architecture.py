@@ -33,9 +33,10 @@ LAYERS = [
     {"findings"},
     {"stages"},
     {"tuning"},
+    {"provenance"},
     {"checking"},
     {"reporting"},
-    {"compare"},
+    {"compare", "exporting"},
     {"cli"},
     {"__main__"},
 ]

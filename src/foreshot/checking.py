@@ -17,12 +17,13 @@ from foreshot.judging.shares import suite_shares
 from foreshot.judging.suites import read_suite
 from foreshot.progress import Progress, Silent
 from foreshot.results import Results
-from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint
+from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint, read_run
 from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
 from foreshot.runtime.classifier import Classifier
 from foreshot.runtime.decisions import decide
 
 WINDOW = 256  # texts that a bundle scores before it reports progress
+DEEPEST = 3  # how far below a run's folder its models are: students/RECIPE/seed-N
 
 
 class Checkable(Protocol):
@@ -127,7 +128,14 @@ def _load(name: str, file: str | None) -> Checkable:
         raise ModelError(f"{name}: is no bundle, and any other model needs PyTorch: pip install 'foreshot[train]'")
     from foreshot.models.classifiers import HubClassifier
 
-    return HubClassifier(name)
+    return HubClassifier(name, max_length=_run_max_length(Path(name)))
+
+
+def _run_max_length(model: Path) -> int | None:
+    """Tokens that the texts of a run's model are cut to in its run, as in its bundle; None for a model of no run."""
+    places = model.resolve().parents[:DEEPEST] if model.is_dir() else ()
+    run = next((place for place in places if (place / EXPERIMENT_FILE).is_file()), None)
+    return None if run is None else read_run(run).training.max_length
 
 
 def model_classes(name: str, labels: Sequence[str], positive: str | None) -> Classes:

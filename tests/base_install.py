@@ -1,0 +1,73 @@
+"""A virtual environment with what `pip install foreshot` brings, and nothing else: made offline, of links."""
+
+import os
+import subprocess
+import tomllib
+import venv
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class BaseInstall:
+    """An interpreter that sees foreshot and its base dependencies alone."""
+
+    def __init__(self, folder: Path) -> None:
+        venv.create(folder, with_pip=False, symlinks=True)
+        self.python = folder / "bin" / "python"
+        self.distributions = closure(base_dependencies())
+        (site_packages,) = (folder / "lib").glob("python*/site-packages")
+        for installed in [distribution("foreshot"), *self.distributions.values()]:
+            link(installed, site_packages)
+
+    def run(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run its Python with these arguments."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        environment = {**inherited, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+        command = [str(self.python), *map(str, arguments)]
+        options = {"capture_output": True, "text": True, "timeout": 60, "env": environment, **options}
+        return subprocess.run(command, check=False, **options)
+
+    def foreshot(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run `foreshot` in it."""
+        return self.run("-m", "foreshot", *arguments, **options)
+
+
+def base_dependencies() -> list[str]:
+    """What pyproject.toml asks for without extras; the installed metadata may be older."""
+    declared: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "dependencies"
+    ]
+    return declared
+
+
+def closure(requirements: list[str]) -> dict[str, Distribution]:
+    """The installed distributions that these need, and those that they need in turn, by canonical name."""
+    found: dict[str, Distribution] = {}
+    waiting = [(Requirement(text), "") for text in requirements]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        requirement, extra_asked = waiting.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra_asked}):
+            continue
+        name = canonicalize_name(requirement.name)
+        found[name] = distribution(requirement.name)
+        for extra in {"", *requirement.extras}:
+            if (name, extra) not in seen:
+                seen.add((name, extra))
+                waiting += [(Requirement(text), extra) for text in found[name].requires or []]
+    return found
+
+
+def link(installed: Distribution, site_packages: Path) -> None:
+    """Link each file that a distribution has in its site-packages."""
+    for file in installed.files or []:
+        if ".." not in file.parts and file.locate().exists():
+            place = site_packages / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(file.locate())

@@ -1,0 +1,108 @@
+"""The base install is enough for a deployed model: nothing of the train extra is there, and all of it works."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+from tiny_bundles import tiny_bundle
+
+import foreshot
+from base_install import BaseInstall
+
+TRAIN_EXTRA = [
+    *("accelerate", "datasets", "matplotlib", "onnx", "onnxscript", "pandas", "peft", "psutil", "safetensors"),
+    *("scipy", "sklearn", "statsmodels", "torch", "transformers"),
+]
+TEXT = "you absolute walnut"
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> BaseInstall:
+    return BaseInstall(tmp_path_factory.mktemp("base") / "venv")
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bundle(tmp_path_factory.mktemp("base-bundle") / "bundle")
+
+
+def check_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("foreshot: ")
+    for word in words:
+        assert word in done.stderr
+
+
+# ---- what is there ----
+
+
+def test_nothing_of_the_train_extra_is_there(base: BaseInstall) -> None:
+    script = f"from importlib.util import find_spec; print([name for name in {TRAIN_EXTRA} if find_spec(name)])"
+    assert base.run("-c", script).stdout.strip() == "[]"
+    also = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert also.stdout.strip() == str(TRAIN_EXTRA)  # else this environment couldn't tell
+
+
+def test_what_is_declared_is_there(base: BaseInstall) -> None:
+    script = "from importlib.metadata import distributions; print(*(one.name for one in distributions()))"
+    names = {canonicalize_name(name) for name in base.run("-c", script).stdout.split()}
+    assert names == {"foreshot", *base.distributions}
+    assert names >= {"numpy", "onnxruntime", "tokenizers", "pydantic", "markupsafe"}  # the last for jinja2
+
+
+# ---- from Python ----
+
+
+def test_a_bundle_is_loaded_and_scores(base: BaseInstall, bundle: Path) -> None:
+    script = (
+        "import sys, json, foreshot; from dataclasses import asdict; "
+        f"(found,) = foreshot.load(sys.argv[1])({TEXT!r}); print(json.dumps([foreshot.__version__, asdict(found)]))"
+    )
+    done = base.run("-c", script, bundle)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    version, found = json.loads(done.stdout)
+    (here,) = foreshot.load(bundle)(TEXT)
+    assert version == foreshot.__version__
+    assert found["label"] == here.label
+    assert found["scores"] == pytest.approx(here.scores, abs=1e-6)
+
+
+# ---- check ----
+
+
+def test_check_prints_a_table(base: BaseInstall, bundle: Path) -> None:
+    done = base.foreshot("check", bundle, "--suite", "builtin")
+    assert done.returncode == 0, done.stderr
+    assert "2,150 cases" in done.stdout
+    assert "contrast pairs, both right" in done.stdout
+    assert "evasion: homoglyphs" in done.stdout
+
+
+def test_check_finds_what_it_finds_with_the_train_extra(base: BaseInstall, bundle: Path, tiny_suite: Path) -> None:
+    done = base.foreshot("check", bundle, "--suite", tiny_suite, "--json")
+    assert done.returncode == 0, done.stderr
+    expected = foreshot.check(bundle, str(tiny_suite))
+    assert foreshot.Checked.model_validate_json(done.stdout) == expected
+    assert expected.result.accuracy.value == 4 / 6
+
+
+def test_check_is_a_gate(base: BaseInstall, bundle: Path, tiny_suite: Path, tmp_path: Path) -> None:
+    passed = base.foreshot("check", bundle, "--suite", tiny_suite, "--fail-under", "0.66", "--json")
+    assert passed.returncode == 0, passed.stderr
+    failed = base.foreshot("check", bundle, "--suite", tiny_suite, "--fail-under", "0.67")
+    assert failed.returncode == 1
+    assert "all cases: 66.7% right, under 67.0%" in failed.stderr
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(passed.stdout, encoding="utf-8")
+    assert base.foreshot("check", bundle, "--suite", tiny_suite, "--baseline", earlier).returncode == 0
+
+
+def test_a_model_folder_needs_the_train_extra(base: BaseInstall, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+    check_one_line(base.foreshot("check", tmp_path), str(tmp_path), "is no bundle", "pip install 'foreshot[train]'")
