@@ -8,8 +8,10 @@ from tokenizers import Tokenizer
 
 from foreshot.errors import BundleError
 
-LETTERS_PER_TOKEN = 32
-"""Of a long text only so many letters for each token are tokenised, if these give more tokens than are kept."""
+LONGEST_TEXT = 100_000
+"""Letters that are tokenised, however few tokens they make. Without a bound 10 MB take seconds and gigabytes."""
+GROUP = 16
+"""Texts tokenised together, side by side on the cores; few, since long ones take megabytes each meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,6 @@ class TextTokenizer:
     """A tokenizer.json's content, cutting texts to `max_length` tokens; raises BundleError when it can't be used."""
 
     def __init__(self, content: str, *, max_length: int, where: str) -> None:
-        self._max_length = max_length
         try:
             self._tokenizer = Tokenizer.from_str(content)
             self._tokenizer.no_padding()
@@ -34,24 +35,18 @@ class TextTokenizer:
             raise BundleError(f"{where}: its tokenizer.json can't be used ({complaint})") from None
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Token ids of texts that are normalised already (`data.texts.normalise`), cut to `max_length` tokens."""
-        starts = [self._start(text) for text in texts]
-        encoded = self._tokenizer.encode_batch_fast(starts)
-        for row, encoding in enumerate(encoded):
-            if starts[row] is not texts[row] and not encoding.overflowing:
-                encoded[row] = self._tokenizer.encode(texts[row])
-        return Tokens(
-            ids=[encoding.ids for encoding in encoded],
-            truncated=np.array([bool(encoding.overflowing) for encoding in encoded], dtype=bool),
-        )
+        """Token ids of texts that are normalised already (`data.texts.normalise`), cut to `max_length` tokens.
 
-    def _start(self, text: str) -> str:
-        """As much of a very long text as surely has more tokens than are kept; all of any other text.
-
-        No tokenizer looks across white space, so that a cut there changes no token before it.
+        They are those of the whole text, for texts of up to `LONGEST_TEXT` letters; longer ones count as truncated.
         """
-        most = self._max_length * LETTERS_PER_TOKEN
-        if len(text) <= 2 * most:
-            return text
-        start = text[:most].rpartition(" ")[0]
-        return start if len(start) > most // 2 else text
+        ids: list[list[int]] = []
+        truncated: list[bool] = []
+        for start in range(0, len(texts), GROUP):
+            group = texts[start : start + GROUP]
+            encoded = self._tokenizer.encode_batch_fast([text[:LONGEST_TEXT] for text in group])
+            ids += [encoding.ids for encoding in encoded]
+            truncated += [
+                bool(encoding.overflowing) or len(text) > LONGEST_TEXT
+                for encoding, text in zip(encoded, group, strict=True)
+            ]
+        return Tokens(ids=ids, truncated=np.array(truncated, dtype=bool))
