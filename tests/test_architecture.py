@@ -36,7 +36,7 @@ LAYERS = [
     {"provenance"},
     {"checking"},
     {"reporting"},
-    {"compare", "exporting"},
+    {"compare", "exporting", "options"},
     {"cli"},
     {"__main__"},
 ]

@@ -106,3 +106,8 @@ def test_check_is_a_gate(base: BaseInstall, bundle: Path, tiny_suite: Path, tmp_
 def test_a_model_folder_needs_the_train_extra(base: BaseInstall, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     check_one_line(base.foreshot("check", tmp_path), str(tmp_path), "is no bundle", "pip install 'foreshot[train]'")
+
+
+def test_compare_needs_the_train_extra(base: BaseInstall, tmp_path: Path) -> None:
+    check_one_line(base.foreshot("compare", "--demo", "--runs", tmp_path / "runs"), "pip install 'foreshot[train]'")
+    assert not (tmp_path / "runs").exists()

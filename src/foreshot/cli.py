@@ -11,19 +11,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from foreshot.config import DEMO_SETTINGS, LEARNING_RATES, Experiment, load_settings, make_experiment, recipe_of_layers
-from foreshot.errors import ConfigError, ForeshotError
+from foreshot.config import LEARNING_RATES
+from foreshot.errors import ForeshotError
+from foreshot.options import by_comma, experiment_of, given_ones, margins, pairs_by_comma, settings_to_start_from
 from foreshot.progress import Terminal, printable
-from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM, read_run
+from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM
 
 VIOLATED = 1
 INTERRUPTED = 130
-POLICY_FIELDS = {
-    "metric": "metric_margin",
-    "suite": "suite_margin",
-    "functionality": "functionality_margin",
-    "seeds": "min_seeds",
-}
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -93,22 +88,22 @@ def compare_command(
     """Train a teacher and its students under the same conditions and lay them side by side."""
     given: dict[str, Any] = {
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
-        "positive": _listed(positive), "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
-        "encoder": encoder, "teacher": teacher, "recipes": _listed(recipes), "seeds": _listed(seeds), "probes": probes,
-        "suite": suite, "decision": decision,
+        "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
+        "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes), "seeds": by_comma(seeds),
+        "probes": probes, "suite": suite, "decision": decision,
         "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip
-    given["training"] = _given(
+    given["training"] = given_ones(
         {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "max_length": max_length}
     )
-    given["distillation"] = _given({"temperature": temperature})
+    given["distillation"] = given_ones({"temperature": temperature})
     console = Console(highlight=False)
     with _errors_as_one_line():
-        given["suite_labels"] = _assigned("--suite-label", suite_label)
-        given["policy"] = _policy(policy)
-        settings, runs = _starting_point(experiment, demo, runs)
+        given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)
+        given["policy"] = margins(policy)
+        settings, runs = settings_to_start_from(experiment, demo, runs)
         source = str(experiment) if experiment else "settings"
-        asked = _asked(settings, _given(given), layers or [], source)
+        asked = experiment_of(settings, given_ones(given), layers or [], source)
         with _interruption_as_one_line(runs / asked.name):
             # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
             from foreshot.compare import compare
@@ -121,12 +116,15 @@ def compare_command(
 
 @app.command("check")
 def check_command(
-    model: Annotated[str, typer.Argument(help="A classifier: a student's folder, any model folder, or a hub id.")],
+    model: Annotated[
+        str, typer.Argument(help="A classifier: a bundle, a student's folder, any model folder, or a hub id.")
+    ],
     suite: Annotated[str, typer.Option(help="builtin, or a file (own format or HateCheck's).")] = "builtin",
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
     ] = None,
     positive: Annotated[str | None, typer.Option(help="The model's class that counts as toxic.")] = None,
+    file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     fail_under: Annotated[
         float | None, typer.Option(min=0, max=1, help="Exit with 1 if a share right is below: 0.8.")
@@ -141,12 +139,12 @@ def check_command(
     """Judge one model by itself on a suite; fit to be a gate in CI."""
     console = Console(highlight=False)
     with _errors_as_one_line(), _interruption_as_one_line(None):
-        labels = _assigned("--suite-label", suite_label)
+        labels = pairs_by_comma("--suite-label", suite_label)
         from foreshot.checking import check, violations
         from foreshot.reporting.checked import print_check
 
         progress = Terminal(Console(stderr=True, highlight=False))
-        checked = check(model, suite, suite_labels=labels, positive=positive, progress=progress)
+        checked = check(model, suite, suite_labels=labels, positive=positive, file=file, progress=progress)
         complaints = violations(checked, fail_under=fail_under, baseline=baseline, max_drop=max_drop)
     if as_json:
         typer.echo(checked.model_dump_json(indent=1))
@@ -158,71 +156,60 @@ def check_command(
         raise typer.Exit(VIOLATED)
 
 
-def _starting_point(experiment: Path | None, demo: bool, runs: Path) -> tuple[dict[str, Any], Path]:
-    if experiment is None:
-        return (dict(DEMO_SETTINGS) if demo else {}), runs
-    if demo:
-        raise ConfigError("--demo: is an experiment of its own; leave out the file")
-    if experiment.is_dir():
-        folder = experiment.resolve()
-        return {**read_run(experiment).model_dump(mode="json"), "name": folder.name}, experiment.parent
-    return {"name": experiment.stem, **load_settings(experiment)}, runs
-
-
-def _asked(settings: dict[str, Any], given: dict[str, Any], layers: list[str], source: str) -> Experiment:
-    merged = {**settings, **given}
-    if "suite" in given and "suite_labels" not in given:
-        merged.pop("suite_labels", None)  # those of another suite
-    for group in ("training", "distillation", "policy"):
-        if isinstance(settings.get(group), dict) and group in given:
-            merged[group] = {**settings[group], **given[group]}
-    if "data" not in merged:
-        raise ConfigError("nothing to compare on: give --data FILE, a YAML file, or --demo")
-    merged.setdefault("name", Path(str(merged["data"])).stem)
-    experiment = make_experiment(merged, source=source)
-    if not layers:
-        return experiment
-    own = [recipe_of_layers(value if not value[:1].isdigit() else _numbers(value)) for value in layers]
-    everything = {**experiment.model_dump(), "recipes": [*experiment.recipes, *own]}
-    return make_experiment(everything, source=source)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ConfigError(f"--layers {text}: must be layer numbers by comma, or a strategy such as first:3") from None
-
-
-def _listed(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",")]
-
-
-def _assigned(option: str, text: str | None) -> dict[str, str] | None:
-    """What an option such as "hateful=toxic,none=benign" says."""
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    if any(not key.strip() or not sign or not value.strip() for key, sign, value in pairs):
-        raise ConfigError(f"{option} {text}: must be name=value, by comma")
-    return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def _policy(text: str | None) -> dict[str, str] | None:
-    assigned = _assigned("--policy", text)
-    if assigned is None:
-        return None
-    if unknown := assigned.keys() - POLICY_FIELDS.keys():
-        raise ConfigError(f"--policy: {min(unknown)} is none of {', '.join(POLICY_FIELDS)}")
-    return {POLICY_FIELDS[name]: value for name, value in assigned.items()}
-
-
-def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if value is not None and value != {}}
-
-
 def _command() -> str:
     return shlex.join(["foreshot", *sys.argv[1:]])
+
+
+@app.command("export")
+def export_command(
+    model: Annotated[str, typer.Argument(help="A run (what its verdict ships), a model's folder, or a hub id.")],
+    out: Annotated[Path, typer.Option(help="The bundle's folder; one that is there is replaced.")],
+    bits: Annotated[str, typer.Option(help="The graphs that are wanted: 32, 8, or both by comma.")] = "32,8",
+    max_length: Annotated[
+        int | None, typer.Option(min=8, help="Tokens that a text is cut to; else as in training.")
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="File of texts to prove the graphs on; else the run's validation rows.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the texts of --rows.")] = None,
+    suite: Annotated[str | None, typer.Option(help="builtin, or a file; else the run's.")] = None,
+    suite_label: Annotated[
+        str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
+    ] = None,
+    positive: Annotated[str | None, typer.Option(help="The model's class that counts as toxic.")] = None,
+) -> None:
+    """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
+    console = Console(highlight=False)
+    with _errors_as_one_line(), _interruption_as_one_line(None):
+        labels = pairs_by_comma("--suite-label", suite_label)
+        from foreshot.exporting import export
+
+        manifest = export(
+            model,
+            out,
+            bits=by_comma(bits) or (),
+            max_length=max_length,
+            rows=rows,
+            text=text,
+            suite=suite,
+            suite_labels=labels,
+            positive=positive,
+            progress=Terminal(console),
+        )
+    graphs = " and ".join(graph.file for graph in manifest.graphs)
+    console.print(f"bundle: {printable(str(out))} ({graphs})", markup=False, soft_wrap=True)
+
+
+@app.command("verify")
+def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")]) -> None:
+    """Check a bundle's files against their sums, and its scores on this machine against those at its export."""
+    with _errors_as_one_line(), _interruption_as_one_line(None):
+        from foreshot.runtime.verifying import verify
+
+        verified = verify(bundle)
+    typer.echo(f"{printable(str(bundle))}: {len(verified.files)} files are as they were exported")
+    for file, difference in verified.differences.items():
+        typer.echo(f"{file}: scores {verified.texts} texts as at export (largest difference {difference:.1e})")
 
 
 @contextlib.contextmanager
@@ -231,6 +218,10 @@ def _errors_as_one_line() -> Iterator[None]:
         yield
     except ForeshotError as error:
         _stop(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("foreshot"):
+            raise
+        _stop(f"{error.name} is not installed; this needs pip install 'foreshot[train]'", ForeshotError.exit_code)
     except OSError as error:
         if error.errno not in NO_ROOM | {errno.EACCES, errno.EROFS, errno.EPERM}:
             raise

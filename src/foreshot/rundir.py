@@ -76,30 +76,37 @@ def is_finished(stage: Path, made_from: str) -> bool:
 
 @contextlib.contextmanager
 def building(stage: Path, made_from: str) -> Iterator[Path]:
-    """A folder to build a stage in; it takes the stage's name, with its marker, when the block ends without error.
+    """A folder to build a stage in, as `replacing_folder` gives it; a marker tells what it was made from."""
+    with replacing_folder(stage) as workplace:
+        yield workplace
+        write_atomically(workplace / MARKER, made_from + "\n")
 
-    A folder of that name that was made from something else, or never finished, is replaced. Whatever error a
-    library makes of a full disk becomes an OSError that names the stage.
+
+@contextlib.contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A folder to build another in; it takes the other's name when the block ends without error.
+
+    A folder that has this name already is replaced. Whatever error a library makes of a full disk becomes an
+    OSError that names the folder.
     """
-    stage.parent.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(stage)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{stage.name}.", dir=stage.parent))
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder)
+    workplace = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     workplace.chmod(0o755)
     try:
         yield workplace
-        write_atomically(workplace / MARKER, made_from + "\n")
-        for folder, _, files in os.walk(workplace):
+        for inside, _, files in os.walk(workplace):
             for name in files:
-                _sync_file(Path(folder) / name)
-            _sync_folder(Path(folder))
-        if stage.exists():
-            shutil.rmtree(stage)
-        workplace.rename(stage)
-        _sync_folder(stage.parent)
+                _sync_file(Path(inside) / name)
+            _sync_folder(Path(inside))
+        if folder.exists():
+            shutil.rmtree(folder)
+        workplace.rename(folder)
+        _sync_folder(folder.parent)
     except BaseException as error:
         shutil.rmtree(workplace, ignore_errors=True)
         if (code := _system_error(error)) in NO_ROOM:
-            raise OSError(code, os.strerror(code), str(stage)) from None
+            raise OSError(code, os.strerror(code), str(folder)) from None
         raise
 
 

@@ -84,6 +84,15 @@ def read_table(
     )
 
 
+def read_texts(source: str | Path, *, text: str | None = None) -> list[str]:
+    """The texts of a file or dataset, normalised; rows without one are left out. Raises what `read_table` does."""
+    sheet = open_sheet(source)
+    if text is not None and text not in sheet.columns:
+        raise DataError(f"{sheet.source}: has no column {excerpt(text)!r}; its columns are {listing(sheet.columns)}")
+    cells = sheet.columns[text or _guess(sheet, "text", TEXT_NAMES, taken=None)]
+    return [normalise(cell) for cell in cells if _text_complaint(cell) is None]
+
+
 def _choose_columns(sheet: Sheet, text: str | None, label: str | None) -> tuple[str, str, tuple[str, ...]]:
     for named in (text, label):
         if named is not None and named not in sheet.columns:

@@ -1,6 +1,9 @@
 """Export: a classifier as an ONNX graph of token ids and mask to logits, with dynamic batch and length."""
 
+import contextlib
+import logging
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -10,6 +13,7 @@ from foreshot.errors import ModelError
 
 OPSET = 23
 """The first that has attention as one operator, which ONNX Runtime computes as one."""
+OLDER_OPSETS = {"modernbert": 22}  # opset 23's rotary embedding fails in ONNX Runtime 1.32 for more than one row
 MOST_BYTES = 2**31 - 2**20  # of a file that holds its own weights, less some room for the graph
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
 
@@ -26,6 +30,11 @@ class _Logits(nn.Module):
         return logits
 
 
+def opset(model: PreTrainedModel) -> int:
+    """The version of ONNX's operators that a model is exported with."""
+    return OLDER_OPSETS.get(model.config.model_type, OPSET)
+
+
 def to_onnx(model: PreTrainedModel) -> bytes:
     """The model, in evaluation mode, as an ONNX file's content.
 
@@ -40,13 +49,12 @@ def to_onnx(model: PreTrainedModel) -> bytes:
     attention_mask[1, 9:] = 0
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
     try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # of the exporter, about the names of its axes
+        with _quiet(), torch.inference_mode():
             program = torch.onnx.export(
                 _Logits(model.eval()),
                 (input_ids, attention_mask),
                 dynamo=True,
-                opset_version=OPSET,
+                opset_version=opset(model),
                 input_names=INPUTS,
                 output_names=[OUTPUT],
                 dynamic_shapes=dict.fromkeys(INPUTS, shape),
@@ -60,6 +68,20 @@ def to_onnx(model: PreTrainedModel) -> bytes:
         del node.metadata_props[:]  # stack traces, with the paths of the machine that exported
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings: about the names of its axes, and about packages that nobody asked for."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        exporter.setLevel(level)
 
 
 def _first_line(error: BaseException) -> str:

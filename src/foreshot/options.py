@@ -1,0 +1,83 @@
+"""What the command line's options say, as settings of an experiment."""
+
+from pathlib import Path
+from typing import Any
+
+from foreshot.config import DEMO_SETTINGS, Experiment, load_settings, make_experiment, recipe_of_layers
+from foreshot.errors import ConfigError
+from foreshot.rundir import read_run
+
+POLICY_FIELDS = {
+    "metric": "metric_margin",
+    "suite": "suite_margin",
+    "functionality": "functionality_margin",
+    "seeds": "min_seeds",
+}
+
+
+def settings_to_start_from(experiment: Path | None, demo: bool, runs: Path) -> tuple[dict[str, Any], Path]:
+    """The settings that the options change, and the folder of runs: of a YAML file, a run, the demo, or none."""
+    if experiment is None:
+        return (dict(DEMO_SETTINGS) if demo else {}), runs
+    if demo:
+        raise ConfigError("--demo: is an experiment of its own; leave out the file")
+    if experiment.is_dir():
+        folder = experiment.resolve()
+        return {**read_run(experiment).model_dump(mode="json"), "name": folder.name}, experiment.parent
+    return {"name": experiment.stem, **load_settings(experiment)}, runs
+
+
+def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[str], source: str) -> Experiment:
+    """The experiment that settings, changed by what is given, and `--layers` ask for; raises ConfigError."""
+    merged = {**settings, **given}
+    if "suite" in given and "suite_labels" not in given:
+        merged.pop("suite_labels", None)  # those of another suite
+    for group in ("training", "distillation", "policy"):
+        if isinstance(settings.get(group), dict) and group in given:
+            merged[group] = {**settings[group], **given[group]}
+    if "data" not in merged:
+        raise ConfigError("nothing to compare on: give --data FILE, a YAML file, or --demo")
+    merged.setdefault("name", Path(str(merged["data"])).stem)
+    experiment = make_experiment(merged, source=source)
+    if not layers:
+        return experiment
+    own = [recipe_of_layers(value if not value[:1].isdigit() else _numbers(value)) for value in layers]
+    everything = {**experiment.model_dump(), "recipes": [*experiment.recipes, *own]}
+    return make_experiment(everything, source=source)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--layers {text}: must be layer numbers by comma, or a strategy such as first:3") from None
+
+
+def by_comma(text: str | None) -> list[str] | None:
+    """What "a, b" lists."""
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def pairs_by_comma(option: str, text: str | None) -> dict[str, str] | None:
+    """What an option such as "hateful=toxic,none=benign" says; raises ConfigError."""
+    if text is None:
+        return None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if any(not key.strip() or not sign or not value.strip() for key, sign, value in pairs):
+        raise ConfigError(f"{option} {text}: must be name=value, by comma")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def margins(text: str | None) -> dict[str, str] | None:
+    """The verdict's margins from --policy; raises ConfigError for a name that is none."""
+    assigned = pairs_by_comma("--policy", text)
+    if assigned is None:
+        return None
+    if unknown := assigned.keys() - POLICY_FIELDS.keys():
+        raise ConfigError(f"--policy: {min(unknown)} is none of {', '.join(POLICY_FIELDS)}")
+    return {POLICY_FIELDS[name]: value for name, value in assigned.items()}
+
+
+def given_ones(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that were given."""
+    return {name: value for name, value in settings.items() if value is not None and value != {}}

@@ -1,0 +1,46 @@
+"""Verify: whether a bundle is what was exported, and scores here as it did there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from foreshot.errors import BundleError
+from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, read_bundle
+from foreshot.runtime.classifier import Classifier
+
+TOLERANCES = {FP32_GRAPH: 1e-4, INT8_GRAPH: 0.02}
+"""How far a probability of the self-test may lie from the exporting machine's: CPUs round in different orders, and in
+8 bits a rounding more may move an activation by a whole step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What was verified: the files whose sums are right, and each graph's largest difference in the self-test."""
+
+    files: list[str]
+    texts: int
+    differences: dict[str, float]  # of a probability, by graph
+
+
+def verify(folder: str | Path) -> Verified:
+    """Check every file's sum, then score the texts of the self-test with every graph; raises BundleError."""
+    bundle = read_bundle(folder)
+    manifest = bundle.manifest
+    differences: dict[str, float] = {}
+    for graph in manifest.graphs:
+        classifier = Classifier(bundle, file=graph.file)
+        found = [
+            list(prediction.scores.values()) for prediction in classifier([test.text for test in manifest.self_test])
+        ]
+        expected = [test.scores.get(graph.file, []) for test in manifest.self_test]
+        if np.shape(found) != np.shape(expected):
+            raise BundleError(f"{bundle.folder}: its self-test has no scores of {graph.file}; export the bundle again")
+        differences[graph.file] = float(np.abs(np.subtract(found, expected)).max(initial=0))
+        if not differences[graph.file] <= TOLERANCES[graph.file]:
+            raise BundleError(
+                f"{bundle.folder / graph.file}: scores the self-test otherwise than where it was exported (a "
+                f"probability differs by {differences[graph.file]:.2g}, {TOLERANCES[graph.file]:.0e} may); don't use "
+                "it on this machine, and report its CPU"
+            )
+    return Verified(files=sorted(bundle.sums), texts=len(manifest.self_test), differences=differences)

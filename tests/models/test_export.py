@@ -1,0 +1,106 @@
+"""ONNX graphs of every architecture against the model in PyTorch, at sizes and paddings that were not traced."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from tiny_models import CONFIGS, VOCABULARY, tiny_classifier
+
+from foreshot.errors import ModelError
+from foreshot.models import export
+from foreshot.models.export import OPSET, to_onnx
+from foreshot.models.int8 import linear_layers, quantised
+
+SHAPES = [(1, 1), (1, 30), (5, 7), (2, 33)]
+
+
+def some_rows(rows: int, tokens: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask; each row but the first is shorter than the one before."""
+    generator = torch.Generator().manual_seed(tokens)
+    ids = torch.randint(4, VOCABULARY, (rows, tokens), generator=generator)
+    mask = torch.ones_like(ids)
+    for row in range(1, rows):
+        mask[row, max(1, tokens - 2 * row) :] = 0
+    return torch.where(mask == 1, ids, pad), mask
+
+
+def run(content: bytes, ids: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return session.run(["logits"], {"input_ids": ids.numpy(), "attention_mask": mask.numpy()})[0]
+
+
+@pytest.mark.parametrize("architecture", CONFIGS)
+def test_a_graph_gives_the_logits_of_the_model(architecture):
+    model = tiny_classifier(architecture, layers=2, labels=3)
+    content = to_onnx(model)
+    for shape in SHAPES:
+        ids, mask = some_rows(*shape, pad=model.config.pad_token_id or 0)
+        with torch.inference_mode():
+            expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
+        assert run(content, ids, mask) == pytest.approx(expected, abs=1e-5), shape
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        name if name in {"bert", "deberta-v2", "modernbert"} else pytest.param(name, marks=pytest.mark.slow)
+        for name in CONFIGS
+    ],
+)
+def test_a_graph_in_8_bits_is_near_the_model_and_does_not_depend_on_the_batch(architecture):
+    model = tiny_classifier(architecture, layers=2)
+    small = to_onnx(quantised(model))
+    ids, mask = some_rows(6, 20, pad=model.config.pad_token_id or 0)
+    with torch.inference_mode():
+        expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
+    together = run(small, ids, mask)
+    size = float(np.abs(expected).max())
+    assert np.abs(together - expected).max() < 0.1 * size
+    assert (together != expected).any()
+    for row in range(len(ids)):
+        length = int(mask[row].sum())
+        alone = run(small, ids[row : row + 1, :length], mask[row : row + 1, :length])
+        assert alone[0] == pytest.approx(together[row], abs=0.02 * size)
+
+
+def test_a_graph_in_8_bits_multiplies_integers():
+    model = tiny_classifier(layers=2)
+    graph = onnx.load_from_string(to_onnx(quantised(model))).graph
+    products = [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]
+    assert len(products) == len(linear_layers(model)) == 13  # 2 layers of 6, and the pooler
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in products:
+        weight = onnx.numpy_helper.to_array(constants[node.input[1]])
+        assert weight.dtype == np.int8
+        assert np.abs(weight).max() == 63  # 2 * 255 * 63 < 2 ** 15
+
+
+def test_a_graph_is_one_valid_file_that_tells_nothing_of_this_machine():
+    content = to_onnx(tiny_classifier(layers=1))
+    model = onnx.load_from_string(content)
+    onnx.checker.check_model(model)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", OPSET)]
+    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)
+    assert b"site-packages" not in content
+    assert b".py" not in content
+
+
+def test_attention_is_one_operator():
+    graph = onnx.load_from_string(to_onnx(tiny_classifier(layers=3))).graph
+    assert [node.op_type for node in graph.node].count("Attention") == 3
+
+
+def test_a_model_too_large_for_a_file_is_refused(monkeypatch):
+    monkeypatch.setattr(export, "MOST_BYTES", 1000)
+    with pytest.raises(ModelError, match=r"^bert: its weights are .* GiB, and an ONNX file holds at most 2 GiB$"):
+        to_onnx(tiny_classifier(layers=1))
+
+
+def test_what_cannot_be_exported_is_told_in_one_line(monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no such operator\nand a long trace")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(ModelError, match=r"^bert: can't be exported to ONNX \(no such operator\)$"):
+        to_onnx(tiny_classifier(layers=1))
