@@ -16,6 +16,7 @@ from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.judging.shares import suite_shares
 from foreshot.judging.suites import read_suite
 from foreshot.progress import Progress, Silent
+from foreshot.provenance import run_of
 from foreshot.results import Results
 from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint, read_run
 from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
@@ -23,7 +24,6 @@ from foreshot.runtime.classifier import Classifier
 from foreshot.runtime.decisions import decide
 
 WINDOW = 256  # texts that a bundle scores before it reports progress
-DEEPEST = 3  # how far below a run's folder its models are: students/RECIPE/seed-N
 
 
 class Checkable(Protocol):
@@ -133,8 +133,7 @@ def _load(name: str, file: str | None) -> Checkable:
 
 def _run_max_length(model: Path) -> int | None:
     """Tokens that the texts of a run's model are cut to in its run, as in its bundle; None for a model of no run."""
-    places = model.resolve().parents[:DEEPEST] if model.is_dir() else ()
-    run = next((place for place in places if (place / EXPERIMENT_FILE).is_file()), None)
+    run = run_of(model)
     return None if run is None else read_run(run).training.max_length
 
 

@@ -200,7 +200,7 @@ def _subject(name: str, max_length: int | None, positive: str | None, progress: 
         name = str(folder)
     if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
         raise ModelError(f"{name}: is a LoRA adapter alone; name the folder of the model that it was merged into")
-    run = find_in_run(folder) if folder.is_dir() else None
+    run = find_in_run(folder)
     source = find_model(name)
     labels = [str(label) for label in (source.config.id2label or {}).values()]
     classes = model_classes(source.name, labels, positive or (run.positive if run else None))

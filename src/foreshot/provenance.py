@@ -71,13 +71,19 @@ class RunModel:
         return {name: getattr(test, name) for name in ("accuracy", "macro_f1", "mcc", "auroc", "average_precision")}
 
 
+def run_of(folder: Path) -> Path | None:
+    """The run's folder that a model's folder is in; None where it is in none."""
+    if not folder.is_dir():
+        return None
+    return next((parent for parent in folder.resolve().parents[:DEEPEST] if (parent / EXPERIMENT_FILE).is_file()), None)
+
+
 def find_in_run(folder: Path) -> RunModel | None:
     """The run's model that a folder holds; None where the folder is in no run.
 
     Raises RunFolderError where the run wasn't finished or is damaged, or the folder holds none of its models.
     """
-    folder = folder.resolve()
-    run = next((parent for parent in folder.parents[:DEEPEST] if (parent / EXPERIMENT_FILE).is_file()), None)
+    folder, run = folder.resolve(), run_of(folder)
     if run is None:
         return None
     results = _results(run)

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from foreshot.data.spreadsheets import inert
 from foreshot.facts import Flip
 
 NEWLY_MISSED, NEWLY_FLAGGED, NEWLY_CAUGHT, NEWLY_CLEARED = (
@@ -24,15 +23,6 @@ BY_HARM = (NEWLY_MISSED, NEWLY_WRONG, NEWLY_FLAGGED, CHANGED, NEWLY_CAUGHT, NEWL
 """Kinds of flips: a toxic text let through, a benign one flagged, then the changes for the better."""
 
 COLUMNS = ("model", "kind", "part", "row", "label", "teacher_score", "student_score", "seeds_flipped", "seeds", "text")
-FORMULA_STARTS = frozenset("=+-@")
-NEW_CELL = re.compile(
-    r"""
-    (?<= [;\t\r\n\v\f\x85\u2028\u2029])
-    (?= (?: [^\S\r\n] | [\u200b-\u200f\u2060\ufeff"] )* (?: [=+@＝＋－＠] | -(?!\)) ) )  # the smiley ;-) is none
-    """,
-    re.VERBOSE,
-)
-"""Where inside of a text a spreadsheet that parts cells by semicolons or tabs sees a formula's cell begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +108,7 @@ def to_csv(found: Sequence[Flip]) -> str:
     writer.writerow(COLUMNS)
     for flip in found:
         values: Mapping[str, object] = flip.model_dump()
-        writer.writerow([_inert(values[column]) for column in COLUMNS])
+        writer.writerow([_cell(values[column]) for column in COLUMNS])
     return file.getvalue()
 
 
@@ -132,20 +122,7 @@ def _kind(label: int, before: int, after: int, positive: int | None) -> str:
     return NEWLY_FLAGGED if after == positive else NEWLY_CLEARED
 
 
-def _inert(value: object) -> object:
+def _cell(value: object) -> object:
     if isinstance(value, float):
         return f"{value:.4f}"
-    if not isinstance(value, str):
-        return value
-    inert = NEW_CELL.sub("'", value)
-    return f"'{inert}" if _starts_a_formula(value) else inert
-
-
-def _starts_a_formula(value: str) -> bool:
-    """Whether its first visible character does, in any width; or its first one is a tab or starts a line."""
-    if value.startswith(("\t", "\r", "\n")):
-        return True
-    for char in value:
-        if unicodedata.category(char)[0] not in "ZC" and char != '"':
-            return unicodedata.normalize("NFKC", char) in FORMULA_STARTS
-    return False
+    return inert(value) if isinstance(value, str) else value
