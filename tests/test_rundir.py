@@ -22,6 +22,7 @@ from foreshot.rundir import (
     remove_leftovers,
     write_atomically,
     write_json,
+    writing_atomically,
 )
 
 LEAST = {"name": "run", "data": "a.csv", "encoder": "some/encoder"}
@@ -68,6 +69,38 @@ def test_a_file_is_synced_before_it_takes_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(path.exists()) or sync(descriptor))
     write_atomically(path, "new")
     assert seen == [False, True]  # the file, then its folder
+
+
+def test_a_file_is_written_piece_by_piece_and_takes_its_name_at_the_end(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with writing_atomically(path) as file:
+        file.write(b"one ")
+        assert not path.exists()
+        file.write(b"two")
+    assert path.read_bytes() == b"one two"
+    assert names(path.parent) == {"file.txt"}
+
+
+def write_half(path, error) -> None:
+    with writing_atomically(path) as file:
+        file.write(b"half")
+        raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, GeneratorExit])
+def test_a_file_whose_writing_stops_leaves_the_old_one_and_nothing_else(tmp_path, error):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(error):
+        write_half(path, error)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"file.txt"}
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, writing_atomically(tmp_path / "file.txt"):
+        (tmp_path / "other.txt").read_text()
+    assert caught.value.filename == str(tmp_path / "other.txt")
 
 
 def test_json_is_readable_and_refuses_what_is_no_json(tmp_path):

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from foreshot.config import Experiment, dump_experiment, load_experiment
 from foreshot.errors import RunFolderError
@@ -29,21 +29,29 @@ MAY_CHANGE = frozenset(
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name, sync it, and rename it: readers see all of it or the old one.
+    """Write a file as `writing_atomically` does."""
+    with writing_atomically(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
-    Raises OSError (no room, no permission) and then leaves nothing behind.
+
+@contextlib.contextmanager
+def writing_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write under a temporary name; it is synced and renamed when the block ends without error.
+
+    So readers see all of it or the old one. Raises OSError (no room, no permission) and then, as after any
+    error, leaves nothing behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and error.filename in {None, str(temporary)}:
             error.filename = str(path)  # a write that fails doesn't say where
         raise
     _sync_folder(path.parent)
