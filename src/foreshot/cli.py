@@ -13,7 +13,15 @@ from rich.console import Console
 
 from foreshot.config import LEARNING_RATES
 from foreshot.errors import ForeshotError
-from foreshot.options import by_comma, experiment_of, given_ones, margins, pairs_by_comma, settings_to_start_from
+from foreshot.options import (
+    by_comma,
+    experiment_of,
+    given_ones,
+    margins,
+    pairs_by_comma,
+    settings_to_start_from,
+    source_among,
+)
 from foreshot.progress import Terminal, printable
 from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM
 
@@ -198,6 +206,58 @@ def export_command(
         )
     graphs = " and ".join(graph.file for graph in manifest.graphs)
     console.print(f"bundle: {printable(str(out))} ({graphs})", markup=False, soft_wrap=True)
+
+
+@app.command("predict")
+def predict_command(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Texts; or a CSV, TSV, JSONL, Parquet or .txt file; or - for a stream.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="File for the scored rows; its name says the format.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
+    stream: Annotated[str, typer.Option(help="What a stream holds: lines, csv, tsv or jsonl.")] = "lines",
+    bad_rows: Annotated[
+        Path | None, typer.Option(help="Set rows that can't be read aside in this file, instead of stopping.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print texts' predictions as JSON lines.")] = False,
+    file: Annotated[str | None, typer.Option(help="Which of the graphs: model.onnx or model.int8.onnx.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute on; else all cores.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Texts in a batch.")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="Tokens that a text is cut to.")] = None,
+) -> None:
+    """Score texts, a file, or a stream with a bundle."""
+    with _errors_as_one_line(), _interruption_as_one_line(None):
+        source = source_among(inputs)
+        from foreshot.runtime.classifier import load
+
+        settings = given_ones({"threads": threads, "batch_size": batch_size, "max_length": max_length, "file": file})
+        classifier = load(bundle, **settings)
+        if source is None:
+            from foreshot.reporting.predictions import prediction_lines, prediction_table
+
+            found = classifier(inputs)
+            lines = (
+                prediction_lines(inputs, found)
+                if as_json
+                else prediction_table(inputs, found, classifier.manifest.positive)
+            )
+            for line in lines:
+                typer.echo(line)
+            return
+        from foreshot.runtime.scoring import score_file
+
+        summary = score_file(
+            classifier,
+            source,
+            out,
+            kind=stream,
+            text_column=text,
+            bad_rows=bad_rows,
+            progress=Terminal(Console(stderr=True, highlight=False)),
+        )
+    for line in summary.lines():
+        typer.echo(f"foreshot: {printable(line)}", err=True)
 
 
 @app.command("verify")

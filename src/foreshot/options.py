@@ -7,6 +7,8 @@ from foreshot.config import DEMO_SETTINGS, Experiment, load_settings, make_exper
 from foreshot.errors import ConfigError
 from foreshot.rundir import read_run
 
+SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt"})
+"""Of the files that `predict` reads."""
 POLICY_FIELDS = {
     "metric": "metric_margin",
     "suite": "suite_margin",
@@ -51,6 +53,32 @@ def _numbers(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"--layers {text}: must be layer numbers by comma, or a strategy such as first:3") from None
+
+
+def source_among(inputs: list[str]) -> str | None:
+    """The file, or "-" for a stream, that the inputs of `predict` name; None where they are texts.
+
+    Raises ConfigError for several files, for a file among texts, and for a file that isn't there.
+    """
+    named = [given for given in inputs if given == "-" or _names_a_file(given)]
+    if not named:
+        return None
+    if len(inputs) > 1:
+        raise ConfigError(f"{named[0]}: give one file or stream at a time, or texts alone")
+    if named[0] != "-" and not Path(named[0]).exists():
+        raise ConfigError(f"{named[0]}: no such file; to score this very text, pipe it into: foreshot predict … -")
+    return named[0]
+
+
+def _names_a_file(given: str) -> bool:
+    """Whether an input is a file's name: it ends as one does and is one word, or such a file is there."""
+    path = Path(given)
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    try:
+        return len(given.split()) == 1 or path.is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+        return False
 
 
 def by_comma(text: str | None) -> list[str] | None:
