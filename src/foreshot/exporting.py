@@ -333,7 +333,7 @@ def _manifest(proof: _Proof, graphs: Sequence[_MadeGraph], refused: tuple[Attemp
     decided = decide(subject.decision, preferred.logits, classes.positive)
     return Manifest(
         format_version=FORMAT_VERSION,
-        name=subject.source.name,
+        name=_name(subject),
         labels=list(classes.names),
         positive=None if classes.positive is None else classes.names[classes.positive],
         max_length=subject.max_length,
@@ -343,7 +343,7 @@ def _manifest(proof: _Proof, graphs: Sequence[_MadeGraph], refused: tuple[Attemp
         graphs=[graph.facts for graph in graphs],
         refused=refused,
         origin=Origin(
-            model=subject.source.name,
+            model=_name(subject),
             architecture=subject.source.config.model_type,
             layers=subject.source.depth,
             parameters=parameters(subject.model)[0],
@@ -362,6 +362,13 @@ def _manifest(proof: _Proof, graphs: Sequence[_MadeGraph], refused: tuple[Attemp
         versions={package: metadata.version(package) for package in VERSIONS},
         made_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _name(subject: _Subject) -> str:
+    """What the bundle calls its model: without the path of this machine."""
+    if subject.run is not None:
+        return f"{subject.run.results.name}/{subject.run.model.folder}"
+    return subject.source.folder.resolve().name if Path(subject.source.name).is_dir() else subject.source.name
 
 
 def _self_test(subject: _Subject, graphs: Sequence[_MadeGraph]) -> list[SelfTest]:

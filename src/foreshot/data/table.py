@@ -87,41 +87,61 @@ def read_table(
 def read_texts(source: str | Path, *, text: str | None = None) -> list[str]:
     """The texts of a file or dataset, normalised; rows without one are left out. Raises what `read_table` does."""
     sheet = open_sheet(source)
-    if text is not None and text not in sheet.columns:
-        raise DataError(f"{sheet.source}: has no column {excerpt(text)!r}; its columns are {listing(sheet.columns)}")
-    cells = sheet.columns[text or _guess(sheet, "text", TEXT_NAMES, taken=None)]
+    cells = sheet.columns[choose_text_column(sheet.source, sheet.columns, text)[0]]
     return [normalise(cell) for cell in cells if _text_complaint(cell) is None]
 
 
+def choose_text_column(source: str, columns: Collection[str], named: str | None) -> tuple[str, str | None]:
+    """The column that holds the texts, named or guessed, and an announcement where it was guessed.
+
+    Raises DataError where the named one is missing, or none or several could be it.
+    """
+    _refuse_missing(source, columns, named)
+    if named is not None:
+        return named, None
+    guessed = _guess(source, columns, "text", TEXT_NAMES, taken=None)
+    return guessed, _announcement(source, "text", guessed)
+
+
+def why_not_a_string(cell: Any) -> str | None:
+    """What keeps a cell from being a text, which may be empty; None where nothing does."""
+    if cell is None:
+        return "no text"
+    return None if isinstance(cell, str) else f"a value of type {type(cell).__name__} instead of a text"
+
+
 def _choose_columns(sheet: Sheet, text: str | None, label: str | None) -> tuple[str, str, tuple[str, ...]]:
+    source, columns = sheet.source, sheet.columns
     for named in (text, label):
-        if named is not None and named not in sheet.columns:
-            raise DataError(
-                f"{sheet.source}: has no column {excerpt(named)!r}; its columns are {listing(sheet.columns)}"
-            )
-    text_column = text or _guess(sheet, "text", TEXT_NAMES, taken=label)
-    label_column = label or _guess(sheet, "label", LABEL_NAMES, taken=text_column)
+        _refuse_missing(source, columns, named)
+    text_column = text or _guess(source, columns, "text", TEXT_NAMES, taken=label)
+    label_column = label or _guess(source, columns, "label", LABEL_NAMES, taken=text_column)
     if text_column == label_column:
-        raise DataError(f"{sheet.source}: column {excerpt(text)!r} can't be both the text and the label")
+        raise DataError(f"{source}: column {excerpt(text)!r} can't be both the text and the label")
     guesses = (("text", text, text_column), ("label", label, label_column))
-    announcements = tuple(
-        f"{sheet.source}: {kind} column {excerpt(column)!r} (guessed; --{kind} names another)"
-        for kind, named, column in guesses
-        if not named
-    )
+    announcements = tuple(_announcement(source, kind, column) for kind, named, column in guesses if not named)
     return text_column, label_column, announcements
 
 
-def _guess(sheet: Sheet, kind: str, known: Collection[str], *, taken: str | None) -> str:
-    found = [name for name in sheet.columns if name.casefold() in known and name != taken]
+def _refuse_missing(source: str, columns: Collection[str], named: str | None) -> None:
+    if named is not None and named not in columns:
+        raise DataError(f"{source}: has no column {excerpt(named)!r}; its columns are {listing(columns)}")
+
+
+def _guess(source: str, columns: Collection[str], kind: str, known: Collection[str], *, taken: str | None) -> str:
+    found = [name for name in columns if name.casefold() in known and name != taken]
     if len(found) == 1:
         return found[0]
     if found:
-        raise DataError(f"{sheet.source}: the {kind} column may be {listing(found)}; name it with --{kind}")
+        raise DataError(f"{source}: the {kind} column may be {listing(found)}; name it with --{kind}")
     raise DataError(
-        f"{sheet.source}: no column has a name that tells it holds the {kind}; name it with --{kind} "
-        f"(columns: {listing(sheet.columns)})"
+        f"{source}: no column has a name that tells it holds the {kind}; name it with --{kind} "
+        f"(columns: {listing(columns)})"
     )
+
+
+def _announcement(source: str, kind: str, column: str) -> str:
+    return f"{source}: {kind} column {excerpt(column)!r} (guessed; --{kind} names another)"
 
 
 def _check_labels(sheet: Sheet, column: str) -> None:
@@ -141,10 +161,8 @@ def _check_labels(sheet: Sheet, column: str) -> None:
 
 
 def _text_complaint(cell: Any) -> str | None:
-    if cell is None:
-        return "no text"
-    if not isinstance(cell, str):
-        return f"a value of type {type(cell).__name__} instead of a text"
+    if complaint := why_not_a_string(cell):
+        return complaint
     visible = any(not letter.isspace() and unicodedata.category(letter) != "Cf" for letter in normalise(cell))
     return None if visible else "an empty text"
 
