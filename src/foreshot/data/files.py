@@ -3,26 +3,21 @@
 Reads CSV, TSV, JSON Lines, Parquet, saved Hugging Face datasets and datasets of the hub, whole, into memory.
 """
 
-import codecs
-import csv
-import io
-import json
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from foreshot.data.texts import excerpt, listing, valid_unicode
+from foreshot.data.lines import BadRecord, repeated
+from foreshot.data.records import KINDS, open_records
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import DataError
 
 MOST_COLUMNS = 1000
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
+READERS = tuple(suffix for suffix, kind in KINDS.items() if kind != "lines")
+"""What the name of a file must end in."""
 OTHER_NAMES = {"train": ("training",), "validation": ("valid", "val", "dev"), "test": ()}
 
 
@@ -65,7 +60,7 @@ def _read(name: str, path: Path, part: str) -> Sheet:
         return _read_saved_dataset(path, part)
     suffix = path.suffix.lower()
     if path.exists() and suffix in READERS:
-        return READERS[suffix](path)
+        return _read_file(path)
     if path.exists():
         raise DataError(f"{path}: unknown kind of file; the name must end in one of {', '.join(READERS)}")
     if HUB_ID.match(name) and suffix not in READERS and not path.parent.is_dir():
@@ -73,132 +68,23 @@ def _read(name: str, path: Path, part: str) -> Sheet:
     raise DataError(f"{path}: no such file")
 
 
-def _read_text(path: Path) -> str:
-    """The file's text without a byte order mark; line ends stay as they are."""
-    content = path.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{path}: is UTF-16, not UTF-8; convert it with: iconv -f UTF-16 -t UTF-8")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        offset = error.start + (len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0)
-        line = content.count(b"\n", 0, offset) + 1
-        raise DataError(
-            f"{path}, line {line}: is not UTF-8 (byte {content[offset]:#04x} at offset {offset}); "
-            "convert it, for example with: iconv -f WINDOWS-1252 -t UTF-8"
-        ) from None
-    if (nul := text.find("\0")) >= 0:
-        line = text.count("\n", 0, nul) + 1
-        raise DataError(f"{path}, line {line}: holds a NUL character; the file is damaged or is not text")
-    if not text.strip():
+def _read_file(path: Path) -> Sheet:
+    """All records of a file; raises DataError for the first that can't be read."""
+    rows, cells = [], []
+    with open_records(path, refuse_nul=True) as records:
+        for record in records:
+            if isinstance(record, BadRecord):
+                raise DataError(f"{records.place(record.row)}: {record.complaint}")
+            rows.append(record.row)
+            cells.append(record.cells)
+    if records.columns is not None:
+        return Sheet(str(path), {name: [given[name] for given in cells] for name in records.columns}, rows)
+    if not rows:
         raise DataError(f"{path}: is empty")
-    return text
-
-
-def _read_csv(path: Path, delimiter: str = ",") -> Sheet:
-    text = _read_text(path)
-    limit = csv.field_size_limit(len(text) + 1)
-    try:
-        lines = _csv_lines(path, text, delimiter)
-    finally:
-        csv.field_size_limit(limit)
-    names = [name.strip() or f"column {number}" for number, name in enumerate(lines[0][1], start=1)]
-    _refuse_repeats(names, f"{path}, line {lines[0][0]}")
-    for line, fields in lines:
-        if len(fields) != len(names):
-            raise DataError(
-                f"{path}, line {line}: has {len(fields)} fields where the header has {len(names)}; "
-                "a text that holds the separator or a line end must stand in double quotes"
-            )
-    cells = zip(*(fields for _, fields in lines[1:]), strict=True)
-    columns = {name: list(column) for name, column in zip(names, cells, strict=False)}
-    return Sheet(str(path), columns or {name: [] for name in names}, [line for line, _ in lines[1:]])
-
-
-def _read_tsv(path: Path) -> Sheet:
-    return _read_csv(path, delimiter="\t")
-
-
-def _csv_lines(path: Path, text: str, delimiter: str) -> list[tuple[int, list[str]]]:
-    """The records that aren't blank, each with the line where it starts."""
-    # strict: otherwise a quote that is never closed would swallow the rest of the file without a word.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    records, start = [], 1
-    try:
-        for fields in reader:
-            if fields:
-                records.append((start, fields))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"{path}, line {start}: the quotes don't match ({error}); "
-            "put the field in double quotes and write each quote inside it twice"
-        ) from None
-    return records
-
-
-def _read_jsonl(path: Path) -> Sheet:
-    records, rows = [], []
-    # Only "\n" ends a line: str.splitlines would also cut at characters that JSON allows inside strings.
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        if line.strip():
-            records.append(_json_object(line, f"{path}, line {number}"))
-            rows.append(number)
-    names = list(dict.fromkeys(name for record in records for name in record))
+    names = list(dict.fromkeys(name for given in cells for name in given))
     if len(names) > MOST_COLUMNS:
         raise DataError(f"{path}: has {len(names)} different fields; at most {MOST_COLUMNS} are read")
-    return Sheet(str(path), {name: [record.get(name) for record in records] for name in names}, rows)
-
-
-def _json_object(line: str, where: str) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        _refuse_repeats([name for name, _ in pairs], where)
-        return dict(pairs)
-
-    try:
-        value = json.loads(line, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{where}: is not JSON ({error.msg}, character {error.colno}); give one object a line"
-        ) from None
-    except (ValueError, RecursionError):
-        raise DataError(f"{where}: holds a number or a nesting too large to read") from None
-    if not isinstance(value, dict):
-        raise DataError(f'{where}: is not a JSON object; write each row as {{"text": …, "label": …}}')
-    if "\\ud" not in line.lower():
-        return value
-    return {valid_unicode(name): valid_unicode(cell) if isinstance(cell, str) else cell for name, cell in value.items()}
-
-
-def _refuse_repeats(names: Sequence[str], where: str) -> None:
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise DataError(f"{where}: column {excerpt(repeated[0])!r} is named twice; rename one of them")
-
-
-def _read_parquet(path: Path) -> Sheet:
-    try:
-        with pq.ParquetFile(path) as file:
-            return _from_arrow(str(path), file.read())
-    except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise DataError(f"{path}: is not a Parquet file, or is damaged ({excerpt(error, 80)})") from None
-
-
-def _from_arrow(source: str, table: pa.Table) -> Sheet:
-    _refuse_repeats(table.column_names, source)
-    columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    return Sheet(source, columns, list(range(1, table.num_rows + 1)))
-
-
-READERS: Mapping[str, Callable[[Path], Sheet]] = MappingProxyType(
-    {
-        ".csv": _read_csv,
-        ".tsv": _read_tsv,
-        ".jsonl": _read_jsonl,
-        ".ndjson": _read_jsonl,
-        ".parquet": _read_parquet,
-    }
-)
+    return Sheet(str(path), {name: [given.get(name) for given in cells] for name in names}, rows)
 
 
 # ---- Hugging Face datasets ----
@@ -242,7 +128,11 @@ def _from_dataset(source: str, dataset: Any, part: str) -> Sheet:
             raise DataError(f"{source}: has no part {excerpt(part)!r}; its parts are {listing(dataset)}")
         dataset = dataset[wanted[0] if wanted else next(iter(dataset))]
     # Through Arrow, so that pictures and sounds in other columns aren't decoded.
-    sheet = _from_arrow(source, dataset.with_format("arrow")[:])
+    table = dataset.with_format("arrow")[:]
+    if complaint := repeated(table.column_names):
+        raise DataError(f"{source}: {complaint}")
+    columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    sheet = Sheet(source, columns, list(range(1, table.num_rows + 1)))
     for name, feature in dataset.features.items():
         if names := getattr(feature, "names", None):
             # -1 is how datasets mark a row without a label.

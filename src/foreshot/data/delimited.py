@@ -1,0 +1,98 @@
+"""CSV and TSV, as records."""
+
+import csv
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from typing import NamedTuple
+
+from foreshot.data.lines import LONGEST_RECORD, BadRecord, Line, Record, bad_record, raw_text, repeated, size_of
+from foreshot.errors import DataError
+
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+class Fields(NamedTuple):
+    """A row's fields, and the lines that they stand in."""
+
+    lines: tuple[Line, ...]
+    fields: list[str]
+
+
+Rows = Generator[Fields | BadRecord, None, None]
+
+
+def read_header(rows: Rows, source: str) -> tuple[list[str] | None, list[str] | None]:
+    """The header as it is written, and the names of the columns; both None where there is nothing but white space.
+
+    Raises DataError for a header that can't be read, or that names a column twice.
+    """
+    for header in rows:
+        if isinstance(header, BadRecord):
+            raise DataError(f"{source}, line {header.row}: {header.complaint}")
+        if "".join(header.fields).strip() or len(header.fields) > 1:
+            columns = [name.strip() or f"column {number}" for number, name in enumerate(header.fields, start=1)]
+            if complaint := repeated(columns):
+                raise DataError(f"{source}, line {header.lines[0].number}: {complaint}")
+            return header.fields, columns
+    return None, None
+
+
+def csv_records(rows: Rows, columns: Sequence[str]) -> Generator[Record | BadRecord, None, None]:
+    """The rows below the header; bad ones have another number of fields."""
+    for row in rows:
+        if isinstance(row, BadRecord):
+            yield row
+        elif len(row.fields) != len(columns):
+            yield bad_record(
+                row.lines,
+                f"has {len(row.fields)} fields where the header has {len(columns)}; "
+                "a text that holds the separator or a line end must stand in double quotes",
+            )
+        else:
+            cells = dict(zip(columns, row.fields, strict=True))
+            yield Record(row.lines[0].number, cells, size_of(row.lines), raw_text(row.lines))
+
+
+def csv_rows(lines: Iterator[Line], source: str, delimiter: str) -> Rows:
+    """The rows that aren't blank. Where quotes don't match, a row's first line is bad and the next one starts anew."""
+    waiting: deque[Line] = deque()  # lines that were read already
+    taken: list[Line] = []  # those of this row
+
+    def feed() -> Iterator[str]:
+        letters = 0
+        while line := waiting.popleft() if waiting else next(lines, None):
+            letters = len(line.text) + (letters if taken else 0)
+            if letters > LONGEST_RECORD:
+                raise DataError(
+                    f"{source}, line {taken[0].number}: a row of more than {LONGEST_RECORD:,} letters starts here; "
+                    "a quote is probably never closed"
+                )
+            taken.append(line)
+            yield line.text
+
+    # strict: otherwise a quote that is never closed would swallow the rest of the file without a word.
+    reader = csv.reader(feed(), delimiter=delimiter, strict=True)
+    limit = csv.field_size_limit(LONGEST_RECORD)
+    try:
+        while True:
+            taken.clear()
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield bad_record(taken[:1], taken[0].complaint or _mismatch(error))
+                waiting.extendleft(reversed(taken[1:]))
+                reader = csv.reader(feed(), delimiter=delimiter, strict=True)
+                continue
+            wrong = next((line for line in taken if line.complaint), None)
+            if wrong and wrong.complaint:
+                yield bad_record(taken, wrong.complaint, wrong.number)
+            elif fields:
+                yield Fields(tuple(taken), fields)
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _mismatch(error: csv.Error) -> str:
+    return f"the quotes don't match ({error}); put the field in double quotes and write each quote inside it twice"

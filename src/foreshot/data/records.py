@@ -1,0 +1,145 @@
+"""Records: the rows of a file or a stream, one after another, in a memory that doesn't grow with their number.
+
+Reads CSV, TSV, JSON Lines, Parquet and plain lines (each line a text). A row that can't be read is told, and
+reading goes on after it.
+"""
+
+import contextlib
+import io
+import os
+import stat
+import sys
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+from foreshot.data.delimited import DELIMITERS, csv_records, csv_rows, read_header
+from foreshot.data.lines import LINES_COLUMN, BadRecord, Record, json_records, line_records, read_lines, reading
+from foreshot.data.parquet import open_parquet
+from foreshot.data.texts import excerpt, listing
+from foreshot.errors import DataError
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        ".csv": "csv",
+        ".tsv": "tsv",
+        ".jsonl": "jsonl",
+        ".ndjson": "jsonl",
+        ".parquet": "parquet",
+        ".txt": "lines",
+    }
+)
+"""What a file holds, by how its name ends."""
+STANDARD_INPUT = "standard input"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """The records of one source, to be read once, and closed.
+
+    `columns` are their names, None where nobody knows yet: JSON Lines, or nothing there. `titles` are the columns as
+    the header of a CSV has them, white space included. `units` is the size of all records together, None for a
+    stream. `schema` is Parquet's.
+    """
+
+    source: str
+    kind: str
+    items: Generator[Record | BadRecord, None, None]
+    owner: Generator[Any, None, None]  # of the file that is open
+    columns: Sequence[str] | None = None
+    titles: Sequence[str] | None = None
+    units: int | None = None
+    schema: Any = None
+
+    def __iter__(self) -> Iterator[Record | BadRecord]:
+        return self.items
+
+    def __enter__(self) -> "Records":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Generators can't be closed while another thread, in them, waits for the next line of a slow stream.
+        with contextlib.suppress(ValueError):
+            self.items.close()
+            self.owner.close()
+
+    def place(self, row: int) -> str:
+        """Where a row is, as a message says it."""
+        return f"{self.source}, {'row' if self.kind == 'parquet' else 'line'} {row}"
+
+
+def open_records(source: str | Path | BinaryIO, *, kind: str | None = None, refuse_nul: bool = False) -> Records:
+    """Open a file, the standard input ("-") or a stream that is open already, which stays open.
+
+    `kind` is one of the values of KINDS; by default a file's name tells it, and a stream holds lines. With
+    `refuse_nul` a line with a NUL character is a bad one. Raises DataError for a source that can't be read at all.
+    """
+    if kind not in {None, *KINDS.values()}:
+        raise DataError(f"{source}: unknown kind {excerpt(kind)!r}; kinds are {listing(dict.fromkeys(KINDS.values()))}")
+    if str(source) == "-":
+        stream = _standard_input()
+        closing = stream is not sys.stdin.buffer
+        return _open_text(stream, STANDARD_INPUT, kind or "lines", refuse_nul=refuse_nul, closing=closing)
+    if not isinstance(source, str | Path):
+        return _open_text(source, STANDARD_INPUT, kind or "lines", refuse_nul=refuse_nul)
+    path = Path(source)
+    kind = kind or KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise DataError(f"{path}: unknown kind of file; the name must end in one of {', '.join(KINDS)}")
+    if kind == "parquet":
+        schema, rows, items = open_parquet(path)
+        return Records(
+            source=str(path), kind=kind, items=items, owner=items, columns=schema.names, units=rows, schema=schema
+        )
+    with reading(str(path)):
+        file = path.open("rb")
+    status = os.fstat(file.fileno())
+    units = status.st_size if stat.S_ISREG(status.st_mode) else None
+    return _open_text(file, str(path), kind, refuse_nul=refuse_nul, units=units, closing=True)
+
+
+def _standard_input() -> BinaryIO:
+    """Its bytes, through a buffer of our own: Python's, which a thread may wait in, is wanted when Python ends."""
+    try:
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    except io.UnsupportedOperation:  # a test or a notebook put something else in its place
+        return sys.stdin.buffer
+
+
+def _open_text(
+    stream: BinaryIO, source: str, kind: str, *, refuse_nul: bool, units: int | None = None, closing: bool = False
+) -> Records:
+    if kind == "parquet":
+        raise DataError(f"{source}: Parquet can't be read from a stream; give a file")
+    # JSON allows other line ends inside its strings; a CSV of old may have "\r" for its line ends.
+    line_end = "" if kind in DELIMITERS else "\n"
+    owner = read_lines(stream, source, line_end, refuse_nul=refuse_nul, closing=closing)
+    first = next(owner, None)  # this also starts the generator, so that closing it closes the file
+    if first is None:
+        empty = line_records([])
+        return Records(source=source, kind=kind, items=empty, owner=owner, units=units)
+    lines = chain([first], owner)
+    if kind == "lines":
+        return Records(
+            source=source, kind=kind, items=line_records(lines), owner=owner, columns=[LINES_COLUMN], units=units
+        )
+    if kind == "jsonl":
+        return Records(source=source, kind=kind, items=json_records(lines), owner=owner, units=units)
+    rows = csv_rows(lines, source, DELIMITERS[kind])
+    try:
+        titles, columns = read_header(rows, source)
+    except DataError:
+        owner.close()
+        raise
+    return Records(
+        source=source,
+        kind=kind,
+        items=csv_records(rows, columns or []),
+        owner=owner,
+        columns=columns,
+        titles=titles,
+        units=units,
+    )
