@@ -52,8 +52,9 @@ lock: $(READY)  ## pin every dependency anew (make lock UPGRADE=--upgrade for ne
 	  --constraint requirements/constraints.in $(UPGRADE) --output-file requirements/dev.txt pyproject.toml
 	sed -i.bak -E 's/^([A-Za-z0-9._-]+==[^+ ]+)\+[a-z0-9.]+/\1/' requirements/dev.txt && rm requirements/dev.txt.bak
 
-benchmark: $(READY)  ## time training against the loops it replaces
+benchmark: $(READY)  ## time training; with TEACHER=folder BUNDLE=folder scoring too
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
+	$(if $(BUNDLE),HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/scoring.py $(TEACHER) $(BUNDLE))
 
 chromium:  # for the browser tests
 	@command -v chromium >/dev/null || { \
