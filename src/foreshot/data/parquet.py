@@ -17,14 +17,17 @@ BUFFER = 2**20
 class ArrowBatch:
     """A batch of an Arrow table, `arrow`, whose columns are made Python values when they are asked for."""
 
-    def __init__(self, arrow: Any) -> None:
-        self.arrow = arrow
+    def __init__(self, arrow: Any, source: str) -> None:
+        self.arrow, self._source = arrow, source
         self._values: dict[str, list[Any]] = {}
 
     def values(self, name: str) -> list[Any]:
-        """The cells of a column."""
+        """The cells of a column; raises DataError for strings that are none."""
         if name not in self._values:
-            self._values[name] = _values(self.arrow.column(name))
+            try:
+                self._values[name] = _values(self.arrow.column(name))
+            except UnicodeDecodeError:
+                raise DataError(f"{self._source}: column {excerpt(name)!r} holds text that is not UTF-8") from None
         return self._values[name]
 
 
@@ -62,7 +65,7 @@ def _records(path: Path, file: Any) -> Generator[Record, None, None]:
     row = 0
     with reading(str(path)), _undamaged(path), file:
         for arrow in file.iter_batches(BATCH_ROWS):
-            batch = ArrowBatch(arrow)
+            batch = ArrowBatch(arrow, str(path))
             for index in range(arrow.num_rows):
                 row += 1
                 yield Record(row, ArrowRow(batch, index), 1, "")
@@ -82,6 +85,8 @@ def _values(column: Any) -> list[Any]:
     import pyarrow as pa
 
     try:
-        return column.to_pylist()
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        raise
     except ValueError:  # times finer than Python's: 1970-01-01 00:00:00.000000001
-        return column.cast(pa.string()).to_pylist()
+        return list(column.cast(pa.string()).to_pylist())

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from foreshot.data.delimited import DELIMITERS, csv_records, csv_rows, read_header
 from foreshot.data.lines import LINES_COLUMN, BadRecord, Record, json_records, line_records, read_lines, reading
 from foreshot.data.parquet import open_parquet
-from foreshot.data.texts import excerpt, listing
+from foreshot.data.texts import excerpt
 from foreshot.errors import DataError
 
 KINDS: Mapping[str, str] = MappingProxyType(
@@ -33,6 +33,7 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What a file holds, by how its name ends."""
+STREAMS = ("lines", "csv", "tsv", "jsonl")
 STANDARD_INPUT = "standard input"
 
 
@@ -71,24 +72,24 @@ class Records:
         return f"{self.source}, {'row' if self.kind == 'parquet' else 'line'} {row}"
 
 
-def open_records(source: str | Path | BinaryIO, *, kind: str | None = None, refuse_nul: bool = False) -> Records:
+def open_records(source: str | Path | BinaryIO, *, kind: str = "lines", refuse_nul: bool = False) -> Records:
     """Open a file, the standard input ("-") or a stream that is open already, which stays open.
 
-    `kind` is one of the values of KINDS; by default a file's name tells it, and a stream holds lines. With
-    `refuse_nul` a line with a NUL character is a bad one. Raises DataError for a source that can't be read at all.
+    A file's name tells what it holds; `kind`, one of STREAMS, what a stream does. With `refuse_nul` a line with a
+    NUL character is a bad one. Raises DataError for a source that can't be read at all.
     """
-    if kind not in {None, *KINDS.values()}:
-        raise DataError(f"{source}: unknown kind {excerpt(kind)!r}; kinds are {listing(dict.fromkeys(KINDS.values()))}")
+    if kind not in STREAMS:
+        raise DataError(f"a stream of {excerpt(kind)} can't be read; its kind is one of {', '.join(STREAMS)}")
     if str(source) == "-":
         stream = _standard_input()
         closing = stream is not sys.stdin.buffer
-        return _open_text(stream, STANDARD_INPUT, kind or "lines", refuse_nul=refuse_nul, closing=closing)
+        return _open_text(stream, STANDARD_INPUT, kind, refuse_nul=refuse_nul, closing=closing)
     if not isinstance(source, str | Path):
-        return _open_text(source, STANDARD_INPUT, kind or "lines", refuse_nul=refuse_nul)
+        return _open_text(source, STANDARD_INPUT, kind, refuse_nul=refuse_nul)
     path = Path(source)
-    kind = kind or KINDS.get(path.suffix.lower())
-    if kind is None:
+    if path.suffix.lower() not in KINDS:
         raise DataError(f"{path}: unknown kind of file; the name must end in one of {', '.join(KINDS)}")
+    kind = KINDS[path.suffix.lower()]
     if kind == "parquet":
         schema, rows, items = open_parquet(path)
         return Records(
@@ -112,8 +113,6 @@ def _standard_input() -> BinaryIO:
 def _open_text(
     stream: BinaryIO, source: str, kind: str, *, refuse_nul: bool, units: int | None = None, closing: bool = False
 ) -> Records:
-    if kind == "parquet":
-        raise DataError(f"{source}: Parquet can't be read from a stream; give a file")
     # JSON allows other line ends inside its strings; a CSV of old may have "\r" for its line ends.
     line_end = "" if kind in DELIMITERS else "\n"
     owner = read_lines(stream, source, line_end, refuse_nul=refuse_nul, closing=closing)
