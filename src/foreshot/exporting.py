@@ -46,7 +46,7 @@ from foreshot.runtime.bundle import (
     Manifest,
     Origin,
     SelfTest,
-    is_bundle,
+    refuse_as_target,
     sums_of,
 )
 from foreshot.runtime.bundle import Graph as GraphFacts
@@ -56,6 +56,7 @@ from foreshot.runtime.tokenization import TextTokenizer
 
 BITS = {"32": FP32_GRAPH, "8": INT8_GRAPH}
 LONGEST = 512  # tokens, where no run says how long the texts were that a model was trained on
+SHORTEST = 8  # tokens
 MOST_ROWS = 2000  # of the validation part, or of the file that is given
 ALONE, CROWDED = 64, 61  # rows that are asked one by one; the size of batches with much padding
 NOISE_ROWS = 64
@@ -95,7 +96,9 @@ def export(
     progress, out = progress or Silent(), Path(out)
     if not bits or not set(bits) <= BITS.keys():
         raise ConfigError(f"--bits {','.join(bits)}: must be 32, 8, or both by comma")
-    _refuse_target(out)
+    if max_length is not None and max_length < SHORTEST:
+        raise ConfigError(f"--max-length {max_length}: must be at least {SHORTEST}")
+    refuse_as_target(out)
     subject = _subject(str(model), max_length, positive, progress)
     cases = _suite(suite, suite_labels, subject)
     source, others = _other_texts(subject, rows, text)
@@ -115,7 +118,7 @@ def export(
     if not graphs:
         raise BundleError(f"{out}: no setting of 8 bits decides as the model does; export it with --bits 32,8")
     manifest = _manifest(proof, graphs, refused)
-    with replacing_folder(out) as workplace:
+    with replacing_folder(out.resolve()) as workplace:  # a link stays one, to the new bundle
         (workplace / TOKENIZER_FILE).write_text(subject.tokenizer_content, encoding="utf-8")
         for graph in graphs:
             (workplace / graph.facts.file).write_bytes(graph.content)
@@ -187,11 +190,6 @@ class _MadeGraph:
     logits: np.ndarray
 
 
-def _refuse_target(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and (is_bundle(out) or not any(out.iterdir()))):
-        raise BundleError(f"{out}: exists and is not a bundle; choose another --out")
-
-
 def _subject(name: str, max_length: int | None, positive: str | None, progress: Progress) -> _Subject:
     folder = Path(name)
     if (folder / EXPERIMENT_FILE).is_file():
@@ -202,8 +200,11 @@ def _subject(name: str, max_length: int | None, positive: str | None, progress: 
         raise ModelError(f"{name}: is a LoRA adapter alone; name the folder of the model that it was merged into")
     run = find_in_run(folder)
     source = find_model(name)
-    labels = [str(label) for label in (source.config.id2label or {}).values()]
-    classes = model_classes(source.name, labels, positive or (run.positive if run else None))
+    labels = [str(label) for _, label in sorted((source.config.id2label or {}).items())]
+    _refuse_other_tasks(source, labels)
+    if positive is None and run is not None:
+        positive = run.positive
+    classes = model_classes(source.name, labels, positive)
     for announcement in classes.announcements:
         progress.say(announcement)
     tokenizer = load_tokenizer(source)
@@ -221,11 +222,21 @@ def _subject(name: str, max_length: int | None, positive: str | None, progress: 
     )
 
 
+def _refuse_other_tasks(source: ModelSource, labels: Sequence[str]) -> None:
+    """A bundle's scores are a softmax over classes, of which a text has one."""
+    if source.config.problem_type not in {None, "single_label_classification"} or len(labels) < 2:
+        raise ModelError(f"{source.name}: is no classifier that gives a text one of several classes; can't be exported")
+    if len(set(labels)) < len(labels):
+        raise ModelError(f"{source.name}: two of its classes have the same name; rename them in its config.json")
+
+
 def _tokenizer_content(source: ModelSource, tokenizer: PreTrainedTokenizerBase) -> str:
     """What goes into tokenizer.json, without padding and truncation, which the runtime sets by itself."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ModelError(f"{source.name}: its tokenizer has no tokenizer.json; it can't run without Transformers")
+    if tokenizer.truncation_side != "right":
+        raise ModelError(f"{source.name}: its tokenizer cuts long texts at their start, which no bundle does")
     backend.no_padding()
     backend.no_truncation()
     content: str = backend.to_str(pretty=False)

@@ -7,7 +7,7 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foreshot.data.table import read_table
@@ -200,3 +200,16 @@ def test_hostile_names_are_cut_in_messages(tmp_path):
         read_table(csv_file(tmp_path, f'text,"{nasty}"\na,b\n'))
     assert "\x1b" not in str(caught.value)
     assert "x" * 41 not in str(caught.value)
+
+
+MARKS = "ab \u0301\u0316\u0327\u0f73\u0344\u1e69\uac00\u1100\u1161\u11a8\u212b\u05b0\u0345\u03b1\u0340\U0001d15e\ufb1d"
+
+
+@given(st.text(alphabet=MARKS, min_size=1, max_size=40), st.sampled_from([1, 60, 1001]))
+@settings(max_examples=300, deadline=None)
+def test_long_texts_are_brought_into_nfc_as_short_ones(text, times):
+    assert normalise(text * times) == unicodedata.normalize("NFC", text * times)
+
+
+def test_marks_without_end_are_put_in_order():
+    assert normalise("x" + "\u0301\u0316" * 200_000) == "x" + "\u0316" * 200_000 + "\u0301" * 200_000

@@ -1,6 +1,7 @@
 """Texts: as every model sees them, and as a message of one line shows them."""
 
 import html
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ NORMALISATION = (
     "white space made a space; Unicode NFC; case, emoji and joiners kept"
 )
 EXCERPT = 40
+LONG = 1000  # letters of a text
 BY_LINE = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".txt"})
 
 # Longer ones aren't entities, and int() refuses very long numbers.
@@ -26,7 +28,7 @@ def normalise(text: str) -> str:
     An entity needs its semicolon, so that the address "?a=1&copy=2" stays what it is. Entities are decoded
     once: "&amp;lt;" becomes "&lt;", which is what its writer meant to show.
     """
-    return unicodedata.normalize("NFC", _ENTITY.sub(_decode_entity, text).translate(_CONTROLS))
+    return _nfc(_ENTITY.sub(_decode_entity, text).translate(_CONTROLS))
 
 
 def valid_unicode(text: str) -> str:
@@ -57,6 +59,16 @@ def listing(names: Iterable[object], most: int = 20) -> str:
 def place(source: str, row: int) -> str:
     """Where a row is, as a message says it: "comments.csv, line 12", or "row 12" where there are no lines."""
     return f"{source}, {'line' if Path(source).suffix.lower() in BY_LINE else 'row'} {row}"
+
+
+def _nfc(text: str) -> str:
+    """Unicode NFC. The standard library puts marks in order in quadratic time: of long texts they are sorted first."""
+    if len(text) <= LONG or text.isascii():
+        return unicodedata.normalize("NFC", text)
+    letters = (part for letter in text for part in unicodedata.normalize("NFD", letter))
+    runs = itertools.groupby(letters, key=lambda letter: unicodedata.combining(letter) > 0)
+    ordered = (sorted(run, key=unicodedata.combining) if marks else run for marks, run in runs)
+    return unicodedata.normalize("NFC", "".join(itertools.chain.from_iterable(ordered)))
 
 
 def _decode_entity(match: re.Match[str]) -> str:

@@ -2,7 +2,7 @@
 
 Weights have a scale for each output channel and reach from -63 to 63, one bit less than they might: CPUs without VNNI
 add two products of an unsigned and a signed byte in 16 bits, and 2 · 255 · 63 is the most that fits there. Activations
-have a scale for each token (Yao et al. 2022, ZeroQuant, section 4.1), computed when the model runs: with one for the
+have a range for each token (Yao et al. 2022, ZeroQuant, section 4.1), found when the model runs: with one for the
 whole batch, as ONNX Runtime's own dynamic quantisation has it, a text's score would depend on the texts beside it.
 """
 
@@ -15,9 +15,9 @@ from transformers import PreTrainedModel
 
 from foreshot.models.encoders import head_modules
 
-WEIGHT_TOP, ACTIVATION_TOP, ZERO_POINT = 63, 127, 128
+WEIGHT_TOP, ACTIVATION_TOP = 63, 255
 EMBEDDING_TOP = 127
-SMALLEST = 1e-6  # of a token's largest activation
+SMALLEST = 1e-6  # of a range, against a division by zero
 FEWEST_EMBEDDINGS = 1000
 """Smaller tables, such as those of positions, stay as they are."""
 
@@ -25,49 +25,53 @@ FEWEST_EMBEDDINGS = 1000
 class Int8Linear(nn.Module):
     """A linear layer (..., inputs) → (..., outputs) on 8-bit integers.
 
-    Run in PyTorch it computes the same numbers in floating point; exported it becomes ONNX Runtime's integer product.
+    A token's activations x, from `low` to `low + range`, become whole numbers q of 0 to 255, and W·x is computed as
+    range/255 · W·q + low · W·1. Run in PyTorch it is the same in floating point; exported, W·q is ONNX Runtime's
+    product of integers.
     """
 
     weight: torch.Tensor  # (inputs, outputs), int8
     scale: torch.Tensor  # (outputs,)
-    zero_points: torch.Tensor  # (outputs,), int8
-    step: torch.Tensor  # of a token's activations, as a share of the largest
-    zero_point: torch.Tensor  # uint8
+    sums: torch.Tensor  # (outputs,), of each output's weights
+    step: torch.Tensor  # of a token's activations, as a share of their range
+    zero: torch.Tensor  # uint8
+    zeros: torch.Tensor  # (outputs,), int8
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         weight = linear.weight.detach()
         scale = weight.abs().amax(dim=1).clamp(min=SMALLEST) / WEIGHT_TOP
-        self.register_buffer("weight", torch.round(weight / scale[:, None]).to(torch.int8).T.contiguous())
+        whole = torch.round(weight / scale[:, None])
+        self.register_buffer("weight", whole.to(torch.int8).T.contiguous())
         self.register_buffer("scale", scale)
-        self.register_buffer("zero_points", torch.zeros(len(scale), dtype=torch.int8))
+        self.register_buffer("sums", whole.sum(dim=1) * scale)
         self.register_buffer("step", torch.tensor(1 / ACTIVATION_TOP))
-        self.register_buffer("zero_point", torch.tensor(ZERO_POINT, dtype=torch.uint8))
+        self.register_buffer("zero", torch.tensor(0, dtype=torch.uint8))
+        self.register_buffer("zeros", torch.zeros(len(scale), dtype=torch.int8))
         self.bias = linear.bias
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Each token's activations are divided by the largest of them, and the product is multiplied by it again."""
-        largest = torch.maximum(states.amax(-1, keepdim=True), -states.amin(-1, keepdim=True)).clamp(min=SMALLEST)
-        product = (self._integers if torch.compiler.is_exporting() else self._floats)(states / largest) * largest
-        return product if self.bias is None else product + self.bias
+        """See the class."""
+        low = states.amin(-1, keepdim=True)
+        extent = (states.amax(-1, keepdim=True) - low).clamp(min=SMALLEST)
+        shares = (states - low) / extent
+        product = self._integers(shares) if torch.compiler.is_exporting() else self._floats(shares)
+        shift = low * self.sums if self.bias is None else low * self.sums + self.bias
+        return product * extent + shift
 
-    def _floats(self, states: torch.Tensor) -> torch.Tensor:
-        rounded = torch.round(states / self.step) * self.step
+    def _floats(self, shares: torch.Tensor) -> torch.Tensor:
+        rounded = torch.round(shares / self.step) * self.step
         return rounded @ (self.weight.to(torch.float32) * self.scale)
 
-    def _integers(self, states: torch.Tensor) -> torch.Tensor:
+    def _integers(self, shares: torch.Tensor) -> torch.Tensor:
         quantised = torch.onnx.ops.symbolic(
-            "QuantizeLinear",
-            (states, self.step, self.zero_point),
-            dtype=torch.uint8,
-            shape=states.shape,
-            version=21,
+            "QuantizeLinear", (shares, self.step, self.zero), dtype=torch.uint8, shape=shares.shape, version=21
         )
         return torch.onnx.ops.symbolic(
             "com.microsoft::MatMulIntegerToFloat",
-            (quantised, self.weight, self.step, self.scale, self.zero_point, self.zero_points),
+            (quantised, self.weight, self.step, self.scale, self.zero, self.zeros),
             dtype=torch.float32,
-            shape=[*states.shape[:-1], self.weight.shape[1]],
+            shape=[*shares.shape[:-1], self.weight.shape[1]],
             version=1,
         )
 

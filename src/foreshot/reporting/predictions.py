@@ -20,8 +20,8 @@ def prediction_table(texts: Sequence[str], predictions: Sequence[Prediction], po
         cut = "  (its end was not looked at: it is longer than the bundle reads)" if found.truncated else ""
         rows.append((found.decision or "–", printable(found.label), f"{score:.1%}", shown + cut))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for decision, label, score, shown in rows:
-        yield f"{decision:<{widths[0]}}  {label:<{widths[1]}}  {score:>{widths[2]}}  {shown}"
+    for row in rows:
+        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}"
 
 
 def prediction_lines(texts: Sequence[str], predictions: Sequence[Prediction]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The classifier that a bundle holds: texts to labels, scores and decisions, by tokenizers and ONNX Runtime alone."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from foreshot.errors import ConfigError, NotATextError
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
 from foreshot.runtime.decisions import decide, route, scaled_probabilities
 from foreshot.runtime.graph import BATCH_SIZE, Graph
-from foreshot.runtime.tokenization import TextTokenizer, Tokens
+from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ class Classifier:
 
     `file` chooses the graph (the bundle's first by default), `threads` how many a batch is computed on (all cores by
     default), `max_length` cuts texts shorter than the bundle does. Raises BundleError for a bundle that can't be
-    used, ConfigError for a `max_length` that isn't between 1 and the bundle's.
+    used, ConfigError for a `max_length` that is more than the bundle's or leaves no room for the text, and for
+    `threads` or a `batch_size` below 1.
     """
 
     def __init__(
@@ -48,10 +49,16 @@ class Classifier:
         self.manifest: Manifest = bundle.manifest
         self.file = file or self.manifest.graphs[0].file
         self.max_length = self.manifest.max_length if max_length is None else max_length
-        if not 1 <= self.max_length <= self.manifest.max_length:
-            raise ConfigError(f"--max-length {max_length}: must be 1 to {self.manifest.max_length}, the bundle's most")
+        for option, value in (("--threads", threads), ("--batch-size", batch_size), ("--max-length", max_length)):
+            if value is not None and value < 1:
+                raise ConfigError(f"{option} {value}: must be at least 1")
         self._batch_size = batch_size
         self._tokenizer = TextTokenizer(bundle.tokenizer, max_length=self.max_length, where=str(bundle.folder))
+        shortest = len(self._tokenizer.tokenize([""]).ids[0]) + 1  # one token between those that every text gets
+        if not shortest <= self.max_length <= self.manifest.max_length:
+            raise ConfigError(
+                f"--max-length {self.max_length}: must be {shortest} to {self.manifest.max_length}, the bundle's most"
+            )
         self._graph = Graph(
             bundle.read_graph(self.file),
             classes=len(self.manifest.labels),
@@ -74,7 +81,11 @@ class Classifier:
         `normalised` says that they are it already, as those of a run's split and of a suite are.
         """
         whole = _texts(texts)
-        return self._tokenizer.tokenize(whole if normalised else [normalise(valid_unicode(text)) for text in whole])
+        if normalised:
+            return self._tokenizer.tokenize(whole)
+        tokens = self._tokenizer.tokenize([normalise(valid_unicode(text[:LONGEST_TEXT])) for text in whole])
+        longer = np.array([len(text) > LONGEST_TEXT for text in whole], dtype=bool)
+        return replace(tokens, truncated=tokens.truncated | longer)
 
     def logits(self, tokens: Tokens) -> np.ndarray:
         """Logits (texts, classes), float32."""
@@ -114,7 +125,7 @@ def load(
 def _texts(texts: object) -> list[str]:
     if isinstance(texts, str):
         return [texts]
-    if isinstance(texts, bytes | bytearray) or not hasattr(texts, "__iter__"):
+    if isinstance(texts, bytes | bytearray | Mapping) or not hasattr(texts, "__iter__"):
         raise NotATextError(f"a value of type {type(texts).__name__} was given to be scored; give a string or several")
     listed = list(texts)
     for number, text in enumerate(listed):

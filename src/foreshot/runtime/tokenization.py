@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from foreshot.errors import BundleError
+from foreshot.errors import BundleError, ConfigError
 
 LONGEST_TEXT = 100_000
 """Letters that are tokenised, however few tokens they make. Without a bound 10 MB take seconds and gigabytes."""
@@ -23,7 +23,10 @@ class Tokens:
 
 
 class TextTokenizer:
-    """A tokenizer.json's content, cutting texts to `max_length` tokens; raises BundleError when it can't be used."""
+    """A tokenizer.json's content, cutting texts to `max_length` tokens.
+
+    Raises BundleError when it can't be used, ConfigError when so few tokens hold no text.
+    """
 
     def __init__(self, content: str, *, max_length: int, where: str) -> None:
         try:
@@ -33,6 +36,9 @@ class TextTokenizer:
         except Exception as error:  # the library raises bare Exceptions
             complaint = " ".join(str(error).split())[:160]
             raise BundleError(f"{where}: its tokenizer.json can't be used ({complaint})") from None
+        least = self._tokenizer.num_special_tokens_to_add(False) + 1
+        if max_length < least:  # the library would then cut nothing at all
+            raise ConfigError(f"{where}: can't cut texts to {max_length} tokens; {least} is the least")
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Token ids of texts that are normalised already (`data.texts.normalise`), cut to `max_length` tokens.
