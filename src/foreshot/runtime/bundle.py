@@ -26,6 +26,7 @@ FORMAT_VERSION = 1
 FP32_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
 TOKENIZER_FILE, MANIFEST_FILE, CARD_FILE, SUMS_FILE = "tokenizer.json", "foreshot.json", "README.md", "SHA256SUMS"
 NEEDED = (TOKENIZER_FILE, MANIFEST_FILE, CARD_FILE)
+FILES = frozenset({FP32_GRAPH, INT8_GRAPH, *NEEDED, SUMS_FILE})
 
 
 class Origin(Facts):
@@ -148,6 +149,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         raise BundleError(f"{folder}: no such folder; give a bundle that foreshot export made")
     if not is_bundle(folder):
         raise BundleError(f"{folder}: is not a bundle (it has no {MANIFEST_FILE}); make one with foreshot export")
+    _refuse_what_is_no_file(folder)
     sums = _read_sums(folder)
     _refuse_unlisted(folder, sums)
     manifest = _parse_manifest(folder / MANIFEST_FILE, _read(folder, MANIFEST_FILE, sums))
@@ -160,6 +162,20 @@ def read_bundle(folder: str | Path) -> Bundle:
         return Bundle(folder=folder, manifest=manifest, tokenizer=tokenizer.decode("utf-8"), sums=sums)
     except UnicodeDecodeError:
         raise BundleError(f"{folder / TOKENIZER_FILE}: is not UTF-8; export the bundle again") from None
+
+
+def refuse_as_target(out: Path) -> None:
+    """Raise BundleError unless nothing but a bundle is in a folder, since a new bundle replaces all of it."""
+    try:
+        held = {path.name for path in out.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BundleError(f"{out}: can't hold a bundle ({error.strerror}); choose another --out") from None
+    if others := sorted(held - FILES):
+        raise BundleError(f"{out}: holds {excerpt(others[0])}, which is no part of a bundle; choose another --out")
+    if held and MANIFEST_FILE not in held:
+        raise BundleError(f"{out}: exists and is not a bundle (it has no {MANIFEST_FILE}); choose another --out")
 
 
 def sums_of(folder: Path) -> str:
@@ -185,16 +201,24 @@ def _read_sums(folder: Path) -> dict[str, str]:
     return sums
 
 
-def _refuse_unlisted(folder: Path, sums: Mapping[str, str]) -> None:
-    """A bundle holds plain files, and those alone that its sums name: nothing that somebody put beside them."""
+def _refuse_what_is_no_file(folder: Path) -> None:
+    """A bundle holds plain files alone; asked before any is opened, since a pipe or a device may never end."""
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_file():
-            raise BundleError(f"{path}: is no plain file; a bundle holds nothing else, so remove it")
-        if path.name not in sums and path.name != SUMS_FILE:
-            raise BundleError(f"{folder}: holds {excerpt(path.name)}, which is not in {SUMS_FILE}; remove it")
+            raise BundleError(
+                f"{folder}: {excerpt(path.name)} is no plain file; a bundle holds nothing else; remove it"
+            )
+
+
+def _refuse_unlisted(folder: Path, sums: Mapping[str, str]) -> None:
+    """A bundle holds the files that its sums name, and nothing that somebody put beside them."""
+    held = sorted(path.name for path in folder.iterdir())
+    for name in held:
+        if name not in sums and name != SUMS_FILE:
+            raise BundleError(f"{folder}: holds {excerpt(name)}, which is not in {SUMS_FILE}; remove it")
     for name in sums:
-        if not (folder / name).exists():
-            raise BundleError(f"{folder / name}: is missing; copy the bundle whole or export it again")
+        if name not in held:
+            raise BundleError(f"{folder / excerpt(name)}: is missing; copy the bundle whole or export it again")
 
 
 def _read(folder: Path, name: str, sums: Mapping[str, str]) -> bytes:
@@ -217,7 +241,7 @@ def _parse_manifest(path: Path, content: bytes) -> Manifest:
         version = found["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BundleError(f"{path}: has no format_version; it is not the manifest of a bundle") from None
-    if version != FORMAT_VERSION:
+    if version != FORMAT_VERSION or not isinstance(version, int):
         newer = isinstance(version, int) and version > FORMAT_VERSION
         remedy = "upgrade Foreshot" if newer else "export the bundle again"
         raise BundleError(
@@ -228,7 +252,7 @@ def _parse_manifest(path: Path, content: bytes) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise BundleError(f"{path}: {where}: {excerpt(first['msg'], 80)}; export the bundle again") from None
+        raise BundleError(f"{path}: {excerpt(where)}: {excerpt(first['msg'], 80)}; export the bundle again") from None
     if complaint := _contradiction(manifest):
         raise BundleError(f"{path}: {complaint}; export the bundle again")
     return manifest
