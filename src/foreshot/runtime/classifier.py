@@ -52,13 +52,10 @@ class Classifier:
         for option, value in (("--threads", threads), ("--batch-size", batch_size), ("--max-length", max_length)):
             if value is not None and value < 1:
                 raise ConfigError(f"{option} {value}: must be at least 1")
+        if self.max_length > self.manifest.max_length:
+            raise ConfigError(f"--max-length {max_length}: must be 1 to {self.manifest.max_length}, the bundle's most")
         self._batch_size = batch_size
         self._tokenizer = TextTokenizer(bundle.tokenizer, max_length=self.max_length, where=str(bundle.folder))
-        shortest = len(self._tokenizer.tokenize([""]).ids[0]) + 1  # one token between those that every text gets
-        if not shortest <= self.max_length <= self.manifest.max_length:
-            raise ConfigError(
-                f"--max-length {self.max_length}: must be {shortest} to {self.manifest.max_length}, the bundle's most"
-            )
         self._graph = Graph(
             bundle.read_graph(self.file),
             classes=len(self.manifest.labels),

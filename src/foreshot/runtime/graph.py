@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnxruntime
 
+from foreshot.data.texts import excerpt
 from foreshot.errors import BundleError
 
 BATCH_SIZE = 16
@@ -23,6 +24,7 @@ class Graph:
     def __init__(
         self, content: bytes, *, classes: int, pad_token_id: int, where: str, threads: int | None = None
     ) -> None:
+        self._where = where
         self._classes = classes
         self._pad_token_id = pad_token_id
         options = onnxruntime.SessionOptions()
@@ -36,24 +38,37 @@ class Graph:
         except Exception as error:  # its exceptions have no common base but Exception
             if "xternal data" in str(error):
                 raise BundleError(f"{where}: wants weights from another file; a bundle's graph holds its own") from None
-            raise BundleError(f"{where}: can't be run ({' '.join(str(error).split())[:160]})") from None
+            raise BundleError(f"{where}: can't be run ({excerpt(error, 160)})") from None
         inputs = {given.name: given.type for given in self._session.get_inputs()}
-        outputs = {given.name: given.shape for given in self._session.get_outputs()}
+        outputs = {given.name: given for given in self._session.get_outputs()}
         if inputs != dict.fromkeys(("input_ids", "attention_mask"), "tensor(int64)") or "logits" not in outputs:
             raise BundleError(f"{where}: its inputs and outputs are not those of a bundle; export it again")
-        if outputs["logits"][-1] != classes:
-            raise BundleError(f"{where}: gives {outputs['logits'][-1]} logits for {classes} labels; export it again")
+        logits = outputs["logits"]
+        if logits.type != "tensor(float)" or len(logits.shape) != 2:
+            raise BundleError(f"{where}: its logits are not float32 of (batch, classes); export it again")
+        if logits.shape[1] != classes:
+            raise BundleError(f"{where}: gives {excerpt(logits.shape[1])} logits for {classes} labels; export it again")
 
     def logits(self, ids: Sequence[Sequence[int]], *, batch_size: int = BATCH_SIZE) -> np.ndarray:
         """Logits (texts, classes), float32, of token ids.
 
-        Texts of like length are computed together, so that little is padding.
+        Texts of like length are computed together, so that little is padding. Raises BundleError where the graph fails
+        on them, as it does on ids that it has no embedding for.
         """
         logits = np.empty((len(ids), self._classes), dtype=np.float32)
         longest_first = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
         for start in range(0, len(ids), batch_size):
             rows = longest_first[start : start + batch_size]
-            logits[rows] = self._session.run(["logits"], self._padded([ids[row] for row in rows]))[0]
+            logits[rows] = self._run([ids[row] for row in rows])
+        return logits
+
+    def _run(self, ids: Sequence[Sequence[int]]) -> np.ndarray:
+        try:
+            logits: np.ndarray = self._session.run(["logits"], self._padded(ids))[0]
+        except Exception as error:  # as above
+            raise BundleError(f"{self._where}: fails on a text ({excerpt(error, 160)}); export it again") from None
+        if logits.shape != (len(ids), self._classes):
+            raise BundleError(f"{self._where}: gives logits of shape {logits.shape} for {len(ids)} texts")
         return logits
 
     def _padded(self, ids: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
