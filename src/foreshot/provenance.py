@@ -6,7 +6,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from foreshot.config import NO_SUITE, Experiment
 from foreshot.errors import RunFolderError
@@ -43,7 +42,7 @@ class RunModel:
         path = self.run / "data" / "validation.parquet"
         try:
             texts: list[str] = pq.read_table(path, columns=["text"]).column("text").to_pylist()
-        except (OSError, pa.ArrowException, ValueError) as error:
+        except (OSError, KeyError, pa.ArrowException, ValueError) as error:
             raise RunFolderError(f"{path}: can't be read ({' '.join(str(error).split())[:80]}); run it again") from None
         return texts
 
@@ -110,7 +109,7 @@ def _results(run: Path) -> Results:
         return Results.load(run / RESULTS_FILE)
     except FileNotFoundError:
         raise RunFolderError(f"{run}: isn't finished; go on with: foreshot compare {run}") from None
-    except (OSError, ValidationError):
+    except (OSError, ValueError):  # of pydantic too
         raise RunFolderError(f"{run / RESULTS_FILE}: can't be read by this version; run it again") from None
 
 

@@ -1,5 +1,6 @@
 """Parity: whether an exported graph decides as the model does that it was made from; arrays alone."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,13 +8,15 @@ import numpy as np
 from foreshot.facts import Case, Decision
 from foreshot.judging.shares import rows_by_functionality
 from foreshot.runtime.bundle import Parity
-from foreshot.runtime.decisions import decide, scaled_probabilities
+from foreshot.runtime.decisions import decide, route, scaled_probabilities
 
 FP32_DIFFERENCE = 1e-4  # of a probability
 INT8_DECISIONS_EQUAL = 0.995
 INT8_SUITE_DROP = 0.005  # of all cases' share right
 INT8_FUNCTIONALITY_DROP = 0.05  # of any functionality's
 ROUNDING = 1e-9
+NO_NUMBER = "a probability is no number"
+REVIEW = -1
 
 
 def parity(
@@ -31,17 +34,19 @@ def parity(
     `source` says what the other rows are.
     """
     probabilities = [scaled_probabilities(logits, decision.temperature) for logits in (model, graph)]
-    before, after = (decide(decision, logits, positive) for logits in (model, graph))
+    outcomes = [_outcomes(decision, logits, positive) for logits in (model, graph)]
     found = Parity(
         rows=len(model),
         source=source,
         largest_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
-        decisions_equal=float((before == after).mean()),
+        decisions_equal=float((outcomes[0] == outcomes[1]).mean()),
     )
     if not cases:
         return found
     labels = np.array([class_names.index(case.label) for case in cases])
-    right_before, right_after = (decided[-len(cases) :] == labels for decided in (before, after))
+    right_before, right_after = (
+        decide(decision, logits[-len(cases) :], positive) == labels for logits in (model, graph)
+    )
     changes = {
         f"{name} ({label})": float(right_after[rows].mean() - right_before[rows].mean())
         for (name, label), rows in rows_by_functionality(cases).items()
@@ -58,6 +63,8 @@ def parity(
 
 def fp32_complaint(found: Parity) -> str | None:
     """Why a graph in 32 bits may not be shipped, or None."""
+    if math.isnan(found.largest_difference):
+        return NO_NUMBER
     if found.largest_difference > FP32_DIFFERENCE:
         return f"a probability differs by {found.largest_difference:.1e}, more than {FP32_DIFFERENCE:.0e}"
     if found.decisions_equal < 1:
@@ -67,6 +74,8 @@ def fp32_complaint(found: Parity) -> str | None:
 
 def int8_complaint(found: Parity) -> str | None:
     """Why a graph in 8 bits may not be shipped, or None."""
+    if math.isnan(found.largest_difference):
+        return NO_NUMBER
     if found.decisions_equal < INT8_DECISIONS_EQUAL:
         return f"{_unequal(found)} differ, {1 - found.decisions_equal:.2%}; {1 - INT8_DECISIONS_EQUAL:.1%} may"
     if found.suite_change is not None and found.suite_change < -INT8_SUITE_DROP - ROUNDING:
@@ -79,8 +88,14 @@ def int8_complaint(found: Parity) -> str | None:
 
 def flipped(model: np.ndarray, graph: np.ndarray, decision: Decision, positive: int | None) -> np.ndarray:
     """Numbers of the rows of logits (rows, classes) that the graph decides otherwise."""
-    before, after = (decide(decision, logits, positive) for logits in (model, graph))
+    before, after = (_outcomes(decision, logits, positive) for logits in (model, graph))
     return np.flatnonzero(before != after)
+
+
+def _outcomes(decision: Decision, logits: np.ndarray, positive: int | None) -> np.ndarray:
+    """The class numbers that are decided on, but `REVIEW` where a person is to look."""
+    decided = decide(decision, logits, positive)
+    return decided if positive is None else np.where(route(decision, logits, positive) == "review", REVIEW, decided)
 
 
 def _unequal(found: Parity) -> str:
