@@ -88,7 +88,7 @@ def test_cells_of_a_csv_stay_as_they_are(tmp_path, classifier, rows, suffix, tit
     delimiter = "," if suffix == ".csv" else "\t"
     with source.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=delimiter).writerows([(f"a{title}", "text"), *rows])
-    score_file(classifier, source, out)
+    score_file(classifier, source, out, text_column="text")
     with out.open(newline="", encoding="utf-8") as file:
         header, *found = csv.reader(file, delimiter=delimiter, strict=True)
     assert header == [f"a{title}", "text", *NEW]
@@ -108,7 +108,7 @@ def test_objects_of_json_lines_stay_as_they_are(tmp_path, classifier, rows, text
     rows = [{**row, "text": text} for row in rows]
     source, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    score_file(classifier, source, out)
+    score_file(classifier, source, out, text_column="text")
     found = read_output(out)
     assert [dict(list(row.items())[: -len(NEW)]) for row in found] == rows
     for row in found:
