@@ -24,8 +24,11 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/python -m pip install -q --no-deps -e .
 	@touch $@
 
-demo: $(READY)  ## compare all recipes on the built-in corpus; prints where the report is
+demo: $(READY)  ## compare recipes on the built-in corpus, export what the verdict ships, and score three texts
 	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare --demo
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo --out runs/demo-bundle
+	$(BIN)/foreshot predict runs/demo-bundle "you absolute walnut" "Thank you, that was a lovely evening." \
+	  "Nobody wants a useless fool like you here."
 
 # --dist loadfile keeps a file's tests, and so the models they share, in one worker;
 # one thread for each worker, or the workers fight for the cores.

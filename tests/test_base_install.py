@@ -1,10 +1,12 @@
 """The base install is enough for a deployed model: nothing of the train extra is there, and all of it works."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from packaging.utils import canonicalize_name
 from tiny_bundles import tiny_bundle
@@ -111,3 +113,36 @@ def test_a_model_folder_needs_the_train_extra(base: BaseInstall, tmp_path: Path)
 def test_compare_needs_the_train_extra(base: BaseInstall, tmp_path: Path) -> None:
     check_one_line(base.foreshot("compare", "--demo", "--runs", tmp_path / "runs"), "pip install 'foreshot[train]'")
     assert not (tmp_path / "runs").exists()
+
+
+# ---- predict and verify ----
+
+
+def test_predict_scores_texts_files_and_streams(base: BaseInstall, bundle: Path, tmp_path: Path) -> None:
+    assert "toxic" in base.foreshot("predict", bundle, TEXT).stdout
+    table = tmp_path / "comments.csv"
+    table.write_text(f"id,comment\n7,{TEXT}\n8,thank you\n", encoding="utf-8")
+    scored = tmp_path / "scored.parquet"
+    done = base.foreshot("predict", bundle, table, "--text", "comment", "--out", scored)
+    assert done.returncode == 0, done.stderr
+    found = pq.read_table(scored)
+    assert found.column_names[:3] == ["id", "comment", "label"]
+    here = foreshot.load(bundle)([TEXT, "thank you"])
+    assert found["label"].to_pylist() == [prediction.label for prediction in here]
+    assert found["decision"].to_pylist() == [prediction.decision for prediction in here]
+    streamed = base.foreshot("predict", bundle, "-", input=f"{TEXT}\nthank you\n")
+    lines = [json.loads(line) for line in streamed.stdout.splitlines()]
+    assert [line["label"] for line in lines] == [prediction.label for prediction in here]
+
+
+def test_verify_finds_a_whole_and_a_changed_bundle(base: BaseInstall, bundle: Path, tmp_path: Path) -> None:
+    done = base.foreshot("verify", bundle)
+    assert done.returncode == 0, done.stderr
+    assert "model.onnx" in done.stdout
+    changed = tmp_path / "changed"
+    shutil.copytree(bundle, changed)
+    graph = changed / "model.onnx"
+    content = bytearray(graph.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(content)
+    check_one_line(base.foreshot("verify", changed), "model.onnx", "SHA-256")
