@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from foreshot.config import DEMO_SETTINGS, Experiment, load_settings, make_experiment, recipe_of_layers
+from foreshot.data.records import KINDS
 from foreshot.errors import ConfigError
 from foreshot.rundir import read_run
 
-SUFFIXES = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".txt"})
-"""Of the files that `predict` reads."""
 POLICY_FIELDS = {
     "metric": "metric_margin",
     "suite": "suite_margin",
@@ -73,7 +72,7 @@ def source_among(inputs: list[str]) -> str | None:
 def _names_a_file(given: str) -> bool:
     """Whether an input is a file's name: it ends as one does and is one word, or such a file is there."""
     path = Path(given)
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in KINDS:
         return False
     try:
         return len(given.split()) == 1 or path.is_file()
