@@ -177,8 +177,30 @@ def test_parquet_strings_that_are_no_utf_8_are_told(tmp_path):
     pq.write_table(pa.table({"text": spoilt}), tmp_path / "a.parquet")
     with open_records(tmp_path / "a.parquet") as records:
         (record,) = records
-        with pytest.raises(DataError, match="column 'text' holds text that is not UTF-8"):
+        with pytest.raises(DataError, match=r"column 'text' can't be read .*utf-8"):
             record.cells["text"]
+
+
+def test_times_finer_than_pythons_are_read_without_pandas(tmp_path):
+    times = pa.array([1, None], pa.timestamp("ns"))
+    pq.write_table(
+        pa.table({"when": times, "nested": pa.array([[1], []], pa.list_(times.type))}), tmp_path / "a.parquet"
+    )
+    code = (
+        "import sys\n"
+        "class WithoutPandas:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'pandas': raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, WithoutPandas())\n"
+        "from foreshot.data.records import open_records\n"
+        "first, second = open_records(sys.argv[1])\n"
+        "print(first.cells['when'], second.cells['when'])\n"
+        "first.cells['nested']"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.parquet")], capture_output=True, text=True)
+    assert done.stdout == "1970-01-01 00:00:00.000000001 None\n", done.stderr
+    assert "DataError" in done.stderr.splitlines()[-1]
+    assert "column 'nested' can't be read" in done.stderr.splitlines()[-1]
 
 
 def test_text_is_read_without_pyarrow(tmp_path):

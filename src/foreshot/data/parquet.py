@@ -22,12 +22,16 @@ class ArrowBatch:
         self._values: dict[str, list[Any]] = {}
 
     def values(self, name: str) -> list[Any]:
-        """The cells of a column; raises DataError for strings that are none."""
+        """The cells of a column; raises DataError where they have no form in Python, as text that is not UTF-8."""
+        import pyarrow as pa
+
         if name not in self._values:
             try:
                 self._values[name] = _values(self.arrow.column(name))
-            except UnicodeDecodeError:
-                raise DataError(f"{self._source}: column {excerpt(name)!r} holds text that is not UTF-8") from None
+            except (pa.ArrowException, ValueError) as error:
+                raise DataError(
+                    f"{self._source}: column {excerpt(name)!r} can't be read ({excerpt(error, 80)}); leave it out"
+                ) from None
         return self._values[name]
 
 
@@ -86,7 +90,5 @@ def _values(column: Any) -> list[Any]:
 
     try:
         return list(column.to_pylist())
-    except UnicodeDecodeError:
-        raise
     except ValueError:  # times finer than Python's: 1970-01-01 00:00:00.000000001
         return list(column.cast(pa.string()).to_pylist())
