@@ -290,7 +290,7 @@ def _int8(proof: _Proof, progress: Progress) -> tuple[_MadeGraph | None, tuple[A
             progress.say(f"  decided otherwise: {excerpt(proof.texts[row], 80)!r}")
         if len(changed) > MOST_SHOWN:
             progress.say(f"  and {len(changed) - MOST_SHOWN} more")
-    progress.say(f"{INT8_GRAPH}: no setting passes; the bundle has {FP32_GRAPH} alone")
+    progress.say(f"{INT8_GRAPH}: no setting passes, so it is left out")
     return None, tuple(refused)
 
 
