@@ -295,6 +295,25 @@ def test_models_that_can_not_be_exported(alone: Path, damage: Callable[[Path], A
     assert contents(alone.parent) == before
 
 
+def test_a_tokenizer_that_cuts_at_the_start_is_refused(alone: Path, tmp_path: Path) -> None:
+    settings = json.loads((alone / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (alone / "tokenizer_config.json").write_text(json.dumps({**settings, "truncation_side": "left"}), encoding="utf-8")
+    with pytest.raises(ModelError, match="alone: its tokenizer cuts long texts at their start"):
+        export(alone, tmp_path / "bundle")
+
+
+def test_a_tokenizer_that_gives_other_tokens_without_transformers_is_refused(
+    alone: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven tokens of each text are all that Transformers gives here; of 24 texts, 16 have more."""
+    encode = exporting.encode
+    monkeypatch.setattr(exporting, "encode", lambda texts, tokenizer, _: encode(texts, tokenizer, 7))
+    with pytest.raises(
+        ModelError, match=r"tokenizer\.json alone gives other tokens for 16 of 24 texts, such as 'the stu"
+    ):
+        export(alone, tmp_path / "bundle", suite=str(suite))
+
+
 def test_a_model_of_one_number_is_no_classifier(tmp_path: Path) -> None:
     tiny_classifier(layers=1, labels=1).save_pretrained(tmp_path / "one")
     tiny_tokenizer().save_pretrained(tmp_path / "one")

@@ -42,7 +42,7 @@ class RunModel:
         path = self.run / "data" / "validation.parquet"
         try:
             texts: list[str] = pq.read_table(path, columns=["text"]).column("text").to_pylist()
-        except (OSError, KeyError, pa.ArrowException, ValueError) as error:
+        except (OSError, pa.ArrowException, ValueError) as error:
             raise RunFolderError(f"{path}: can't be read ({' '.join(str(error).split())[:80]}); run it again") from None
         return texts
 

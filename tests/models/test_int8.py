@@ -64,9 +64,12 @@ def test_weights_are_within_half_a_step_and_reach_63() -> None:
     assert small.weight[0, 4] == -63
 
 
-def test_the_error_is_bounded_by_the_steps() -> None:
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_error_is_bounded_by_the_steps(bias: bool) -> None:
     """A product of sums: half a step of each weight and of each activation, of which none is more than the largest."""
     layer = random_linear()
+    if not bias:
+        layer.bias = None
     states = torch.randn(5, 9, 48, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         off = (Int8Linear(layer)(states) - layer(states)).abs()
