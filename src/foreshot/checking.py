@@ -153,7 +153,7 @@ def model_classes(name: str, labels: Sequence[str], positive: str | None) -> Cla
         return Classes(names, names.index(positive), mapping, ())
     if names == ("LABEL_0", "LABEL_1"):
         return Classes(names, 1, mapping, ("LABEL_1 counts as toxic (guessed; --positive names another)",))
-    if len(set(names)) < 2:
+    if len(set(names)) != 2:
         return Classes(names, None, mapping, ())
     guessed = find_classes(names, None, source=name)
     if guessed.positive is None:

@@ -43,13 +43,13 @@ from foreshot.runtime.bundle import (
     SUMS_FILE,
     TOKENIZER_FILE,
     Attempt,
+    GraphFacts,
     Manifest,
     Origin,
     SelfTest,
     refuse_as_target,
     sums_of,
 )
-from foreshot.runtime.bundle import Graph as GraphFacts
 from foreshot.runtime.decisions import decide, load_decision, scaled_probabilities
 from foreshot.runtime.graph import BATCH_SIZE, Graph
 from foreshot.runtime.tokenization import TextTokenizer
@@ -60,7 +60,7 @@ SHORTEST = 8  # tokens
 MOST_ROWS = 2000  # of the validation part, or of the file that is given
 ALONE, CROWDED = 64, 61  # rows that are asked one by one; the size of batches with much padding
 NOISE_ROWS = 64
-KEPT_SHARES = (0.0, 0.125, 0.25, 0.5)
+KEPT_SHARES = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Shares of the linear layers, the noisiest ones, that stay in 32 bits: what is tried in turn."""
 MOST_SHOWN = 5  # flipped texts, of each setting that is refused
 SELF_TEST_TEXTS = (
@@ -200,7 +200,7 @@ def _subject(name: str, max_length: int | None, positive: str | None, progress: 
         raise ModelError(f"{name}: is a LoRA adapter alone; name the folder of the model that it was merged into")
     run = find_in_run(folder)
     source = find_model(name)
-    labels = [str(label) for _, label in sorted((source.config.id2label or {}).items())]
+    labels = source.labels
     _refuse_other_tasks(source, labels)
     if positive is None and run is not None:
         positive = run.positive

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -128,7 +129,7 @@ def _system_error(error: BaseException) -> int | None:
 
 def remove_leftovers(stage: Path) -> None:
     """Remove what a killed process left of earlier tries at this stage."""
-    for leftover in stage.parent.glob(f".{stage.name}.*"):
+    for leftover in stage.parent.glob(f".{glob.escape(stage.name)}.*"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
 

@@ -16,7 +16,7 @@ import foreshot
 from foreshot.facts import CellResult, Decision, Estimate, SuiteFacts, SuiteResult
 from foreshot.reporting.card import LONGEST_NAME, card
 from foreshot.reporting.texts import shortened, visible
-from foreshot.runtime.bundle import Attempt, Graph, Manifest, Origin, Parity
+from foreshot.runtime.bundle import Attempt, GraphFacts, Manifest, Origin, Parity
 from runtime.tiny_bundles import make_manifest, tiny_bundle
 
 
@@ -195,7 +195,7 @@ def test_graphs_and_refused_settings_are_told():
         suite_change=0.0033,
         worst_functionality=("insults (toxic)", -0.026),
     )
-    graph = Graph(file="model.int8.onnx", opset=23, method="8 bits", parity=parity)
+    graph = GraphFacts(file="model.int8.onnx", opset=23, method="8 bits", parity=parity)
     refused = (Attempt(method="fewer bits", complaint="23 of 4,150 decisions differ"),)
     words = words_of(card(student(graphs=[graph], refused=refused)))
     assert "model.int8.onnx\n8 bits\n23\n99.71%\n4,150 texts: the run's validation rows and the suite's 2,150" in words
@@ -229,7 +229,7 @@ def hostile(text: str) -> Manifest:
         suite_change=0,
         worst_functionality=(text, 0),
     )
-    graph = Graph(file="model.onnx", opset=23, method=text, parity=parity)
+    graph = GraphFacts(file="model.onnx", opset=23, method=text, parity=parity)
     origin = make_origin(
         **dict.fromkeys(("model", "architecture", "run", "teacher", "encoder", "data", "verdict"), text),
         recipe={"name": text, text: text},

@@ -3,7 +3,7 @@
 import pytest
 from tiny_bundles import SELF_TEST, make_manifest, probabilities_of, tiny_bundle
 
-from foreshot.runtime.bundle import Graph
+from foreshot.runtime.bundle import GraphFacts
 from foreshot.runtime.classifier import load
 
 
@@ -19,9 +19,8 @@ def test_it_scores_as_its_formula_says(tmp_path):
 
 def test_more_labels_and_another_graph(tmp_path):
     graph = make_manifest().graphs[0].model_dump()
-    folder = tiny_bundle(
-        tmp_path, labels=["a", "b", "c"], graphs=[Graph(**graph), Graph(**{**graph, "file": "model.int8.onnx"})]
-    )
+    graphs = [GraphFacts(**graph), GraphFacts(**{**graph, "file": "model.int8.onnx"})]
+    folder = tiny_bundle(tmp_path, labels=["a", "b", "c"], graphs=graphs)
     for file in ("model.onnx", "model.int8.onnx"):
         (found,) = load(folder, file=file)("you walnut")
         assert (found.label, found.decision) == ("b", None)

@@ -25,7 +25,7 @@ from foreshot.runtime.bundle import (
     MANIFEST_FILE,
     SUMS_FILE,
     TOKENIZER_FILE,
-    Graph,
+    GraphFacts,
     Manifest,
     Origin,
     Parity,
@@ -60,7 +60,7 @@ def make_manifest(**overrides: Any) -> Manifest:
     """The manifest of a tiny bundle; its self-test's scores are worked out by `probabilities_of`."""
     labels = overrides.get("labels", ["benign", "toxic"])
     parity = Parity(rows=100, source="made up", largest_difference=1e-6, decisions_equal=1.0)
-    graphs = overrides.get("graphs", [Graph(file="model.onnx", opset=17, method="written by hand", parity=parity)])
+    graphs = overrides.get("graphs", [GraphFacts(file="model.onnx", opset=17, method="written by hand", parity=parity)])
     values = {
         "format_version": FORMAT_VERSION,
         "name": "tiny",

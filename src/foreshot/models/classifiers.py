@@ -26,7 +26,7 @@ class HubClassifier:
         source = find_model(name)
         self.name = source.name
         self.fingerprint = source.fingerprint
-        self.labels = [str(label) for label in (source.config.id2label or {}).values()]
+        self.labels = source.labels
         self.positive: str | None = None
         self.decision = load_decision(source.folder) or Decision(policy="argmax")
         self._model = load_classifier(source, self.labels).eval()

@@ -55,6 +55,11 @@ class ModelSource:
         """How many layers it has."""
         return int(self.config.num_hidden_layers)
 
+    @property
+    def labels(self) -> list[str]:
+        """What a classifier calls its classes, in the order of its logits; config.json may list them in another."""
+        return [str(label) for _, label in sorted((self.config.id2label or {}).items())]
+
 
 def find_model(name: str) -> ModelSource:
     """Find an encoder or classifier: "demo", a folder, or a hub id (fetched whole unless it is cached).
@@ -112,7 +117,7 @@ def load_encoder(source: ModelSource, class_names: Sequence[str], *, seed: int) 
 
 def load_classifier(source: ModelSource, class_names: Sequence[str]) -> PreTrainedModel:
     """A ready classifier; raises ModelError when its head is missing or its classes are not those of the data."""
-    names = list((source.config.id2label or {}).values())
+    names = source.labels
     if len(names) != len(class_names):
         raise ModelError(f"{source.name}: has {len(names)} classes, the data {len(class_names)}")
     generic = [f"LABEL_{index}" for index in range(len(class_names))]

@@ -66,7 +66,7 @@ class Parity(Facts):
     worst_functionality: tuple[str, float] | None = None
 
 
-class Graph(Facts):
+class GraphFacts(Facts):
     """One ONNX graph of a bundle: its file, how it was made, and what proves it."""
 
     file: Literal["model.onnx", "model.int8.onnx"]
@@ -100,7 +100,7 @@ class Manifest(Facts):
     pad_token_id: int
     normalisation: str
     decision: Decision
-    graphs: list[Graph]
+    graphs: list[GraphFacts]
     refused: tuple[Attempt, ...] = ()
     origin: Origin
     metrics: dict[str, float | None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
+from foreshot.data.texts import excerpt
 from foreshot.errors import BundleError, ConfigError
 
 LONGEST_TEXT = 100_000
@@ -34,8 +35,7 @@ class TextTokenizer:
             self._tokenizer.no_padding()
             self._tokenizer.enable_truncation(max_length=max_length)
         except Exception as error:  # the library raises bare Exceptions
-            complaint = " ".join(str(error).split())[:160]
-            raise BundleError(f"{where}: its tokenizer.json can't be used ({complaint})") from None
+            raise BundleError(f"{where}: its tokenizer.json can't be used ({excerpt(error, 160)})") from None
         least = self._tokenizer.num_special_tokens_to_add(False) + 1
         if max_length < least:  # the library would then cut nothing at all
             raise ConfigError(f"{where}: can't cut texts to {max_length} tokens; {least} is the least")
