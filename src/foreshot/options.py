@@ -70,12 +70,10 @@ def source_among(inputs: list[str]) -> str | None:
 
 
 def _names_a_file(given: str) -> bool:
-    """Whether an input is a file's name: it ends as one does and is one word, or such a file is there."""
+    """Whether an input is a file's name: it is one word that ends as one does, or such a file is there."""
     path = Path(given)
-    if path.suffix.lower() not in KINDS:
-        return False
     try:
-        return len(given.split()) == 1 or path.is_file()
+        return (path.suffix.lower() in KINDS and len(given.split()) == 1) or path.is_file()
     except (OSError, ValueError):  # too long for a name, or with a NUL in it
         return False
 
