@@ -174,9 +174,13 @@ class _Proof:
     texts: list[str]
     reference: np.ndarray
 
+    @cached_property
+    def ids(self) -> list[list[int]]:
+        return self.subject.runtime_tokenizer.tokenize(self.texts).ids
+
     def logits(self, graph: Graph) -> np.ndarray:
         """A graph's logits on the texts: the first ones one by one, the next in crowded batches, then as deployed."""
-        ids = self.subject.runtime_tokenizer.tokenize(self.texts).ids
+        ids = self.ids
         parts = ((ids[:ALONE], 1), (ids[ALONE : 4 * ALONE], CROWDED), (ids[4 * ALONE :], BATCH_SIZE))
         return np.concatenate([graph.logits(rows, batch_size=size) for rows, size in parts])
 
@@ -303,7 +307,7 @@ def _int8_settings(proof: _Proof) -> Iterator[tuple[str, list[str]]]:
             by_layer = noise(proof.subject.model, list(_noise_batches(proof)))
             noisiest = sorted(by_layer, key=by_layer.__getitem__, reverse=True)
         but = f" but for the {count} noisiest" if count else ""
-        yield f"all {len(layers)} linear layers{but} in int8, a scale for each channel and each token", noisiest[:count]
+        yield f"all {len(layers)} linear layers{but} in int8, a scale a channel and a range a token", noisiest[:count]
 
 
 def _noise_batches(proof: _Proof) -> Iterator[dict]:
