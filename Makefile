@@ -6,9 +6,10 @@ VENV    ?= .venv
 WORKERS ?= 2
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.foreshot-ready
+NODE_MODULES := tests/serving/npm/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo test test-slow lint types format lock benchmark chromium clean
+.PHONY: help dev demo serve test test-slow lint types format lock benchmark chromium clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -32,10 +33,10 @@ demo: $(READY)  ## compare recipes on the built-in corpus, export what the verdi
 
 # --dist loadfile keeps a file's tests, and so the models they share, in one worker;
 # one thread for each worker, or the workers fight for the cores.
-test: $(READY) chromium  ## run the tests but the slow ones
+test: $(READY) chromium $(NODE_MODULES)  ## run the tests but the slow ones
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
-test-slow: $(READY) chromium  ## run the slow tests
+test-slow: $(READY) chromium $(NODE_MODULES)  ## run the slow tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 lint: $(READY)  ## check style
@@ -67,6 +68,11 @@ chromium:  # for the browser tests
 	  else \
 	    echo "The browser tests need Chromium: sudo apt-get install chromium"; test -z "$$CI"; \
 	  fi; }
+
+# JavaScript that the tests of the server use; none of it is part of Foreshot.
+$(NODE_MODULES): tests/serving/npm/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tests/serving/npm --no-audit --no-fund --loglevel error; touch $@; \
+	  else echo "Some tests of the server need Node.js and npm: sudo apt-get install nodejs npm"; test -z "$$CI"; fi
 
 clean:  ## remove what was built and cached (not .venv, not runs)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -237,7 +237,7 @@ def recipe_of_layers(layers: str | Iterable[int]) -> Recipe:
     """A recipe like `odd`, but with these layers: a strategy such as "first:3", or layer numbers."""
     value = layers if isinstance(layers, str) else tuple(layers)
     name = value.replace(":", "-") if isinstance(value, str) else "layers-" + "-".join(map(str, value))
-    return _validated(Recipe, {**RECIPES["odd"].model_dump(), "name": name, "layers": value}, source="layers")
+    return validated(Recipe, {**RECIPES["odd"].model_dump(), "name": name, "layers": value}, source="layers")
 
 
 def make_experiment(settings: Mapping[str, Any], *, source: str = "experiment") -> Experiment:
@@ -245,7 +245,7 @@ def make_experiment(settings: Mapping[str, Any], *, source: str = "experiment") 
 
     Raises ConfigError that names the first field that is wrong; `source` is the file or command at fault.
     """
-    return _validated(Experiment, settings, source=source)
+    return validated(Experiment, settings, source=source)
 
 
 def load_settings(path: Path) -> dict[str, Any]:
@@ -275,7 +275,8 @@ def dump_experiment(experiment: Experiment) -> str:
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _validated(model: type[Model], settings: Mapping[str, Any], *, source: str) -> Model:
+def validated(model: type[Model], settings: Mapping[str, Any], *, source: str) -> Model:
+    """Settings as a model of them; raises ConfigError that names `source` and the first field that is wrong."""
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:

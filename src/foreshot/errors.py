@@ -31,5 +31,9 @@ class BundleError(ForeshotError):
     """A bundle can't be used: damaged, incomplete, of another format, or not what the runtime can run."""
 
 
+class ServeError(ForeshotError):
+    """A server can't be started: the address is in use, or no such host is there."""
+
+
 class NotATextError(DataError, TypeError):
     """Something that is no string was given to be scored."""

@@ -119,12 +119,16 @@ class Manifest(Facts):
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A bundle whose files are all listed and whose sums, but for graphs that were not read, are right."""
+    """A bundle whose files are all listed and whose sums, but for graphs that were not read, are right.
+
+    `checksum` is SHA256SUMS's own SHA-256, which stands for all files.
+    """
 
     folder: Path
     manifest: Manifest
     tokenizer: str  # the content of tokenizer.json
     sums: Mapping[str, str]
+    checksum: str
 
     def read_graph(self, file: str) -> bytes:
         """A graph's content; raises BundleError when it isn't what the sums say."""
@@ -150,7 +154,7 @@ def read_bundle(folder: str | Path) -> Bundle:
     if not is_bundle(folder):
         raise BundleError(f"{folder}: is not a bundle (it has no {MANIFEST_FILE}); make one with foreshot export")
     _refuse_what_is_no_file(folder)
-    sums = _read_sums(folder)
+    sums, checksum = _read_sums(folder)
     _refuse_unlisted(folder, sums)
     manifest = _parse_manifest(folder / MANIFEST_FILE, _read(folder, MANIFEST_FILE, sums))
     missing = [name for name in (*NEEDED, *(graph.file for graph in manifest.graphs)) if name not in sums]
@@ -159,7 +163,9 @@ def read_bundle(folder: str | Path) -> Bundle:
     _read(folder, CARD_FILE, sums)
     tokenizer = _read(folder, TOKENIZER_FILE, sums)
     try:
-        return Bundle(folder=folder, manifest=manifest, tokenizer=tokenizer.decode("utf-8"), sums=sums)
+        return Bundle(
+            folder=folder, manifest=manifest, tokenizer=tokenizer.decode("utf-8"), sums=sums, checksum=checksum
+        )
     except UnicodeDecodeError:
         raise BundleError(f"{folder / TOKENIZER_FILE}: is not UTF-8; export the bundle again") from None
 
@@ -184,10 +190,12 @@ def sums_of(folder: Path) -> str:
     return "".join(f"{sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
 
 
-def _read_sums(folder: Path) -> dict[str, str]:
+def _read_sums(folder: Path) -> tuple[dict[str, str], str]:
+    """What SHA256SUMS says, by file, and its own SHA-256."""
     path = folder / SUMS_FILE
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        content = path.read_bytes()
+        lines = content.decode("ascii").splitlines()
     except FileNotFoundError:
         raise BundleError(f"{path}: is missing; copy the bundle whole or export it again") from None
     except (OSError, UnicodeDecodeError):
@@ -198,7 +206,7 @@ def _read_sums(folder: Path) -> dict[str, str]:
         if not separator or len(digest) != 64 or not name or "/" in name or name in sums:
             raise BundleError(f"{path}, line {number}: is not 'SHA-256  name'; export the bundle again")
         sums[name] = digest
-    return sums
+    return sums, sha256(content).hexdigest()
 
 
 def _refuse_what_is_no_file(folder: Path) -> None:

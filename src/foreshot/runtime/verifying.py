@@ -26,21 +26,27 @@ class Verified:
 def verify(folder: str | Path) -> Verified:
     """Check every file's sum, then score the texts of the self-test with every graph; raises BundleError."""
     bundle = read_bundle(folder)
-    manifest = bundle.manifest
-    differences: dict[str, float] = {}
-    for graph in manifest.graphs:
-        classifier = Classifier(bundle, file=graph.file)
-        found = [
-            list(prediction.scores.values()) for prediction in classifier([test.text for test in manifest.self_test])
-        ]
-        expected = [test.scores.get(graph.file, []) for test in manifest.self_test]
-        if not expected or any(len(scores) != len(manifest.labels) for scores in expected):
-            raise BundleError(f"{bundle.folder}: its self-test lacks scores of {graph.file}; export the bundle again")
-        differences[graph.file] = float(np.abs(np.subtract(found, expected)).max())
-        if not differences[graph.file] <= TOLERANCES[graph.file]:
-            raise BundleError(
-                f"{bundle.folder / graph.file}: scores the self-test otherwise than where it was exported (a "
-                f"probability differs by {differences[graph.file]:.2g}, {TOLERANCES[graph.file]:.0e} may); don't use "
-                "it on this machine, and report its CPU"
-            )
-    return Verified(files=sorted(bundle.sums), texts=len(manifest.self_test), differences=differences)
+    differences: dict[str, float] = {
+        graph.file: self_test(Classifier(bundle, file=graph.file), where=str(bundle.folder))
+        for graph in bundle.manifest.graphs
+    }
+    return Verified(files=sorted(bundle.sums), texts=len(bundle.manifest.self_test), differences=differences)
+
+
+def self_test(classifier: Classifier, *, where: str) -> float:
+    """The largest difference of a probability between this machine and the exporting one, on the bundle's texts.
+
+    Raises BundleError where it is larger than rounding explains; `where` names the bundle.
+    """
+    manifest, file = classifier.manifest, classifier.file
+    found = [list(prediction.scores.values()) for prediction in classifier([test.text for test in manifest.self_test])]
+    expected = [test.scores.get(file, []) for test in manifest.self_test]
+    if not expected or any(len(scores) != len(manifest.labels) for scores in expected):
+        raise BundleError(f"{where}: its self-test lacks scores of {file}; export the bundle again")
+    difference = float(np.abs(np.subtract(found, expected)).max())
+    if not difference <= TOLERANCES[file]:
+        raise BundleError(
+            f"{where}/{file}: scores the self-test otherwise than where it was exported (a probability differs by "
+            f"{difference:.2g}, {TOLERANCES[file]:.0e} may); don't use it on this machine, and report its CPU"
+        )
+    return difference

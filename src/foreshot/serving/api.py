@@ -1,0 +1,141 @@
+"""The API, /v1: texts in, labels, scores and decisions out; which models answer, and whether the server does."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from foreshot.data.texts import excerpt
+from foreshot.runtime.classifier import Prediction
+from foreshot.runtime.leave_one_out import Word, influences, left_out, words_of
+from foreshot.serving.bands import band_of, bands_of
+from foreshot.serving.bodies import described, read_body
+from foreshot.serving.catalogue import Catalogue, ServedModel
+from foreshot.serving.problems import Problem, documented
+from foreshot.serving.schemas import (
+    ClassifyRequest,
+    ClassifyResponse,
+    DecisionBand,
+    DecisionRule,
+    ModelCard,
+    ModelsResponse,
+    RequestLimits,
+    make_classify_request,
+)
+from foreshot.serving.settings import Limits, ServeSettings
+
+REFUSALS = (400, 401, 408, 413, 415, 422, 503)
+
+
+def api_router(catalogue: Catalogue, settings: ServeSettings) -> APIRouter:
+    """The paths of /v1."""
+    router = APIRouter(prefix="/v1", tags=["classify"])
+    bands = {name: bands_of(model.classifier.manifest) for name, model in catalogue.items()}
+    request_shape = make_classify_request(settings.limits)
+
+    @router.post(
+        "/classify",
+        response_model=ClassifyResponse,
+        responses=documented((404, *REFUSALS)),
+        openapi_extra=described(request_shape),
+    )
+    async def classify(request: Request) -> Response:
+        """Classify texts: each gets a label, a score for each class, and a decision by the bundle's policy."""
+        asked = await read_body(request, request_shape)
+        model = _model_asked(catalogue, asked)
+        predictions = await model.predict(asked.texts)
+        words = await _explained(model, asked.texts, predictions, settings.limits) if asked.explain else {}
+        results = [
+            _result(model, prediction, bands[model.name], words.get(number))
+            for number, prediction in enumerate(predictions)
+        ]
+        return Response(json.dumps({"results": results}), media_type="application/json")
+
+    @router.get("/models", response_model=ModelsResponse, responses=documented((401,)))
+    async def models() -> ModelsResponse:
+        """The models that answer: how each was made, how good it is, and how it behaves on its suite."""
+        limits = RequestLimits.model_validate(settings.limits.model_dump(include=set(RequestLimits.model_fields)))
+        cards = [_card(model, model is catalogue.default, bands[name]) for name, model in catalogue.items()]
+        return ModelsResponse(models=cards, limits=limits, keys=bool(settings.keys))
+
+    return router
+
+
+def _model_asked(catalogue: Catalogue, asked: ClassifyRequest) -> ServedModel:
+    if asked.model is None:
+        return catalogue.default
+    try:
+        return catalogue[asked.model]
+    except KeyError:
+        raise Problem(404, f"no model is called {excerpt(asked.model)}; there are {', '.join(catalogue)}") from None
+
+
+async def _explained(
+    model: ServedModel, texts: Sequence[str], predictions: Sequence[Prediction], limits: Limits
+) -> Mapping[int, list[dict[str, Any]]]:
+    """What the first words of a request's texts do to the score, by the number of the text."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    left = limits.explained_words
+    for number, (text, prediction) in enumerate(zip(texts, predictions, strict=True)):
+        words = words_of(text, left)
+        without = await model.batcher.score(left_out(text, words))
+        found[number] = _influences(words, influences(prediction, without, model.classifier.manifest.positive))
+        left -= len(words)
+        if not left:
+            break
+    return found
+
+
+def _influences(words: Sequence[Word], values: Sequence[float]) -> list[dict[str, Any]]:
+    return [{**asdict(word), "influence": value} for word, value in zip(words, values, strict=True)]
+
+
+def _result(
+    model: ServedModel, prediction: Prediction, bands: Sequence[DecisionBand], words: list[dict[str, Any]] | None
+) -> dict[str, Any]:
+    """A `schemas.Result`, as what JSON is made of: validating our own numbers again costs more than computing some."""
+    band = band_of(prediction.decision, bands)
+    return {
+        "label": prediction.label,
+        "scores": prediction.scores,
+        "decision": prediction.decision,
+        "band": None if band is None else {"low": band.low, "high": band.high},
+        "truncated": prediction.truncated,
+        "words": words,
+        "model": model.name,
+        "checksum": model.checksum,
+    }
+
+
+def _card(model: ServedModel, default: bool, bands: list[DecisionBand]) -> ModelCard:
+    manifest = model.classifier.manifest
+    origin, decision = manifest.origin, manifest.decision
+    return ModelCard(
+        name=model.name,
+        default=default,
+        checksum=model.checksum,
+        file=model.classifier.file,
+        title=manifest.name,
+        labels=manifest.labels,
+        positive=manifest.positive,
+        max_length=manifest.max_length,
+        recipe=origin.recipe,
+        layers=origin.layers,
+        layer_map=origin.layer_map,
+        parameters=origin.parameters,
+        teacher=origin.teacher,
+        encoder=origin.encoder,
+        made_at=manifest.made_at,
+        verdict=origin.verdict,
+        verdict_reasons=list(origin.verdict_reasons),
+        metrics=manifest.metrics,
+        metrics_rows=manifest.metrics_rows,
+        suite=manifest.suite,
+        suite_result=manifest.suite_result,
+        decision=DecisionRule.model_validate(decision.model_dump(include=set(DecisionRule.model_fields))),
+        bands=bands,
+    )

@@ -1,0 +1,131 @@
+"""The application: every path, and what surrounds them. `make_app` takes what answers, so that tests can fake it."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from foreshot import __version__
+from foreshot.serving.api import api_router
+from foreshot.serving.boundary import Boundary
+from foreshot.serving.catalogue import Catalogue
+from foreshot.serving.observing import Metrics, Observed
+from foreshot.serving.perspective import perspective_router
+from foreshot.serving.problems import (
+    Problem,
+    answer_http_exception,
+    answer_invalid_request,
+    answer_problem,
+    documented,
+    overloaded,
+)
+from foreshot.serving.schemas import Health
+from foreshot.serving.settings import ServeSettings
+
+STATIC = Path(__file__).parent / "static"
+SWAGGER = Path(str(files("fastapi_offline"))) / "static"
+KEY_SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "query": {"type": "apiKey", "in": "query", "name": "key"},
+}
+
+
+def make_app(catalogue: Catalogue, settings: ServeSettings, metrics: Metrics | None = None) -> ASGIApp:
+    """The ASGI application that answers with a catalogue's models; `metrics` is what observes their batches."""
+    metrics = metrics or Metrics()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        catalogue.start()
+        yield
+        await catalogue.stop()
+
+    app = FastAPI(
+        title="Foreshot",
+        version=__version__,
+        summary="Text classifiers that were made small without being made blind.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        exception_handlers={
+            Problem: answer_problem,
+            HTTPException: answer_http_exception,
+            RequestValidationError: answer_invalid_request,
+        },
+    )
+    app.include_router(api_router(catalogue, settings))
+    app.include_router(perspective_router(catalogue, settings))
+    _add_pages(app)
+    _add_health(app, catalogue, metrics)
+    if settings.keys:
+        _declare_keys(app)
+    whole: ASGIApp = Boundary(app, settings)
+    if settings.cors:
+        whole = CORSMiddleware(
+            whole,
+            allow_origins=settings.cors,
+            allow_methods=["GET", "POST"],
+            allow_headers=["content-type", "x-api-key", "authorization"],
+        )
+    return Observed(whole, metrics)
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/static", StaticFiles(directory=STATIC))
+    app.mount("/docs", StaticFiles(directory=SWAGGER))
+
+
+def _add_health(app: FastAPI, catalogue: Catalogue, metrics: Metrics) -> None:
+    @app.get("/healthz", tags=["operation"])
+    async def healthz() -> Health:
+        """Whether the server lives."""
+        return Health(status="alive")
+
+    @app.get("/readyz", tags=["operation"], responses=documented((503,)))
+    async def readyz() -> Health:
+        """Whether the models have passed their self-tests, compute, and have room in their queues."""
+        for name, model in catalogue.items():
+            if not model.batcher.alive:
+                raise overloaded(f"{name} doesn't compute")
+            if not model.batcher.has_room:
+                raise overloaded(f"the queue of {name} is full")
+        return Health(status="ready")
+
+    @app.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def exposed() -> Response:
+        """Prometheus metrics: requests, latency, batch sizes, queue lengths, decisions."""
+        return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
+
+
+def _declare_keys(app: FastAPI) -> None:
+    """Say in OpenAPI which paths want a key."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = plain()
+        schema.setdefault("components", {})["securitySchemes"] = KEY_SCHEMES
+        for path, operations in schema["paths"].items():
+            if path.startswith("/v1"):
+                for operation in operations.values():
+                    operation["security"] = [{name: []} for name in KEY_SCHEMES]
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual has it

@@ -1,0 +1,160 @@
+"""The boundary: what every request meets before, and every answer after, the application.
+
+A request's body is read here, whole and within its limits of size and time. While the application works the client is
+watched: when it is gone, or the time is up, the work is cancelled, and with it what waits in a queue.
+"""
+
+import asyncio
+import contextlib
+import logging
+import traceback
+from collections.abc import Awaitable
+
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from foreshot.serving.problems import Problem, overloaded, problem_response
+from foreshot.serving.settings import ServeSettings
+
+OPEN_PATHS = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics")
+OPEN_FOLDERS = ("/static/", "/docs/", "/$discovery/")
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+logger = logging.getLogger("foreshot.serving")
+
+
+class Boundary:
+    """Wraps an application. What goes wrong inside becomes an answer, and a line of log that holds no text."""
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = _Answer(send)
+        try:
+            async with asyncio.timeout(self._settings.limits.request_seconds):
+                await self._answer(scope, receive, answer)
+        except TimeoutError:
+            await answer.problem(overloaded("the answer took too long; ask for less, or again in a moment"), scope)
+        except asyncio.CancelledError:
+            await answer.problem(overloaded("the server is stopping"), scope)
+        except Problem as problem:
+            await answer.problem(problem, scope)
+        except Exception as error:  # the last place that can answer it
+            frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
+            logger.error("%s in\n%s", type(error).__name__, "".join(frames))  # its message may hold a text
+            await answer.problem(Problem(500, "something failed here; the server's log says what"), scope)
+
+    async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        headers = Headers(scope=scope)
+        self._check_key(scope, headers)
+        if scope["method"] not in {"POST", "PUT", "PATCH"}:
+            await self._app(scope, receive, answer)
+            return
+        body = await self._read(headers, receive)
+        if body is not None:
+            await _while_connected(self._app(scope, _replay(body), answer), receive)
+
+    def _check_key(self, scope: Scope, headers: Headers) -> None:
+        path = scope["path"]
+        if not self._settings.keys or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
+            return
+        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        given = given or QueryParams(scope["query_string"]).get("key", "")
+        name = self._settings.key_named(given)
+        if name is None:
+            what = (
+                "this API key is not known" if given else "an API key is needed, as X-API-Key, a bearer token or key="
+            )
+            raise Problem(401, what, headers={"WWW-Authenticate": "Bearer"})
+        scope["foreshot.key"] = name
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole body, None where the client left before its end."""
+        most = self._settings.limits.body_bytes
+        too_big = Problem(413, f"the body is larger than {most:,} bytes; send fewer texts at a time")
+        length = headers.get("content-length", "")
+        if length.isdigit() and int(length[:20]) > most:
+            raise too_big
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._settings.limits.request_seconds / 2):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return None
+                    body += message.get("body", b"")
+                    if len(body) > most:
+                        raise too_big
+                    if not message.get("more_body"):
+                        return bytes(body)
+        except TimeoutError:
+            raise Problem(408, "the body didn't come in time") from None
+
+
+class _Answer:
+    """Sends an answer with our headers, once: what comes after a disconnect or a second beginning is dropped."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begun = True
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+    async def problem(self, problem: Problem, scope: Scope) -> None:
+        """Answer with a problem, unless an answer has begun: then the connection can only be cut."""
+        if not self._begun:
+            # the rest of a body that was refused is not read, so the connection can't be used again
+            problem.headers["Connection"] = "close"
+            await problem_response(problem, scope["path"])(scope, _nothing, self)
+
+
+def _replay(body: bytes) -> Receive:
+    """A `receive` that gives a body that was read already."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    return receive
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _while_connected(work: Awaitable[None], receive: Receive) -> None:
+    """Await work; when the client goes first, cancel it."""
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        gone.cancel()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(task, gone, return_exceptions=True)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,143 @@
+"""Errors as an answer: RFC 9457 problem details, with Google's own member on the paths of Perspective's API."""
+
+import http
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from foreshot.data.texts import excerpt
+from foreshot.serving.google import google_error
+
+MEDIA_TYPE = "application/problem+json"
+GOOGLE_PATH = "/v1alpha1/"
+MOST_ERRORS = 20
+RETRY_SECONDS = 1
+MESSAGES = {"string_pattern_mismatch": "has a NUL character; take it out"}  # the only pattern that a text must match
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong with a request: where, and what."""
+
+    where: str
+    problem: str
+
+
+class ProblemDetails(BaseModel):
+    """Every error's body (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+
+
+class Problem(Exception):
+    """What becomes an error's answer: `detail` says in a sentence what is wrong and what to do.
+
+    `google` has what Google's own error type says besides, for Perspective's clients.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        google: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        self.google = google
+
+
+def overloaded(detail: str) -> Problem:
+    """A problem that passes: the client may ask again after a moment."""
+    return Problem(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def problem_response(problem: Problem, path: str) -> Response:
+    """A problem as the answer to a request of a path."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": http.HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        body["errors"] = [dict(error) for error in problem.errors]
+    media_type = MEDIA_TYPE
+    if path.startswith(GOOGLE_PATH):
+        body["error"] = google_error(problem.status, problem.detail, problem.google)
+        media_type = "application/json"  # Google's clients read no error of another type
+    return Response(json.dumps(body), status_code=problem.status, headers=problem.headers, media_type=media_type)
+
+
+async def answer_problem(request: Request, problem: Exception) -> Response:
+    """The handler of `Problem`."""
+    assert isinstance(problem, Problem)
+    return problem_response(problem, request.url.path)
+
+
+async def answer_http_exception(request: Request, error: Exception) -> Response:
+    """The handler of what the framework itself refuses: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    details = {
+        404: "there is nothing at this path; /docs lists what there is",
+        405: f"{request.method} is not what this path takes; the Allow header says what is",
+        400: "the body can't be read",
+    }
+    detail = details.get(error.status_code, str(error.detail))
+    return problem_response(Problem(error.status_code, detail, headers=error.headers), request.url.path)
+
+
+async def answer_invalid_request(request: Request, error: Exception) -> Response:
+    """The handler of bodies that are no JSON (400), or not of the shape that is asked for (422)."""
+    assert isinstance(error, RequestValidationError)
+    return problem_response(problem_of(error.errors()), request.url.path)
+
+
+def problem_of(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """What pydantic found wrong, as a problem; never what the client sent, which may be long or hostile."""
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        return Problem(400, f"the body is not JSON: {excerpt(first.get('ctx', {}).get('error', 'syntax'), 80)}")
+    shown = [
+        {
+            "where": _where(error["loc"]),
+            "problem": MESSAGES.get(error["type"], excerpt(_lower_first(error["msg"]), 160)),
+        }
+        for error in errors[:MOST_ERRORS]
+    ]
+    detail = f"{shown[0]['where']}: {shown[0]['problem']}"
+    if len(errors) > 1:
+        detail += f" (and {len(errors) - 1} more)"
+    return Problem(422, detail, errors=shown)
+
+
+def documented(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a path, for OpenAPI."""
+    schema = {"application/problem+json": {"schema": ProblemDetails.model_json_schema()}}
+    return {status: {"description": http.HTTPStatus(status).phrase, "content": schema} for status in statuses}
+
+
+def _where(location: Sequence[int | str]) -> str:
+    """`("body", "texts", 3)` as "texts[3]"."""
+    parts = location[1:] if location and location[0] in {"body", "query", "path"} else location
+    joined = "".join(f"[{part}]" if isinstance(part, int) else f".{excerpt(part)}" for part in parts)
+    return joined.lstrip(".") or "the body"
+
+
+def _lower_first(message: str) -> str:
+    return re.sub(r"^(Value error, )?([A-Z])", lambda match: match[2].lower(), message)

@@ -1,0 +1,139 @@
+"""The shapes of /v1: what is asked, what is answered, as OpenAPI shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from foreshot.config import Recipe
+from foreshot.facts import SuiteFacts, SuiteResult
+from foreshot.serving.settings import Limits
+
+NO_NUL = r"^[^\x00]*$"
+Route = Literal["allow", "review", "block"]
+Checksum = Annotated[str, Field(description="SHA-256 of the bundle's SHA256SUMS, which names every byte of the model.")]
+
+
+class ClassifyRequest(BaseModel):
+    """Texts to classify, how many and how long by the server's limits."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    texts: list[str]
+    model: Annotated[str | None, Field(description="Which of the models; the first of them by default.")] = None
+    explain: Annotated[bool, Field(description="Say what each word does to the score, too.")] = False
+
+
+def make_classify_request(limits: Limits) -> type[ClassifyRequest]:
+    """The shape of a request within a server's limits."""
+    text = Annotated[str, Field(max_length=limits.text_length, pattern=NO_NUL)]
+    texts = Field(
+        min_length=1, max_length=limits.texts, examples=[["you absolute walnut", "Thank you, that was kind."]]
+    )
+    return create_model("ClassifyRequest", __base__=ClassifyRequest, texts=(Annotated[list[text], texts], ...))
+
+
+class Band(BaseModel):
+    """The probabilities of the positive class for which the decision is the same: from `low` up to `high`."""
+
+    low: float
+    high: float
+
+
+class DecisionBand(Band):
+    """A band and its decision."""
+
+    decision: Route
+
+
+class WordInfluence(BaseModel):
+    """What a word does: the probability of the positive class with it minus without it (leave-one-out).
+
+    `begin` and `end` count code points of the text as it was sent. Without a positive class the probability is
+    that of the label.
+    """
+
+    begin: int
+    end: int
+    word: str
+    influence: float
+
+
+class Result(BaseModel):
+    """What a model says of one text."""
+
+    label: str
+    scores: Annotated[dict[str, float], Field(description="The probability of each class.")]
+    decision: Annotated[Route | None, Field(description="By the bundle's policy; null where no class is toxic.")]
+    band: Annotated[Band | None, Field(description="null where the decision goes by the likeliest of several classes.")]
+    truncated: Annotated[bool, Field(description="Whether the end of the text was not looked at.")]
+    words: Annotated[
+        list[WordInfluence] | None, Field(description="With explain: the first words of the request's texts.")
+    ]
+    model: str
+    checksum: Checksum
+
+
+class ClassifyResponse(BaseModel):
+    """Results in the order of the texts."""
+
+    results: list[Result]
+
+
+class DecisionRule(BaseModel):
+    """How a model's scores become decisions."""
+
+    policy: str
+    threshold: float | None
+    review_threshold: float | None
+    temperature: float
+
+
+class ModelCard(BaseModel):
+    """A model that is served: where it came from, how good it is, and how it behaves."""
+
+    name: str
+    default: bool
+    checksum: Checksum
+    file: str
+    title: str
+    labels: list[str]
+    positive: str | None
+    max_length: int
+    recipe: Recipe | dict[str, Any] | None
+    layers: int
+    layer_map: list[int] | None
+    parameters: int
+    teacher: str | None
+    encoder: str | None
+    made_at: str
+    verdict: str | None
+    verdict_reasons: list[str]
+    metrics: dict[str, float | None]
+    metrics_rows: int | None
+    suite: SuiteFacts | None
+    suite_result: SuiteResult | None
+    decision: DecisionRule
+    bands: list[DecisionBand]
+
+
+class RequestLimits(BaseModel):
+    """What one request may hold."""
+
+    texts: int
+    text_length: int
+    body_bytes: int
+    explained_words: int
+
+
+class ModelsResponse(BaseModel):
+    """The models, the default one first, and what a request may hold."""
+
+    models: list[ModelCard]
+    limits: RequestLimits
+    keys: bool
+
+
+class Health(BaseModel):
+    """Whether the server lives, or is ready."""
+
+    status: str
