@@ -34,7 +34,7 @@ LAYERS = [
     {"stages"},
     {"tuning"},
     {"provenance"},
-    {"checking"},
+    {"checking", "migrating"},
     {"reporting"},
     {"compare", "exporting", "options"},
     {"cli"},
@@ -45,7 +45,7 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 # The base install is enough for these: they import nothing of the train extra,
 DEPLOYED = {"runtime", "serving"}
 # and for these: they load it, inside a function, for a model that needs it.
-LIGHT = {"foreshot.checking", "foreshot.reporting.checked"}
+LIGHT = {"foreshot.checking", "foreshot.migrating", "foreshot.reporting.checked", "foreshot.reporting.migration"}
 TRAINING_ONLY = {
     "accelerate", "datasets", "matplotlib", "onnx", "onnxscript", "peft", "psutil", "safetensors", "scipy", "sklearn",
     "statsmodels", "torch", "transformers",

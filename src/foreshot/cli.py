@@ -27,6 +27,7 @@ from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM
 
 VIOLATED = 1
 INTERRUPTED = 130
+SERVE_EXTRA = {"fastapi", "fastapi_offline", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"}
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -260,6 +261,48 @@ def predict_command(
         typer.echo(f"foreshot: {printable(line)}", err=True)
 
 
+@app.command("migrate")
+def migrate_command(
+    stored: Annotated[
+        Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file of texts with the scores that Perspective gave.")
+    ],
+    model: Annotated[Path, typer.Option(help="A bundle's folder.")],
+    text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
+    score: Annotated[str | None, typer.Option(help="Column with Perspective's scores, 0 to 1.")] = None,
+    threshold: Annotated[
+        list[str] | None, typer.Option(help="Thresholds in use with Perspective, by comma; else 0.5,0.7,0.9.")
+    ] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave out rows without text or score, and count them.")
+    ] = False,
+    worst: Annotated[int, typer.Option(min=0, help="How many of the worst disagreements to show, each way.")] = 10,
+    out: Annotated[
+        Path | None, typer.Option(help="File for all rows with both scores; its name says the format.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a report.")] = False,
+) -> None:
+    """Compare stored Perspective scores with a bundle's, and find the thresholds that keep the flag rate."""
+    with _errors_as_one_line(), _interruption_as_one_line(None):
+        from foreshot.migrating import migrate, parse_thresholds
+        from foreshot.reporting.migration import migration_json, print_migration
+
+        found = migrate(
+            stored,
+            model,
+            text=text,
+            score=score,
+            thresholds=parse_thresholds(threshold),
+            skip_bad_rows=skip_bad_rows,
+            worst=worst,
+            out=out,
+            progress=Terminal(Console(stderr=True, highlight=False)),
+        )
+    if as_json:
+        typer.echo(migration_json(found))
+    else:
+        print_migration(found, Console(highlight=False))
+
+
 @app.command("verify")
 def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")]) -> None:
     """Check a bundle's files against their sums, and its scores on this machine against those at its export."""
@@ -272,6 +315,47 @@ def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folde
         typer.echo(f"{file}: scores {verified.texts} texts as at export (largest difference {difference:.1e})")
 
 
+@app.command("serve")
+def serve_command(
+    bundles: Annotated[list[str], typer.Argument(help="Bundles' folders; to name them, NAME=FOLDER.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each; else its share of the cores.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with limits, API keys, attributes and origins.")
+    ] = None,
+    access_log: Annotated[bool, typer.Option(help="Write a line for each request to standard error.")] = True,
+) -> None:
+    """Serve bundles over HTTP: an API, Perspective's wire format, and a web page."""
+    with _errors_as_one_line():
+        from foreshot.serving.catalogue import parse_models
+        from foreshot.serving.server import Plan, serve
+        from foreshot.serving.settings import ServeSettings, load_serve_settings
+
+        plan = Plan(
+            folders=parse_models(bundles),
+            settings=load_serve_settings(config) if config else ServeSettings(),
+            host=host,
+            port=port,
+            workers=workers,
+            threads=threads,
+            access_log=access_log,
+        )
+        serve(plan, ready=typer.echo)
+
+
+@app.command("new-key")
+def new_key_command(name: Annotated[str, typer.Argument(help="Whose key it is: a name for the access log.")]) -> None:
+    """Make an API key for `serve`, and the lines of its settings that let it in."""
+    with _errors_as_one_line():
+        from foreshot.serving.settings import new_key
+
+        key, settings = new_key(name)
+    typer.echo(f"the key, which is shown this once: {key}", err=True)
+    typer.echo(settings, nl=False)
+
+
 @contextlib.contextmanager
 def _errors_as_one_line() -> Iterator[None]:
     try:
@@ -281,7 +365,8 @@ def _errors_as_one_line() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("foreshot"):
             raise
-        _stop(f"{error.name} is not installed; this needs pip install 'foreshot[train]'", ForeshotError.exit_code)
+        extra = "serve" if error.name in SERVE_EXTRA else "train"
+        _stop(f"{error.name} is not installed; this needs pip install 'foreshot[{extra}]'", ForeshotError.exit_code)
     except OSError as error:
         if error.errno not in NO_ROOM | {errno.EACCES, errno.EROFS, errno.EPERM}:
             raise
