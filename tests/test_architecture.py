@@ -36,7 +36,7 @@ LAYERS = [
     {"provenance"},
     {"checking", "migrating"},
     {"reporting"},
-    {"compare", "exporting", "options"},
+    {"compare", "exits", "exporting", "options"},
     {"cli"},
     {"__main__"},
 ]

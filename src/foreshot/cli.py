@@ -1,10 +1,7 @@
 """The command line: parse, call, print; each error becomes one line and an exit code."""
 
-import contextlib
-import errno
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +9,7 @@ import typer
 from rich.console import Console
 
 from foreshot.config import LEARNING_RATES
-from foreshot.errors import ForeshotError
+from foreshot.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
 from foreshot.options import (
     by_comma,
     experiment_of,
@@ -23,11 +20,7 @@ from foreshot.options import (
     source_among,
 )
 from foreshot.progress import Terminal, printable
-from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM
 
-VIOLATED = 1
-INTERRUPTED = 130
-SERVE_EXTRA = {"fastapi", "fastapi_offline", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"}
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -107,13 +100,13 @@ def compare_command(
     )
     given["distillation"] = given_ones({"temperature": temperature})
     console = Console(highlight=False)
-    with _errors_as_one_line():
+    with errors_as_one_line():
         given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)
         given["policy"] = margins(policy)
         settings, runs = settings_to_start_from(experiment, demo, runs)
         source = str(experiment) if experiment else "settings"
         asked = experiment_of(settings, given_ones(given), layers or [], source)
-        with _interruption_as_one_line(runs / asked.name):
+        with interruption_as_one_line(runs / asked.name):
             # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
             from foreshot.compare import compare
             from foreshot.reporting.terminal import print_table
@@ -147,7 +140,7 @@ def check_command(
 ) -> None:
     """Judge one model by itself on a suite; fit to be a gate in CI."""
     console = Console(highlight=False)
-    with _errors_as_one_line(), _interruption_as_one_line(None):
+    with errors_as_one_line(), interruption_as_one_line(None):
         labels = pairs_by_comma("--suite-label", suite_label)
         from foreshot.checking import check, violations
         from foreshot.reporting.checked import print_check
@@ -189,7 +182,7 @@ def export_command(
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
     console = Console(highlight=False)
-    with _errors_as_one_line(), _interruption_as_one_line(None):
+    with errors_as_one_line(), interruption_as_one_line(None):
         labels = pairs_by_comma("--suite-label", suite_label)
         from foreshot.exporting import export
 
@@ -228,7 +221,7 @@ def predict_command(
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens that a text is cut to.")] = None,
 ) -> None:
     """Score texts, a file, or a stream with a bundle."""
-    with _errors_as_one_line(), _interruption_as_one_line(None):
+    with errors_as_one_line(), interruption_as_one_line(None):
         source = source_among(inputs)
         from foreshot.runtime.classifier import load
 
@@ -282,7 +275,7 @@ def migrate_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a report.")] = False,
 ) -> None:
     """Compare stored Perspective scores with a bundle's, and find the thresholds that keep the flag rate."""
-    with _errors_as_one_line(), _interruption_as_one_line(None):
+    with errors_as_one_line(), interruption_as_one_line(None):
         from foreshot.migrating import migrate, parse_thresholds
         from foreshot.reporting.migration import migration_json, print_migration
 
@@ -306,7 +299,7 @@ def migrate_command(
 @app.command("verify")
 def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")]) -> None:
     """Check a bundle's files against their sums, and its scores on this machine against those at its export."""
-    with _errors_as_one_line(), _interruption_as_one_line(None):
+    with errors_as_one_line(), interruption_as_one_line(None):
         from foreshot.runtime.verifying import verify
 
         verified = verify(bundle)
@@ -328,7 +321,7 @@ def serve_command(
     access_log: Annotated[bool, typer.Option(help="Write a line for each request to standard error.")] = True,
 ) -> None:
     """Serve bundles over HTTP: an API, Perspective's wire format, and a web page."""
-    with _errors_as_one_line():
+    with errors_as_one_line():
         from foreshot.serving.catalogue import parse_models
         from foreshot.serving.server import Plan, serve
         from foreshot.serving.settings import ServeSettings, load_serve_settings
@@ -348,47 +341,9 @@ def serve_command(
 @app.command("new-key")
 def new_key_command(name: Annotated[str, typer.Argument(help="Whose key it is: a name for the access log.")]) -> None:
     """Make an API key for `serve`, and the lines of its settings that let it in."""
-    with _errors_as_one_line():
+    with errors_as_one_line():
         from foreshot.serving.settings import new_key
 
         key, settings = new_key(name)
     typer.echo(f"the key, which is shown this once: {key}", err=True)
     typer.echo(settings, nl=False)
-
-
-@contextlib.contextmanager
-def _errors_as_one_line() -> Iterator[None]:
-    try:
-        yield
-    except ForeshotError as error:
-        _stop(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        if not error.name or error.name.startswith("foreshot"):
-            raise
-        extra = "serve" if error.name in SERVE_EXTRA else "train"
-        _stop(f"{error.name} is not installed; this needs pip install 'foreshot[{extra}]'", ForeshotError.exit_code)
-    except OSError as error:
-        if error.errno not in NO_ROOM | {errno.EACCES, errno.EROFS, errno.EPERM}:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        remedy = "make room" if error.errno in NO_ROOM else "make the folder writable"
-        _stop(f"{where}{error.strerror}; what is finished is kept; {remedy} and start again", ForeshotError.exit_code)
-
-
-@contextlib.contextmanager
-def _interruption_as_one_line(folder: Path | None) -> Iterator[None]:
-    """`folder` is the run's, or None for a command that writes nothing."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if folder and (folder / EXPERIMENT_FILE).exists():
-            _stop(
-                f"stopped; what is finished is kept; go on with: foreshot compare {shlex.quote(str(folder))}",
-                INTERRUPTED,
-            )
-        _stop("stopped before anything was written", INTERRUPTED)
-
-
-def _stop(message: str, code: int) -> None:
-    typer.echo(f"foreshot: {printable(message)}", err=True)
-    raise typer.Exit(code)
