@@ -30,6 +30,15 @@ demo: $(READY)  ## compare recipes on the built-in corpus, export what the verdi
 	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo --out runs/demo-bundle
 	$(BIN)/foreshot predict runs/demo-bundle "you absolute walnut" "Thank you, that was a lovely evening." \
 	  "Nobody wants a useless fool like you here."
+	@echo "To try its models on a page, side by side: make serve"
+
+# What the demo ships, beside the student of every other layer and LoRA, which it doesn't.
+serve: $(READY) runs/demo-bundles/odd runs/demo-bundles/lora  ## open a page with the demo's models at http://127.0.0.1:8000
+	$(BIN)/foreshot serve shipped=runs/demo-bundle odd=runs/demo-bundles/odd lora=runs/demo-bundles/lora
+
+runs/demo-bundles/%: | $(READY)
+	@test -d runs/demo-bundle || { echo "There are no models yet; first: make demo"; exit 1; }
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo/students/$*/seed-0 --bits 32 --out $@
 
 # --dist loadfile keeps a file's tests, and so the models they share, in one worker;
 # one thread for each worker, or the workers fight for the cores.

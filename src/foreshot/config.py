@@ -215,10 +215,14 @@ DEMO_SETTINGS: Mapping[str, Any] = {
     "name": DEMO,
     "data": DEMO,
     "encoder": DEMO,
-    "recipes": ["odd", "even", "lora"],
+    "recipes": [
+        "odd",
+        {"name": "five", "layers": [1, 2, 3, 5, 6], "tuning": "full", "objective": "distil", "init": "teacher"},
+        "lora",
+    ],
     "seeds": [0, 1, 2],
     "max_train_rows": 2000,
-    "training": {"epochs": 2, "learning_rate": 2e-4},
+    "training": {"epochs": 3, "learning_rate": 1e-4},
 }
 """`--demo`: three seeds, so that there can be a verdict, on few enough rows that it ends in minutes."""
 

@@ -13,9 +13,10 @@ from foreshot.data.texts import excerpt
 from foreshot.runtime.classifier import Prediction
 from foreshot.runtime.leave_one_out import Word, influences, left_out, words_of
 from foreshot.serving.bands import band_of, bands_of
-from foreshot.serving.bodies import described, read_body
+from foreshot.serving.bodies import read_body
 from foreshot.serving.catalogue import Catalogue, ServedModel
-from foreshot.serving.problems import Problem, documented
+from foreshot.serving.openapi import described, documented, schema_of
+from foreshot.serving.problems import Problem
 from foreshot.serving.schemas import (
     ClassifyRequest,
     ClassifyResponse,
@@ -33,18 +34,19 @@ REFUSALS = (400, 401, 408, 413, 415, 422, 503)
 
 def api_router(catalogue: Catalogue, settings: ServeSettings) -> APIRouter:
     """The paths of /v1."""
-    router = APIRouter(prefix="/v1", tags=["classify"])
+    router = APIRouter(prefix="/v1", tags=["Foreshot"])
     bands = {name: bands_of(model.classifier.manifest) for name, model in catalogue.items()}
     request_shape = make_classify_request(settings.limits)
 
     @router.post(
         "/classify",
+        summary="Classify texts",
         response_model=ClassifyResponse,
         responses=documented((404, *REFUSALS)),
-        openapi_extra=described(request_shape),
+        openapi_extra=described(schema_of(request_shape)),
     )
     async def classify(request: Request) -> Response:
-        """Classify texts: each gets a label, a score for each class, and a decision by the bundle's policy."""
+        """Each text gets a label, a score for each class, and a decision by the bundle's policy, in their order."""
         asked = await read_body(request, request_shape)
         model = _model_asked(catalogue, asked)
         predictions = await model.predict(asked.texts)
@@ -55,9 +57,11 @@ def api_router(catalogue: Catalogue, settings: ServeSettings) -> APIRouter:
         ]
         return Response(json.dumps({"results": results}), media_type="application/json")
 
-    @router.get("/models", response_model=ModelsResponse, responses=documented((401,)))
+    @router.get(
+        "/models", summary="The models that answer", response_model=ModelsResponse, responses=documented((401,))
+    )
     async def models() -> ModelsResponse:
-        """The models that answer: how each was made, how good it is, and how it behaves on its suite."""
+        """How each was made, how good it is, and how it behaves on its suite."""
         limits = RequestLimits.model_validate(settings.limits.model_dump(include=set(RequestLimits.model_fields)))
         cards = [_card(model, model is catalogue.default, bands[name]) for name, model in catalogue.items()]
         return ModelsResponse(models=cards, limits=limits, keys=bool(settings.keys))

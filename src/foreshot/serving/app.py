@@ -19,13 +19,14 @@ from foreshot.serving.api import api_router
 from foreshot.serving.boundary import Boundary
 from foreshot.serving.catalogue import Catalogue
 from foreshot.serving.observing import Metrics, Observed
+from foreshot.serving.openapi import documented
 from foreshot.serving.perspective import perspective_router
 from foreshot.serving.problems import (
     Problem,
+    answer_failure,
     answer_http_exception,
     answer_invalid_request,
     answer_problem,
-    documented,
     overloaded,
 )
 from foreshot.serving.schemas import Health
@@ -61,6 +62,7 @@ def make_app(catalogue: Catalogue, settings: ServeSettings, metrics: Metrics | N
             Problem: answer_problem,
             HTTPException: answer_http_exception,
             RequestValidationError: answer_invalid_request,
+            Exception: answer_failure,
         },
     )
     app.include_router(api_router(catalogue, settings))
@@ -94,12 +96,12 @@ def _add_pages(app: FastAPI) -> None:
 
 
 def _add_health(app: FastAPI, catalogue: Catalogue, metrics: Metrics) -> None:
-    @app.get("/healthz", tags=["operation"])
+    @app.get("/healthz", summary="Whether it lives", tags=["Watching"])
     async def healthz() -> Health:
-        """Whether the server lives."""
+        """Whether the process answers."""
         return Health(status="alive")
 
-    @app.get("/readyz", tags=["operation"], responses=documented((503,)))
+    @app.get("/readyz", summary="Whether it is ready", tags=["Watching"], responses=documented((503,)))
     async def readyz() -> Health:
         """Whether the models have passed their self-tests, compute, and have room in their queues."""
         for name, model in catalogue.items():
@@ -109,9 +111,15 @@ def _add_health(app: FastAPI, catalogue: Catalogue, metrics: Metrics) -> None:
                 raise overloaded(f"the queue of {name} is full")
         return Health(status="ready")
 
-    @app.get("/metrics", tags=["operation"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @app.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        tags=["Watching"],
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}},
+    )
     async def exposed() -> Response:
-        """Prometheus metrics: requests, latency, batch sizes, queue lengths, decisions."""
+        """Requests, latency, batch sizes, queue lengths, decisions."""
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
 
 

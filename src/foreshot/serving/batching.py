@@ -81,7 +81,7 @@ class Batcher:
     async def score(self, texts: Sequence[str]) -> list[Prediction]:
         """Predictions in the order of the texts; when cancelled, those not yet in a batch are given up.
 
-        Raises Problem 503 when the texts find no room in the queue.
+        Raises Problem 503 when the texts find no room in the queue, 500 when the scorer fails on one of their batches.
         """
         if not texts:
             return []
@@ -94,10 +94,9 @@ class Batcher:
         self._arrived.set()
         try:
             return await job.done
-        except asyncio.CancelledError:
+        finally:  # cancelled, or failed in an earlier batch: nobody waits for the rest
             self._wait_more(-job.waiting)
             job.taken = len(texts)
-            raise
 
     async def _compute(self) -> None:
         while True:

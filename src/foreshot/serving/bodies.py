@@ -1,6 +1,6 @@
-"""Bodies: the JSON that a request brings, as a validated model, and how OpenAPI describes it."""
+"""Bodies: the JSON that a request brings, as a validated model."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -19,8 +19,3 @@ async def read_body(request: Request, shape: type[Shape]) -> Shape:
         return shape.model_validate_json(await request.body())
     except ValidationError as error:
         raise problem_of(error.errors(include_url=False, include_input=False)) from None
-
-
-def described(shape: type[BaseModel]) -> dict[str, Any]:
-    """What OpenAPI says of a body, as a route's `openapi_extra`."""
-    return {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": shape.model_json_schema()}}}}

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from foreshot.serving.problems import Problem, overloaded, problem_response
+from foreshot.serving.problems import Problem, failed, overloaded, problem_response
 from foreshot.serving.settings import ServeSettings
 
 OPEN_PATHS = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics")
@@ -27,6 +27,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+LINGER_SECONDS = 5
 logger = logging.getLogger("foreshot.serving")
 
 
@@ -41,20 +42,20 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        answer, incoming = _Answer(send), _Incoming(receive)
         try:
             async with asyncio.timeout(self._settings.limits.request_seconds):
-                await self._answer(scope, receive, answer)
+                await self._answer(scope, incoming, answer)
         except TimeoutError:
             await answer.problem(overloaded("the answer took too long; ask for less, or again in a moment"), scope)
         except asyncio.CancelledError:
             await answer.problem(overloaded("the server is stopping"), scope)
         except Problem as problem:
-            await answer.problem(problem, scope)
+            await answer.problem(problem, scope, incoming)
         except Exception as error:  # the last place that can answer it
             frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
             logger.error("%s in\n%s", type(error).__name__, "".join(frames))  # its message may hold a text
-            await answer.problem(Problem(500, "something failed here; the server's log says what"), scope)
+            await answer.problem(failed(), scope)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         headers = Headers(scope=scope)
@@ -70,14 +71,15 @@ class Boundary:
         path = scope["path"]
         if not self._settings.keys or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
             return
-        given = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        given = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
         given = given or QueryParams(scope["query_string"]).get("key", "")
         name = self._settings.key_named(given)
         if name is None:
             what = (
                 "this API key is not known" if given else "an API key is needed, as X-API-Key, a bearer token or key="
             )
-            raise Problem(401, what, headers={"WWW-Authenticate": "Bearer"})
+            raise Problem(401, what, headers={"WWW-Authenticate": 'Bearer realm="foreshot"'})
         scope["foreshot.key"] = name
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
@@ -85,7 +87,7 @@ class Boundary:
         most = self._settings.limits.body_bytes
         too_big = Problem(413, f"the body is larger than {most:,} bytes; send fewer texts at a time")
         length = headers.get("content-length", "")
-        if length.isdigit() and int(length[:20]) > most:
+        if length.isdecimal() and int(length[:20]) > most:
             raise too_big
         body = bytearray()
         try:
@@ -103,6 +105,26 @@ class Boundary:
             raise Problem(408, "the body didn't come in time") from None
 
 
+class _Incoming:
+    """What a client sends, which knows whether that has come to its end."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._ended = not message.get("more_body")
+        return message
+
+    async def drain(self) -> None:
+        """Throw the rest away, for a while: who still sends when the connection is closed may not see its answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while not self._ended:
+                    await self()
+
+
 class _Answer:
     """Sends an answer with our headers, once: what comes after a disconnect or a second beginning is dropped."""
 
@@ -118,12 +140,20 @@ class _Answer:
                 headers.setdefault(name, value)
         await self._send(message)
 
-    async def problem(self, problem: Problem, scope: Scope) -> None:
-        """Answer with a problem, unless an answer has begun: then the connection can only be cut."""
-        if not self._begun:
-            # the rest of a body that was refused is not read, so the connection can't be used again
-            problem.headers["Connection"] = "close"
-            await problem_response(problem, scope["path"])(scope, _nothing, self)
+    async def problem(self, problem: Problem, scope: Scope, incoming: _Incoming | None = None) -> None:
+        """Answer with a problem, unless an answer has begun: then the connection can only be cut.
+
+        It is closed afterwards, once the rest of what is `incoming` was thrown away.
+        """
+        if self._begun:
+            return
+        problem.headers["Connection"] = "close"
+        response = problem_response(problem, scope["path"])
+        await self({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+        await self({"type": "http.response.body", "body": response.body, "more_body": True})
+        if incoming is not None:
+            await incoming.drain()
+        await self({"type": "http.response.body", "body": b""})
 
 
 def _replay(body: bytes) -> Receive:
@@ -134,10 +164,6 @@ def _replay(body: bytes) -> Receive:
         return messages.pop() if messages else {"type": "http.disconnect"}
 
     return receive
-
-
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}
 
 
 async def _while_connected(work: Awaitable[None], receive: Receive) -> None:

@@ -19,6 +19,7 @@ from foreshot.errors import ConfigError
 from foreshot.serving.bodies import MEDIA_TYPE
 from foreshot.serving.catalogue import Catalogue, ServedModel
 from foreshot.serving.discovery import VERSION, discovery_document
+from foreshot.serving.openapi import described
 from foreshot.serving.perspective_schemas import (
     SCORE_TYPES,
     TEXT_TYPES,
@@ -63,19 +64,18 @@ def perspective_router(catalogue: Catalogue, settings: ServeSettings) -> APIRout
     served = served_attributes(catalogue, settings)
     if not served:
         return router
-    body = {
-        "schema": request_schema(list(served), settings.languages, settings.limits.text_length),
-        "example": {"comment": {"text": "you absolute walnut"}, "requestedAttributes": {next(iter(served)): {}}},
-    }
+    schema = request_schema(list(served), settings.languages, settings.limits.text_length)
+    example = {"comment": {"text": "you absolute walnut"}, "requestedAttributes": {next(iter(served)): {}}}
 
     @router.post(
         "/v1alpha1/comments:analyze",
+        summary="Score a comment, as Perspective did",
         response_model=AnalyzeCommentResponse,
         responses={status: {"model": PerspectiveProblem, "description": text} for status, text in REFUSALS.items()},
-        openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: body}}},
+        openapi_extra=described(schema, example=example),
     )
     async def analyze(request: Request) -> Response:
-        """Score a comment, as Perspective's `comments:analyze` did."""
+        """Perspective's `comments:analyze`; docs/perspective.md says what differs."""
         asked = await _read(request)
         text = _checked_text(asked, settings.limits.text_length)
         wanted = _checked_attributes(asked, served)

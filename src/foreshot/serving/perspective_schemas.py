@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.alias_generators import to_camel
 
+from foreshot.serving.openapi import schema_of
 from foreshot.serving.problems import ProblemDetails
 
 ASKED = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
@@ -135,22 +136,7 @@ def request_schema(attributes: Sequence[str], languages: Sequence[str], text_len
         comment=(comment, ...),
         requested_attributes=(Annotated[by_name, Field(min_length=1)], ...),
     )
-    schema = _inlined(shape.model_json_schema())
+    schema = schema_of(shape)
     spoken = {"properties": {"languages": {"items": {"enum": list(languages)}}}}
     dropped = {"properties": {"dropUnsupportedAttributes": {"const": True}}, "required": ["dropUnsupportedAttributes"]}
     return {**schema, "anyOf": [spoken, dropped]}
-
-
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """A JSON schema without references: those of a part of an OpenAPI document would point outside that part."""
-    shared = schema.pop("$defs", {})
-
-    def replaced(node: Any) -> Any:
-        if isinstance(node, dict):
-            if "$ref" in node:
-                return replaced(shared[node["$ref"].rpartition("/")[2]])
-            return {name: replaced(value) for name, value in node.items()}
-        return [replaced(value) for value in node] if isinstance(node, list) else node
-
-    inlined: dict[str, Any] = replaced(schema)
-    return inlined

@@ -3,7 +3,7 @@
 import http
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -67,6 +67,11 @@ def overloaded(detail: str) -> Problem:
     return Problem(503, detail, headers={"Retry-After": str(RETRY_SECONDS)})
 
 
+def failed() -> Problem:
+    """A fault of ours."""
+    return Problem(500, "something failed here; the server's log says what")
+
+
 def problem_response(problem: Problem, path: str) -> Response:
     """A problem as the answer to a request of a path."""
     body: dict[str, Any] = {
@@ -88,6 +93,11 @@ async def answer_problem(request: Request, problem: Exception) -> Response:
     """The handler of `Problem`."""
     assert isinstance(problem, Problem)
     return problem_response(problem, request.url.path)
+
+
+async def answer_failure(request: Request, error: Exception) -> Response:
+    """The handler of what nobody foresaw. The boundary gets it too, and logs it without its message."""
+    return problem_response(failed(), request.url.path)
 
 
 async def answer_http_exception(request: Request, error: Exception) -> Response:
@@ -124,12 +134,6 @@ def problem_of(errors: Sequence[Mapping[str, Any]]) -> Problem:
     if len(errors) > 1:
         detail += f" (and {len(errors) - 1} more)"
     return Problem(422, detail, errors=shown)
-
-
-def documented(statuses: Iterable[int]) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a path, for OpenAPI."""
-    schema = {"application/problem+json": {"schema": ProblemDetails.model_json_schema()}}
-    return {status: {"description": http.HTTPStatus(status).phrase, "content": schema} for status in statuses}
 
 
 def _where(location: Sequence[int | str]) -> str:

@@ -73,8 +73,36 @@ class Result(BaseModel):
     checksum: Checksum
 
 
+EXAMPLE: dict[str, Any] = {
+    "results": [
+        {
+            "label": "toxic",
+            "scores": {"benign": 0.06, "toxic": 0.94},
+            "decision": "block",
+            "band": {"low": 0.62, "high": 1.0},
+            "truncated": False,
+            "words": None,
+            "model": "odd",
+            "checksum": "sha256:0c5a58dee5b051d38bdedf531ff3ef17ff8f8ffb6386079f9097dc3cab31a560",
+        },
+        {
+            "label": "benign",
+            "scores": {"benign": 0.98, "toxic": 0.02},
+            "decision": "allow",
+            "band": {"low": 0.0, "high": 0.62},
+            "truncated": False,
+            "words": None,
+            "model": "odd",
+            "checksum": "sha256:0c5a58dee5b051d38bdedf531ff3ef17ff8f8ffb6386079f9097dc3cab31a560",
+        },
+    ]
+}
+
+
 class ClassifyResponse(BaseModel):
     """Results in the order of the texts."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     results: list[Result]
 

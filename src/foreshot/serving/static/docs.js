@@ -3,5 +3,6 @@ SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#api",
   deepLinking: true,
+  defaultModelsExpandDepth: -1,
   validatorUrl: null,
 });
