@@ -1,0 +1,333 @@
+"""The page in a browser, one comment: the answer as one types, why, by which model, and when none comes."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+from live_app import live_app  # noqa: E402
+from page_browser import THRESHOLD, ask, chromium, make_bundles, make_origin, needs_chromium, visiting  # noqa: E402
+from tiny_bundles import probabilities_of, tiny_bundle  # noqa: E402
+
+from foreshot.serving.settings import new_key  # noqa: E402
+
+pytestmark = needs_chromium
+expect = sync_api.expect
+TOXIC, BENIGN = "you absolute walnut", "thank you"
+BETWEEN = "you are kind absolute idiot"  # 0.87: odd blocks it, careful would have a person look
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    return make_bundles(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="module")
+def one_model(bundles) -> Iterator[str]:
+    with live_app({"odd": bundles["odd"]}) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def two_models(bundles) -> Iterator[str]:
+    with live_app(bundles) as address:
+        yield address
+
+
+def toxicity(text: str) -> float:
+    return probabilities_of(text)[1]
+
+
+def test_a_toxic_and_a_benign_comment_get_their_verdicts_in_words_and_in_a_bar(browser, one_model):
+    with visiting(browser, one_model) as page:
+        card = page.locator(".card")
+        for text, word in ((TOXIC, "Block"), (BENIGN, "Allow")):
+            ask(page, text)
+            expect(card.locator(".verdict strong")).to_have_text(word)
+            expect(card.locator(".verdict")).to_contain_text(f"Toxic {toxicity(text):.2f}, threshold {THRESHOLD}.")
+            expect(card.locator(".bands .here")).to_contain_text(word)
+            widths = card.locator(".track").evaluate(
+                "track => ['.fill', '.band'].map(name => track.querySelector(name).getBoundingClientRect().width"
+                " / track.getBoundingClientRect().width)"
+            )
+            assert widths == pytest.approx([toxicity(text), THRESHOLD], abs=0.01)
+        assert toxicity(TOXIC) > THRESHOLD > toxicity(BENIGN)
+
+
+def test_a_score_that_rounds_to_the_threshold_is_shown_with_more_digits(browser, tmp_path):
+    score = toxicity(TOXIC)  # 0.9427
+    bundle = tiny_bundle(tmp_path / "near", decision={"policy": "best-f1", "threshold": 0.9431})
+    with live_app({"near": bundle}) as address, visiting(browser, address) as page:
+        ask(page, TOXIC)
+        expect(page.locator(".verdict")).to_contain_text(f"Allow Toxic {score:.4f}, threshold 0.9431.")
+
+
+def test_the_words_that_drove_it_are_marked_with_what_leaving_them_out_does(browser, one_model):
+    with visiting(browser, one_model) as page:
+        ask(page, TOXIC)
+        influence = {
+            "you": toxicity(TOXIC) - toxicity("absolute walnut"),
+            "absolute": toxicity(TOXIC) - toxicity("you walnut"),
+            "walnut": toxicity(TOXIC) - toxicity("you absolute"),
+        }
+        assert page.locator("mark.towards").all_inner_texts() == ["walnut"]
+        assert page.locator("mark.away").all_inner_texts() == ["you", "absolute"]
+        listed = dict(line.split("\n") for line in page.locator(".drivers li").all_inner_texts())
+        assert listed == {word: f"{value:+.2f}".replace("-", "−") for word, value in influence.items()}
+        assert next(iter(listed)) == "walnut"  # the strongest
+        style = "mark => getComputedStyle(mark)"
+        lines = [
+            page.locator(f"mark.{way}").first.evaluate(f"{style}.textDecorationStyle") for way in ("towards", "away")
+        ]
+        assert lines == ["solid", "dotted"]  # not by colour alone
+
+
+def test_words_are_marked_in_their_places_whatever_stands_before_them(browser, one_model):
+    text = "😀👩‍👧 e\u0301 <i>\n  walnut 😀"
+    with visiting(browser, one_model) as page:
+        ask(page, text)
+        assert "walnut" in page.locator("mark.towards").all_inner_texts()
+        assert page.locator(".marked").evaluate("element => element.textContent") == text
+        assert page.locator(".marked i").count() == 0
+
+
+def test_markup_in_a_comment_is_text(browser, two_models):
+    hostile = "<script>alert(1)</script> <img src=x onerror=alert(2)> walnut"
+    with visiting(browser, two_models) as page:
+        ask(page, hostile)
+        for shown in page.locator(".marked").all():
+            assert shown.evaluate("element => element.textContent") == hostile
+        assert page.locator("main script, main img").count() == 0
+
+
+def test_models_stand_side_by_side_and_it_says_when_they_disagree(browser, two_models):
+    with visiting(browser, two_models) as page:
+        ask(page, BETWEEN)
+        cards = page.locator(".card")
+        assert cards.locator(".verdict strong").all_inner_texts() == ["Block", "Review"]
+        assert 0.62 < toxicity(BETWEEN) < 0.9
+        expect(page.locator("#summary")).to_have_text(
+            "The models disagree: odd blocks this; careful sends it to review."
+        )
+        boxes = [card.bounding_box() for card in cards.all()]
+        assert boxes[0]["y"] == boxes[1]["y"]
+        assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+        ask(page, TOXIC)
+        expect(page.locator("#summary")).to_have_text("Both models block this.")
+
+
+def test_a_model_without_a_positive_class_answers_with_its_label_and_a_bar_for_each(browser, tmp_path):
+    bundle = tiny_bundle(tmp_path / "topics", labels=["sport", "food", "weather"])
+    with live_app({"topics": bundle}) as address, visiting(browser, address) as page:
+        ask(page, TOXIC)
+        score = probabilities_of(TOXIC, classes=3)[1]
+        expect(page.locator(".verdict strong")).to_have_text("Food")
+        expect(page.locator(".verdict")).to_contain_text(f"Food {score:.2f}, the likeliest of 3 classes.")
+        shown = page.locator(".classes li").all_inner_texts()
+        assert [text.split("\n")[0] for text in shown] == ["Food", "Sport", "Weather"]
+
+
+WATCH_FETCH = """
+() => {
+  const plain = window.fetch;
+  window.givenUp = [];
+  window.fetch = (path, options) => {
+    let done = false;
+    options.signal?.addEventListener("abort", () => done || window.givenUp.push(JSON.parse(options.body)));
+    return plain(path, options).finally(() => { done = true; });
+  };
+}
+"""
+
+
+def never_answer(page: Any, text: str, *, explain: bool = False) -> None:
+    """Let a request of this text hang; all others reach the server."""
+    asked = {"texts": [text], "model": "odd", "explain": explain}
+    page.route("**/v1/classify", lambda route: route.request.post_data_json == asked or route.continue_())
+
+
+def test_an_old_answer_is_dimmed_and_never_passes_for_the_new_ones(browser, one_model):
+    with visiting(browser, one_model) as page:
+        ask(page, TOXIC)
+        page.evaluate(WATCH_FETCH)
+        never_answer(page, "hello")
+        field, card = page.get_by_label("A comment"), page.locator(".card")
+        with page.expect_request("**/v1/classify"):
+            field.fill("hello")
+        expect(card).to_have_attribute("data-state", "waiting")
+        expect(card.locator(".answer")).to_have_attribute("aria-busy", "true")
+        expect(card.locator(".answer")).to_have_css("opacity", "0.45")
+        expect(card.locator(".marked")).to_have_text(TOXIC)  # the text that the old answer is about
+        assert page.evaluate("givenUp") == []
+        ask(page, BENIGN)
+        expect(card.locator(".verdict strong")).to_have_text("Allow")
+        expect(card.locator(".marked")).to_have_text(BENIGN)
+        assert [request["texts"] for request in page.evaluate("givenUp")] == [["hello"]]
+
+
+def test_leaving_words_out_is_cancelled_when_the_comment_changes(browser, one_model):
+    with visiting(browser, one_model) as page:
+        page.evaluate(WATCH_FETCH)
+        never_answer(page, TOXIC, explain=True)
+        page.get_by_label("A comment").fill(TOXIC)
+        with page.expect_request(lambda request: "true" in (request.post_data or "")):
+            expect(page.locator(".verdict strong")).to_have_text("Block")
+        expect(page.locator(".words")).to_have_text("Leaving out each word in turn …")
+        ask(page, BENIGN)
+        given_up = [(request["texts"], request["explain"]) for request in page.evaluate("givenUp")]
+        assert given_up == [([TOXIC], True)]
+        assert page.locator(".marked").inner_text() == BENIGN
+
+
+def explains(request: Any) -> list[bool]:
+    return [request.post_data_json["explain"]] if request.method == "POST" else []
+
+
+def test_typing_quickly_asks_once(browser, one_model):
+    with visiting(browser, one_model) as page:
+        asked: list[bool] = []
+        page.on("request", lambda request: asked.extend(explains(request)))
+        page.get_by_label("A comment").press_sequentially(TOXIC, delay=5)
+        expect(page.locator(".card")).to_have_attribute("data-state", "explained")
+        assert asked == [False, True]
+
+
+def test_a_screen_reader_hears_the_settled_verdict(browser, one_model, two_models):
+    with visiting(browser, one_model) as page:
+        heard = page.locator("#announcement")
+        assert heard.get_attribute("role") == "status"
+        ask(page, TOXIC)
+        expect(heard).to_have_text(f"Block. Toxic {toxicity(TOXIC):.2f}, threshold 0.62.")
+        assert page.locator("main").aria_snapshot().count("walnut") >= 2  # in the text, and in the list of words
+    with visiting(browser, two_models) as page:
+        ask(page, TOXIC)
+        expect(page.locator("#announcement")).to_contain_text("Both models block this. odd: Block.")
+
+
+def test_which_model_answered_is_named_and_its_metrics_stand_beside_its_behaviour(browser, two_models, bundles):
+    from foreshot.runtime.bundle import read_bundle
+
+    with visiting(browser, two_models) as page:
+        odd, careful = page.locator(".card").all()
+        checksum = read_bundle(bundles["odd"]).checksum
+        expect(odd.locator("summary")).to_contain_text(f"odd · layers 1, 3, 5 · {checksum[:8]}")
+        odd.locator("summary").click()
+        facts = odd.locator("dl").inner_text().replace("\u00a0", " ")
+        for words in (
+            f"sha256:{checksum}",
+            "odd, every weight trained, distilled from the teacher",
+            "3: the teacher's 1, 3 and 5",
+            "macro-F1 0.87; 2,457 rows",
+            "81 % right (79 % to 83 %) of the 2,150 cases of the suite builtin",
+            "implicit abuse (toxic): 25 % of 40 cases",
+        ):
+            assert words in facts
+        assert "greeting" not in facts  # it is not among the weakest
+        careful.locator("summary").click()
+        assert "macro-F1" not in careful.locator("dl").inner_text()  # it has no behaviour to stand beside
+        assert "no behavioural suite" in careful.locator("dl").inner_text()
+        assert page.locator(".warning").count() == 0
+
+
+def test_a_model_that_is_not_recommended_says_so_and_why(browser, tmp_path):
+    origin = make_origin(verdict="conflict", verdict_reasons=["it misses <b>words</b> alone.", "another reason"])
+    with (
+        live_app({"lora": tiny_bundle(tmp_path / "lora", origin=origin)}) as address,
+        visiting(browser, address) as page,
+    ):
+        expect(page.locator(".warning")).to_have_text(
+            "The comparison's verdict: conflict. It misses <b>words</b> alone."
+        )
+
+
+def test_what_can_not_be_read_whole_is_said_in_words(browser, bundles):
+    with (
+        live_app({"odd": bundles["odd"]}, limits={"text_length": 60, "explained_words": 3}) as address,
+        visiting(browser, address) as page,
+    ):
+        ask(page, "hello " * 6 + "hello hello")
+        expect(page.locator(".words")).to_contain_text("Only the first 3 words were tried.")
+        ask(page, "a " * 20)
+        expect(page.locator(".why")).to_contain_text("Only the first 16 tokens were read.")
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        field = page.get_by_label("A comment")
+        field.fill("😀" * 60 + "ab")
+        expect(page.locator("#comment-problem")).to_have_text("It is longer than 60 characters, by 2; shorten it.")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(page.locator(".verdict strong")).to_have_text("Not asked")
+        field.fill("😀" * 60)
+        expect(page.locator(".card")).to_have_attribute("data-state", "explained")
+        assert len(asked) == 2  # of the second text alone
+        expect(page.locator("#comment-problem")).to_have_text("")
+
+
+def test_examples_are_put_into_the_box(browser, two_models):
+    with visiting(browser, two_models) as page:
+        page.get_by_role("button", name="counter-speech").click()
+        expect(page.get_by_label("A comment")).to_have_value(re.compile("is no argument"))
+        expect(page.locator(".card:not([data-state=explained])")).to_have_count(0)
+        page.get_by_role("button", name="Clear").click()
+        expect(page.get_by_label("A comment")).to_have_value("")
+        expect(page.locator(".verdict strong").first).to_have_text("No comment yet")
+        expect(page.get_by_label("A comment")).to_be_focused()
+
+
+def test_a_server_that_is_gone_or_busy_is_asked_again(browser, one_model):
+    with visiting(browser, one_model, expected=("Failed to load",)) as page:
+        page.route("**/v1/classify", lambda route: route.abort("connectionrefused"))
+        page.get_by_label("A comment").fill(TOXIC)
+        expect(page.locator("#notices")).to_contain_text("The server doesn't answer. Asking again")
+        page.unroute("**/v1/classify")
+        expect(page.locator(".card")).to_have_attribute("data-state", "explained")
+        expect(page.locator("#notices")).to_be_empty()
+
+        busy = {"status": 503, "headers": {"Retry-After": "1"}, "json": {"detail": "too many texts wait"}}
+        page.route("**/v1/classify", lambda route: route.fulfill(**busy), times=1)
+        page.get_by_label("A comment").fill(BENIGN)
+        expect(page.locator("#notices")).to_contain_text("The server is busy: too many texts wait. Asking again in 1 s")
+        expect(page.locator(".verdict strong")).to_have_text("Allow")
+        expect(page.locator("#notices")).to_be_empty()
+
+
+def test_an_error_of_the_server_is_shown_in_its_words(browser, one_model):
+    with visiting(browser, one_model, expected=("Failed to load",)) as page:
+        problem = {"status": 500, "json": {"detail": "something failed here; the server's log says what"}}
+        page.route("**/v1/classify", lambda route: route.fulfill(**problem))
+        page.get_by_label("A comment").fill(TOXIC)
+        expect(page.locator(".verdict")).to_contain_text("No answer Something failed here; the server's log says what.")
+
+
+def test_a_key_is_asked_for_where_the_server_wants_one_and_lasts_as_long_as_the_tab(browser, bundles):
+    key, _ = new_key("tests")
+    known = {"name": "tests", "sha256": hashlib.sha256(key.encode()).hexdigest()}
+    with (
+        live_app({"odd": bundles["odd"]}, keys=[known]) as address,
+        visiting(browser, address, expected=("401",)) as page,
+    ):
+        field = page.get_by_label("API key")
+        expect(field).to_be_focused()
+        assert not page.get_by_label("A comment").is_visible()
+        page.keyboard.type("a wrong one")
+        page.keyboard.press("Enter")
+        expect(page.locator("#key-problem")).to_have_text("This API key is not known.")
+        field.fill(key)
+        with page.expect_request("**/v1/models") as request:
+            page.get_by_role("button", name="Use this key").click()
+        assert request.value.headers["x-api-key"] == key
+        ask(page, TOXIC)
+        expect(page.locator(".verdict strong")).to_have_text("Block")
+        assert not page.locator("#key-form").is_visible()
+        page.reload()
+        expect(page.get_by_label("A comment")).to_be_visible()
+        assert page.evaluate("[localStorage.length, sessionStorage.length]") == [0, 1]
