@@ -1,9 +1,10 @@
-"""A virtual environment with what `pip install foreshot` brings, and nothing else: made offline, of links."""
+"""A virtual environment with what `pip install foreshot` brings, or also extras: made offline, of links."""
 
 import os
 import subprocess
 import tomllib
 import venv
+from collections.abc import Sequence
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from typing import Any
@@ -15,22 +16,26 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class BaseInstall:
-    """An interpreter that sees foreshot and its base dependencies alone."""
+    """An interpreter that sees foreshot, its base dependencies and those of these extras alone."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, extras: Sequence[str] = ()) -> None:
         venv.create(folder, with_pip=False, symlinks=True)
         self.python = folder / "bin" / "python"
-        self.distributions = closure(base_dependencies())
+        self.distributions = closure(dependencies(extras))
         (site_packages,) = (folder / "lib").glob("python*/site-packages")
         for installed in [distribution("foreshot"), *self.distributions.values()]:
             link(installed, site_packages)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of its processes: none that would let Python look elsewhere."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        return {**inherited, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+
     def run(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run its Python with these arguments."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        environment = {**inherited, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
         command = [str(self.python), *map(str, arguments)]
-        options = {"capture_output": True, "text": True, "timeout": 60, "env": environment, **options}
+        options = {"capture_output": True, "text": True, "timeout": 60, "env": self.environment, **options}
         return subprocess.run(command, check=False, **options)
 
     def foreshot(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -38,12 +43,10 @@ class BaseInstall:
         return self.run("-m", "foreshot", *arguments, **options)
 
 
-def base_dependencies() -> list[str]:
-    """What pyproject.toml asks for without extras; the installed metadata may be older."""
-    declared: list[str] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
-        "dependencies"
-    ]
-    return declared
+def dependencies(extras: Sequence[str]) -> list[str]:
+    """What pyproject.toml asks for, with these extras; the installed metadata may be older."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [*project["dependencies"], *(name for extra in extras for name in project["optional-dependencies"][extra])]
 
 
 def closure(requirements: list[str]) -> dict[str, Distribution]:

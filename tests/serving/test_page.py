@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 
 from live_app import live_app  # noqa: E402
-from page_browser import THRESHOLD, ask, chromium, make_bundles, make_origin, needs_chromium, visiting  # noqa: E402
+from page_browser import THRESHOLD, ask, make_origin, needs_chromium, visiting  # noqa: E402
 from tiny_bundles import probabilities_of, tiny_bundle  # noqa: E402
 
 from foreshot.serving.settings import new_key  # noqa: E402
@@ -19,29 +18,6 @@ pytestmark = needs_chromium
 expect = sync_api.expect
 TOXIC, BENIGN = "you absolute walnut", "thank you"
 BETWEEN = "you are kind absolute idiot"  # 0.87: odd blocks it, careful would have a person look
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
-    return make_bundles(tmp_path_factory.mktemp("bundles"))
-
-
-@pytest.fixture(scope="module")
-def one_model(bundles) -> Iterator[str]:
-    with live_app({"odd": bundles["odd"]}) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def two_models(bundles) -> Iterator[str]:
-    with live_app(bundles) as address:
-        yield address
 
 
 def toxicity(text: str) -> float:
@@ -214,12 +190,12 @@ def test_a_screen_reader_hears_the_settled_verdict(browser, one_model, two_model
         expect(page.locator("#announcement")).to_contain_text("Both models block this. odd: Block.")
 
 
-def test_which_model_answered_is_named_and_its_metrics_stand_beside_its_behaviour(browser, two_models, bundles):
+def test_which_model_answered_is_named_and_its_metrics_stand_beside_its_behaviour(browser, two_models, page_bundles):
     from foreshot.runtime.bundle import read_bundle
 
     with visiting(browser, two_models) as page:
         odd, careful = page.locator(".card").all()
-        checksum = read_bundle(bundles["odd"]).checksum
+        checksum = read_bundle(page_bundles["odd"]).checksum
         expect(odd.locator("summary")).to_contain_text(f"odd · layers 1, 3, 5 · {checksum[:8]}")
         odd.locator("summary").click()
         facts = odd.locator("dl").inner_text().replace("\u00a0", " ")
@@ -250,9 +226,9 @@ def test_a_model_that_is_not_recommended_says_so_and_why(browser, tmp_path):
         )
 
 
-def test_what_can_not_be_read_whole_is_said_in_words(browser, bundles):
+def test_what_can_not_be_read_whole_is_said_in_words(browser, page_bundles):
     with (
-        live_app({"odd": bundles["odd"]}, limits={"text_length": 60, "explained_words": 3}) as address,
+        live_app({"odd": page_bundles["odd"]}, limits={"text_length": 60, "explained_words": 3}) as address,
         visiting(browser, address) as page,
     ):
         ask(page, "hello " * 6 + "hello hello")
@@ -308,11 +284,11 @@ def test_an_error_of_the_server_is_shown_in_its_words(browser, one_model):
         expect(page.locator(".verdict")).to_contain_text("No answer Something failed here; the server's log says what.")
 
 
-def test_a_key_is_asked_for_where_the_server_wants_one_and_lasts_as_long_as_the_tab(browser, bundles):
+def test_a_key_is_asked_for_where_the_server_wants_one_and_lasts_as_long_as_the_tab(browser, page_bundles):
     key, _ = new_key("tests")
     known = {"name": "tests", "sha256": hashlib.sha256(key.encode()).hexdigest()}
     with (
-        live_app({"odd": bundles["odd"]}, keys=[known]) as address,
+        live_app({"odd": page_bundles["odd"]}, keys=[known]) as address,
         visiting(browser, address, expected=("401",)) as page,
     ):
         field = page.get_by_label("API key")

@@ -1,41 +1,14 @@
 """The page in a browser, for every eye, hand and ear: themes, the keyboard, what axe-core finds, narrow screens."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-from live_app import live_app  # noqa: E402
-from page_browser import AXE, ask, chromium, make_bundles, needs_chromium, violations, visiting  # noqa: E402
+from page_browser import AXE, ask, needs_chromium, violations, visiting  # noqa: E402
 
 pytestmark = needs_chromium
 expect = sync_api.expect
 TOXIC, BENIGN, BETWEEN = "you absolute walnut", "thank you", "you are kind absolute idiot"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
-    return make_bundles(tmp_path_factory.mktemp("bundles"))
-
-
-@pytest.fixture(scope="module")
-def one_model(bundles) -> Iterator[str]:
-    with live_app({"odd": bundles["odd"]}) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def two_models(bundles) -> Iterator[str]:
-    with live_app(bundles) as address:
-        yield address
 
 
 @pytest.mark.parametrize(("system", "other"), [("light", "dark"), ("dark", "light")])

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 
 from live_app import live_app  # noqa: E402
-from page_browser import chromium, make_bundles, needs_chromium, visiting  # noqa: E402
+from page_browser import needs_chromium, visiting  # noqa: E402
 
 import foreshot  # noqa: E402
 from foreshot.data.spreadsheets import inert  # noqa: E402
@@ -23,29 +22,6 @@ expect = sync_api.expect
 LINES = ["thank you", "you absolute walnut", "you are kind absolute idiot", "hello kind day", "fool"]
 LABELS = ["benign", "toxic"]
 QUOTED = 'id;Body;note\r\n1;"you ""absolute""\r\nwalnut; yes";"naïve 😀"\r\n2;thank you;=1+1\r\n'
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
-    return make_bundles(tmp_path_factory.mktemp("bundles"))
-
-
-@pytest.fixture(scope="module")
-def one_model(bundles) -> Iterator[str]:
-    with live_app({"odd": bundles["odd"]}) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def two_models(bundles) -> Iterator[str]:
-    with live_app(bundles) as address:
-        yield address
 
 
 def paste(page: Any, lines: list[str]) -> None:
@@ -91,8 +67,8 @@ def cells(folder: Path, texts: list[str]) -> list[list[str]]:
     ]
 
 
-def test_lines_are_scored_sorted_filtered_and_downloaded(browser, one_model, bundles):
-    expected = cells(bundles["odd"], LINES)
+def test_lines_are_scored_sorted_filtered_and_downloaded(browser, one_model, page_bundles):
+    expected = cells(page_bundles["odd"], LINES)
     with visiting(browser, one_model) as page:
         paste(page, [LINES[0], "", "   ", *LINES[1:]])
         score(page, len(LINES))
@@ -121,7 +97,7 @@ def test_lines_are_scored_sorted_filtered_and_downloaded(browser, one_model, bun
         assert rows_of(content)[1:] == [[text, *row] for text, row in zip(LINES, expected, strict=True)]
 
 
-def test_several_models_have_columns_of_their_own(browser, two_models, bundles):
+def test_several_models_have_columns_of_their_own(browser, two_models, page_bundles):
     with visiting(browser, two_models) as page:
         paste(page, LINES)
         score(page, len(LINES))
@@ -131,13 +107,13 @@ def test_several_models_have_columns_of_their_own(browser, two_models, bundles):
         assert shown(page, 5) == ["Review", "Review", "Review"]
         _, content = downloaded(page)
         header, *rows = rows_of(content)
-        names = [f"{model}_{column}" for model in bundles for column in new_columns(LABELS, ())]
+        names = [f"{model}_{column}" for model in page_bundles for column in new_columns(LABELS, ())]
         assert header == ["text", *names]
-        both = [cells(folder, LINES) for folder in bundles.values()]
+        both = [cells(folder, LINES) for folder in page_bundles.values()]
         assert rows == [[text, *odd, *careful] for text, odd, careful in zip(LINES, *both, strict=True)]
 
 
-def test_a_file_is_dropped_its_column_guessed_and_all_its_columns_kept(browser, one_model, bundles):
+def test_a_file_is_dropped_its_column_guessed_and_all_its_columns_kept(browser, one_model, page_bundles):
     with visiting(browser, one_model) as page:
         expect(page.get_by_label("A comment")).to_be_visible()
         drop(page, "export.csv", b"\xef\xbb\xbf" + QUOTED.encode())
@@ -151,7 +127,7 @@ def test_a_file_is_dropped_its_column_guessed_and_all_its_columns_kept(browser, 
         assert content.startswith(b"\xef\xbb\xbf")  # so that the spreadsheet that wrote it reads it back
         header, *rows = rows_of(content[3:])
         assert header == ["id", "Body", "note", *new_columns(LABELS, ())]
-        expected = cells(bundles["odd"], texts)
+        expected = cells(page_bundles["odd"], texts)
         assert rows == [["1", texts[0], "naïve 😀", *expected[0]], ["2", texts[1], "'=1+1", *expected[1]]]
 
         page.get_by_label("Column with the comments").select_option("note")
@@ -254,10 +230,10 @@ def test_a_file_that_can_not_be_read_says_why_and_where(browser, one_model, name
         expect(page.locator("#run")).to_be_disabled()
 
 
-def test_requests_stay_within_the_servers_limits(browser, bundles):
+def test_requests_stay_within_the_servers_limits(browser, page_bundles):
     limits = {"texts": 7, "body_bytes": 2_000, "text_length": 500}
     texts = [f"{number} walnut" for number in range(20)] + ["ü" * 400] * 2 + ["x" * 501] + ["é" * 499] * 3
-    with live_app({"odd": bundles["odd"]}, limits=limits) as address, visiting(browser, address) as page:
+    with live_app({"odd": page_bundles["odd"]}, limits=limits) as address, visiting(browser, address) as page:
         sent: list[bytes] = []
         page.on("request", lambda request: sent.extend([request.post_data_buffer] if request.method == "POST" else []))
         paste(page, texts)

@@ -85,14 +85,15 @@ def make_app(catalogue: Catalogue, settings: ServeSettings, metrics: Metrics | N
 def _add_pages(app: FastAPI) -> None:
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(STATIC / "index.html")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:
-        return FileResponse(STATIC / "docs.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(STATIC / "docs.html")
 
-    app.mount("/static", StaticFiles(directory=STATIC))
-    app.mount("/docs", StaticFiles(directory=SWAGGER))
+    # some installers link a package's files instead of copying them
+    app.mount("/static", StaticFiles(directory=STATIC, follow_symlink=True))
+    app.mount("/docs", StaticFiles(directory=SWAGGER, follow_symlink=True))
 
 
 def _add_health(app: FastAPI, catalogue: Catalogue, metrics: Metrics) -> None:

@@ -95,8 +95,9 @@ class Batcher:
         try:
             return await job.done
         finally:  # cancelled, or failed in an earlier batch: nobody waits for the rest
-            self._wait_more(-job.waiting)
-            job.taken = len(texts)
+            if job.waiting:
+                self._wait_more(-job.waiting)
+                job.taken = len(texts)
 
     async def _compute(self) -> None:
         while True:

@@ -24,6 +24,7 @@ HEADERS = {
         "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
@@ -113,6 +114,7 @@ class _Incoming:
         self._ended = False
 
     async def __call__(self) -> Message:
+        self._ended = True  # for who is interrupted: what was awaited in vain is not awaited again
         message = await self._receive()
         self._ended = not message.get("more_body")
         return message

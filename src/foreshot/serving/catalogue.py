@@ -71,11 +71,13 @@ class Catalogue(Mapping[str, ServedModel]):
 def parse_models(asked: Sequence[str]) -> dict[str, Path]:
     """Folders of bundles by name, from "odd=bundle-odd/" or a folder alone, whose own name is then taken.
 
-    Raises ConfigError for a name that is given twice or is none.
+    Raises ConfigError for a name that is given twice or is none, and where there is no folder.
     """
     folders: dict[str, Path] = {}
     for text in asked:
         name, sign, folder = text.partition("=")
+        if not (folder if sign else name):  # as of a variable that is not set; it would mean this folder
+            raise ConfigError(f"{excerpt(text) or 'a model'}: needs a folder: NAME=FOLDER, or FOLDER alone")
         path = Path(folder if sign and name and "/" not in name else text)
         called = name if path == Path(folder) and sign else path.resolve().name
         if not FILE_NAME.match(called):

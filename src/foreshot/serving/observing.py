@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter as Count
 from collections.abc import Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,9 +64,20 @@ class Metrics:
         """All metrics in Prometheus's text format; of all workers where there are several."""
         if SHARED_FOLDER not in os.environ:
             return generate_latest(self._registry)
+        _forget_dead(Path(os.environ[SHARED_FOLDER]))
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)
         return generate_latest(together)
+
+
+def _forget_dead(folder: Path) -> None:
+    """Remove the gauges of workers that were killed: what waited for one of them waits no more."""
+    for gauges in folder.glob("gauge_live*.db"):
+        pid = int(gauges.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)  # no signal, but an error where there is no such process
+        except ProcessLookupError:
+            gauges.unlink(missing_ok=True)
 
 
 class Observed:

@@ -13,6 +13,8 @@ from foreshot.serving.problems import MEDIA_TYPE
 HEAD_SECONDS = 10
 STALLED_SECONDS = 10
 HEAD_BYTES = 32_768
+MOST_PIPELINED = 64
+"""Requests that may wait for the answers to those before them: Uvicorn goes on reading more, however many wait."""
 REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
@@ -30,7 +32,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes, as long as they are not too many for a head."""
-        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):
+        if self._head_timer is None and (
+            self.cycle is None or self.cycle.response_complete or not self.cycle.more_body
+        ):
             self._await_head()
         super().data_received(data)
         if self._head_timer is not None:
@@ -42,6 +46,8 @@ class PatientProtocol(HttpToolsProtocol):
         """A head is whole: what follows has the application's own limits."""
         self._stop_waiting_for_head()
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_PIPELINED:
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Hold nothing of it."""
@@ -61,6 +67,12 @@ class PatientProtocol(HttpToolsProtocol):
             self._write_timer = None
         super().resume_writing()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing more is asked: close, without waiting for a client that never took its last answer."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
     def send_400_response(self, msg: str) -> None:
         """What Uvicorn answers to what is no HTTP, in our own shape."""
         self._refuse(400, "this is not an HTTP request")
@@ -79,6 +91,10 @@ class PatientProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, detail: str) -> None:
         self._stop_waiting_for_head()
         if self.transport.is_closing():
+            return
+        running = self.cycle is not None and not self.cycle.response_complete
+        if running and (self.cycle.response_started or not self.cycle.more_body):
+            self.transport.close()  # it would be taken for the answer to a request before
             return
         body = json.dumps({"type": "about:blank", "title": REASONS[status], "status": status, "detail": detail})
         self.transport.write(

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from foreshot.serving.protocol import PatientProtocol
 from foreshot.serving.settings import ServeSettings
 
 KEEP_ALIVE_SECONDS = 20
+BACKLOG = 2_048
+"""Connections that wait to be taken, of those who come while the models are loaded too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ class Plan:
     @property
     def threads_each(self) -> int:
         """Threads that each process computes on."""
-        return self.threads or max(1, len(os.sched_getaffinity(0)) // self.workers)
+        return self.threads or max(1, _cores() // self.workers)
 
 
 def serve(plan: Plan, *, ready: Callable[[str], None]) -> None:
@@ -61,7 +64,14 @@ def serve(plan: Plan, *, ready: Callable[[str], None]) -> None:
             make()  # what is wrong with a model is said once, here, and not by each process
             ready(address)
             with _shared_metrics():
-                Multiprocess(_config(make, plan), sockets=[listening]).run()
+                supervisor = Multiprocess(_config(make, plan), sockets=[listening])
+                threading.Thread(target=_close_at, args=(supervisor.should_exit, listening), daemon=True).start()
+                supervisor.run()
+
+
+def _cores() -> int:
+    """How many this process may use, where the system tells; else how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_app(plan: Plan) -> ASGIApp:
@@ -101,6 +111,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
+        listening.listen(BACKLOG)  # now, so that who is told the address, or that it's in use, is told the truth
     except OSError as error:
         listening.close()
         raise ServeError(
@@ -110,6 +121,12 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
+def _close_at(end: threading.Event, listening: socket.socket) -> None:
+    """Close our own socket at the end, as each worker does: while one of them is open, connections are taken."""
+    end.wait()
+    listening.close()
+
+
 def _address(host: str, listening: socket.socket) -> str:
     port = listening.getsockname()[1]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -117,8 +134,12 @@ def _address(host: str, listening: socket.socket) -> str:
 
 @contextlib.contextmanager
 def _signals_end_it() -> Iterator[None]:
-    """SIGTERM and SIGINT end the server, and then nothing more: Uvicorn raises them again once it has ended."""
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    """SIGTERM and SIGINT are no failure, while models are loaded and when Uvicorn, having ended, raises them again."""
+
+    def end(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:

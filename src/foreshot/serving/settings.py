@@ -27,9 +27,9 @@ class Limits(Settings):
     waits for others; `shutdown_seconds`, what requests have left to end in once the server is told to stop.
     """
 
-    texts: Count = 1_000
+    texts: Count = 128
     text_length: Count = 20_480
-    body_bytes: Count = 2_000_000
+    body_bytes: Count = 4_000_000
     request_seconds: Seconds = 30
     explained_words: Count = 200
     queue: Count = 4_096

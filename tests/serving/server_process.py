@@ -1,0 +1,143 @@
+"""A real `foreshot serve` in a process of its own, and the ways to talk to it: whole requests, and raw bytes."""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from cli_runs import as_process, process_environment
+
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class ServerProcess:
+    """A server that answers at `url`; its standard error goes to a file, so that it never waits for a reader."""
+
+    url: str
+    process: subprocess.Popen[str]
+    errors: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, for a socket."""
+        parts = urlsplit(self.url)
+        assert parts.hostname
+        assert parts.port
+        return parts.hostname, parts.port
+
+    def stderr(self) -> str:
+        """What it has written to standard error."""
+        return self.errors.read_text(encoding="utf-8")
+
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> "Answer":
+        """The answer to a request on a connection of its own; a body that isn't bytes goes as JSON."""
+        return ask(self.address, method, path, body, **headers)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Tell it to stop, wait until it has, and give its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout=START_SECONDS)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer; header names are in small letters."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def json(self) -> Any:
+        """Its body, parsed."""
+        return json.loads(self.content)
+
+
+@contextlib.contextmanager
+def serving(bundle_folders: Sequence[object], *options: object) -> Iterator[ServerProcess]:
+    """Serve bundles on a free port, wait until they answer, and end the process, whatever state it is in."""
+    with TemporaryDirectory(prefix="foreshot-server-") as folder:
+        errors = Path(folder) / "stderr"
+        command = as_process("serve", *bundle_folders, "--port", "0", *options)
+        with errors.open("w", encoding="utf-8") as stderr:
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                env=process_environment(),
+                start_new_session=True,
+            )
+        try:
+            server = ServerProcess(_first_line(process, errors), process, errors)
+            wait_until(lambda: server.ask("GET", "/readyz").status == 200, "the server isn't ready")
+            yield server
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the workers too
+            process.wait()
+            assert process.stdout
+            process.stdout.close()
+
+
+def ask(address: tuple[str, int], method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    """The answer to a request on a connection of its own; a body that isn't bytes goes as JSON."""
+    if body is not None and not isinstance(body, bytes):
+        body, headers = json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
+    with contextlib.closing(HTTPConnection(*address, timeout=30)) as connection:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        names = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, names, response.read())
+
+
+def exchange(address: tuple[str, int], sent: bytes) -> bytes:
+    """All that comes back for raw bytes until the server closes the connection."""
+    with socket.create_connection(address, timeout=30) as connection:
+        connection.sendall(sent)
+        return until_closed(connection)
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    """All that a connection brings until its end."""
+    parts = []
+    while part := connection.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def raw_request(method: str, path: str, body: Any = None, *, version: str = "1.1", **headers: str) -> bytes:
+    """The bytes of a request; a body goes as JSON, with its length."""
+    content = b"" if body is None else json.dumps(body).encode()
+    lines = [f"{method} {path} HTTP/{version}", "Host: test", *(f"{name}: {value}" for name, value in headers.items())]
+    if content:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def wait_until(condition: Callable[[], bool], complaint: str, seconds: float = START_SECONDS) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, complaint
+        time.sleep(0.01)
+
+
+def _first_line(process: subprocess.Popen[str], errors: Path) -> str:
+    """The line that tells the address; fails with what is on standard error when none comes."""
+    assert process.stdout
+    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    line = process.stdout.readline() if readable else ""
+    assert line, f"the server didn't start: {errors.read_text(encoding='utf-8')}"
+    return line.rstrip("\n")

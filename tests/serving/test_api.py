@@ -1,0 +1,215 @@
+"""/v1: what is answered, against values worked out by hand with the tiny bundle's formula."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served import THRESHOLD, check_problem, make_bundles, served
+from starlette.testclient import TestClient
+from tiny_bundles import probabilities_of, tiny_bundle
+
+from foreshot.config import RECIPES
+from foreshot.facts import CellResult, Estimate, SuiteFacts, SuiteResult
+from foreshot.runtime.bundle import SUMS_FILE, Origin
+
+RUDE, KIND = "you absolute walnut", "thank you"
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return make_bundles(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
+def client(bundles: dict[str, Path]) -> Iterator[TestClient]:
+    with served(bundles) as client:
+        yield client
+
+
+def classify(client: TestClient, texts: list[str], **more: Any) -> list[dict[str, Any]]:
+    response = client.post("/v1/classify", json={"texts": texts, **more})
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    results: list[dict[str, Any]] = response.json()["results"]
+    return results
+
+
+# ---- classify ----
+
+
+def test_a_result_says_all_of_it(client: TestClient, bundles: dict[str, Path]) -> None:
+    (result,) = classify(client, [RUDE])
+    benign, toxic = probabilities_of(RUDE)
+    assert result == {
+        "label": "toxic",
+        "scores": {"benign": pytest.approx(benign, abs=1e-6), "toxic": pytest.approx(toxic, abs=1e-6)},
+        "decision": "block",
+        "band": {"low": THRESHOLD, "high": 1.0},
+        "truncated": False,
+        "words": None,
+        "model": "odd",
+        "checksum": f"sha256:{sha256((bundles['odd'] / SUMS_FILE).read_bytes()).hexdigest()}",
+    }
+
+
+def test_results_stand_in_the_order_of_the_texts(client: TestClient) -> None:
+    texts = [RUDE, KIND, "", "fool " * 5, "hello kind day", "an IDIOT"] * 20
+    found = classify(client, texts)
+    assert len(found) == len(texts)
+    for text, result in zip(texts, found, strict=True):
+        assert list(result["scores"].values()) == pytest.approx(probabilities_of(text), abs=1e-6)
+
+
+def test_what_was_cut_off_is_told(client: TestClient) -> None:
+    results = classify(client, ["day " * 14, "day " * 15])  # 16 tokens with the two special ones, and 17
+    assert [result["truncated"] for result in results] == [False, True]
+
+
+def test_another_model_answers_when_it_is_named(client: TestClient) -> None:
+    review = "you fool you are an idiot thank you hello kind day you"  # 2 rude of 12: softmax of (10, 32) / 14
+    (found,) = classify(client, [review], model="careful")
+    assert found["scores"]["toxic"] == pytest.approx(1 / (1 + exp(-22 / 14)), abs=1e-6)
+    assert (found["decision"], found["band"]) == ("review", {"low": 0.3, "high": 0.9})
+    assert (found["model"], found["label"]) == ("careful", "toxic")
+    (found,) = classify(client, [KIND], model="careful")  # softmax of (2, 0) / 4
+    assert found["scores"]["toxic"] == pytest.approx(1 / (1 + exp(2 / 4)), abs=1e-6)
+    assert found["decision"] == "review"
+
+
+def test_without_a_positive_class_nothing_is_decided(client: TestClient) -> None:
+    cat, dog = classify(client, [KIND, RUDE], model="pets")
+    assert (cat["label"], dog["label"]) == ("cat", "dog")
+    assert cat["decision"] is cat["band"] is dog["decision"] is dog["band"] is None
+
+
+def test_null_is_as_good_as_no_model(client: TestClient) -> None:
+    assert classify(client, [KIND], model=None)[0]["model"] == "odd"
+
+
+@pytest.mark.parametrize(
+    "text", ["😀" * 20_480, "\u202e", "\u00ad\ufeff", "<script>alert(1)</script>", "\r\n\t", "a\ud7ff\ue000"]
+)
+def test_odd_texts_are_texts(client: TestClient, text: str) -> None:
+    assert classify(client, [text])[0]["model"] == "odd"
+
+
+def test_as_many_and_as_long_texts_as_the_limits_say(bundles: dict[str, Path]) -> None:
+    with served(bundles, limits={"texts": 3, "text_length": 5}) as client:
+        assert len(classify(client, ["12345", "😀😀😀😀😀", ""])) == 3  # code points, not bytes
+        problem = check_problem(client.post("/v1/classify", json={"texts": ["", "123456"]}), 422, "texts[1]", "5")
+        assert [error["where"] for error in problem["errors"]] == ["texts[1]"]
+        check_problem(client.post("/v1/classify", json={"texts": [""] * 4}), 422, "texts", "3")
+
+
+# ---- explain ----
+
+
+def test_influences_by_hand(client: TestClient) -> None:
+    (result,) = classify(client, [RUDE], explain=True)
+    whole = probabilities_of(RUDE)[1]
+    rests = ("absolute walnut", "you walnut", "you absolute")
+    assert [(word["begin"], word["end"], word["word"]) for word in result["words"]] == [
+        (0, 3, "you"), (4, 12, "absolute"), (13, 19, "walnut"),
+    ]  # fmt: skip
+    assert [word["influence"] for word in result["words"]] == pytest.approx(
+        [whole - probabilities_of(rest)[1] for rest in rests], abs=1e-6
+    )
+
+
+def test_offsets_count_code_points_of_the_text_as_it_was_sent(client: TestClient) -> None:
+    text = "👩‍👧 walnut &amp; 😀day"
+    (result,) = classify(client, [text], explain=True)
+    found = [(word["begin"], word["end"]) for word in result["words"]]
+    assert found == [(0, 3), (4, 10), (11, 16), (17, 21)]
+    assert [text[begin:end] for begin, end in found] == [word["word"] for word in result["words"]]
+    by_word = {word["word"]: word["influence"] for word in result["words"]}
+    assert max(by_word, key=lambda word: by_word[word]) == "walnut"
+
+
+def test_without_a_positive_class_the_labels_own_probability_is_explained(client: TestClient) -> None:
+    (result,) = classify(client, [KIND], explain=True, model="pets")
+    expected = probabilities_of("thank you")[0] - probabilities_of("you")[0]
+    assert [word["influence"] for word in result["words"]] == pytest.approx([expected, expected], abs=1e-6)
+
+
+def test_the_words_of_all_texts_share_one_allowance(bundles: dict[str, Path]) -> None:
+    with served(bundles, limits={"explained_words": 4}) as client:
+        found = classify(client, ["a b", " ", "c d e f", "g"], explain=True)
+    words = [result["words"] and [word["word"] for word in result["words"]] for result in found]
+    assert words == [["a", "b"], [], ["c", "d"], None]
+
+
+def test_without_explain_there_are_no_words(client: TestClient) -> None:
+    assert classify(client, [RUDE], explain=False)[0]["words"] is None
+
+
+# ---- models ----
+
+
+def test_models_are_described(client: TestClient, bundles: dict[str, Path]) -> None:
+    found = client.get("/v1/models").json()
+    assert found["limits"] == {"texts": 128, "text_length": 20480, "body_bytes": 4_000_000, "explained_words": 200}
+    assert found["keys"] is False
+    assert [(model["name"], model["default"]) for model in found["models"]] == [
+        ("odd", True), ("careful", False), ("pets", False),
+    ]  # fmt: skip
+    odd, careful, pets = found["models"]
+    assert odd["checksum"] == f"sha256:{sha256((bundles['odd'] / SUMS_FILE).read_bytes()).hexdigest()}"
+    assert odd["decision"] == {
+        "policy": "best-f1", "threshold": THRESHOLD, "review_threshold": None, "temperature": 1.0,
+    }  # fmt: skip
+    assert odd["bands"] == [
+        {"decision": "allow", "low": 0.0, "high": THRESHOLD}, {"decision": "block", "low": THRESHOLD, "high": 1.0},
+    ]  # fmt: skip
+    assert [band["decision"] for band in careful["bands"]] == ["allow", "review", "block"]
+    assert (pets["labels"], pets["positive"], pets["bands"]) == (["cat", "dog"], None, [])
+    assert (odd["file"], odd["title"], odd["max_length"], odd["metrics"]) == (
+        "model.onnx",
+        "tiny",
+        16,
+        {"macro_f1": 0.9},
+    )
+    assert odd["recipe"] is odd["layer_map"] is odd["teacher"] is odd["verdict"] is odd["suite_result"] is None
+
+
+def test_a_student_of_a_run_says_where_it_came_from(tmp_path: Path) -> None:
+    right = Estimate(value=0.8, low=0.7, high=0.9)
+    origin = Origin(
+        model="odd", architecture="bert", layers=3, parameters=17_000_000, fingerprint="0" * 16, layer_map=[1, 3, 5],
+        recipe=RECIPES["odd"].model_dump(), teacher="a teacher", encoder="an encoder", verdict="recommended",
+        verdict_reasons=("as good as its teacher",),
+    )  # fmt: skip
+    result = SuiteResult(
+        model="odd",
+        accuracy=right,
+        by_label={"toxic": right},
+        functionalities=[CellResult(name="negation", label="toxic", cases=20, accuracy=right)],
+        groups=[],
+        pairs_right=None,
+    )
+    counts = {"benign": 1000, "toxic": 1150}
+    bundle = tiny_bundle(
+        tmp_path / "odd",
+        origin=origin,
+        suite=SuiteFacts(name="builtin", cases=2150, class_counts=counts, pairs=400, fingerprint="0" * 16),
+        suite_result=result,
+        metrics={"macro_f1": 0.91, "nothing": None},
+        metrics_rows=2457,
+    )
+    with served({"odd": bundle}) as client:
+        (found,) = client.get("/v1/models").json()["models"]
+    recipe = {"name": "odd", "layers": "odd", "tuning": "full", "objective": "distil", "init": "teacher"}
+    assert recipe.items() <= found["recipe"].items()
+    assert (found["layers"], found["layer_map"], found["parameters"]) == (3, [1, 3, 5], 17_000_000)
+    assert (found["teacher"], found["encoder"]) == ("a teacher", "an encoder")
+    assert (found["verdict"], found["verdict_reasons"]) == ("recommended", ["as good as its teacher"])
+    assert (found["metrics"], found["metrics_rows"]) == ({"macro_f1": 0.91, "nothing": None}, 2457)
+    assert (found["suite"]["name"], found["suite"]["cases"]) == ("builtin", 2150)
+    estimate = {"value": 0.8, "low": 0.7, "high": 0.9}
+    assert found["suite_result"]["accuracy"] == found["suite_result"]["by_label"]["toxic"] == estimate
+    (functionality,) = found["suite_result"]["functionalities"]
+    expected = {"name": "negation", "label": "toxic", "cases": 20, "accuracy": estimate}
+    assert expected.items() <= functionality.items()
