@@ -3,7 +3,7 @@
     python benchmarks/serving.py BUNDLE [--texts FILE --text COLUMN] [--turns 3] [--requests 100000] [--workers 1]
 
 Every request asks for one text. In each turn, on the same cores: (offline) `foreshot predict` of a file, which counts
-from its first row; (served) wrk on the same texts, 32 connections, for 15 seconds; (unbatched) the same against a
+from its first row; (served) wrk on the same texts, 64 connections, for 15 seconds; (unbatched) the same against a
 server that computes texts one by one (limits: {batch: 1}). Ratios are of one turn; printed are medians with the
 smallest and largest. Then, against a server of its own: (paced) requests sent at half of the served rate, whether or
 not the ones before were answered, each timed from when it was due; (long) at least --requests by wrk, its errors, and
@@ -34,7 +34,7 @@ from foreshot.data.sample import make_corpus
 from foreshot.data.table import read_texts
 
 AIMS = {"served / offline": 0.60, "p99 ms": 50, "MB": 20}
-CONNECTIONS = 32
+CONNECTIONS = 64
 SECONDS = 15
 PACED_SECONDS = 20
 SCRIPT = """

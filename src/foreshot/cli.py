@@ -335,7 +335,7 @@ def serve_command(
             threads=threads,
             access_log=access_log,
         )
-        serve(plan, ready=typer.echo)
+        serve(plan, ready=lambda address: typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)"))
 
 
 @app.command("new-key")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -139,5 +140,6 @@ def _first_line(process: subprocess.Popen[str], errors: Path) -> str:
     assert process.stdout
     readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
     line = process.stdout.readline() if readable else ""
-    assert line, f"the server didn't start: {errors.read_text(encoding='utf-8')}"
-    return line.rstrip("\n")
+    found = re.search(r"http://[^ \n]+", line)
+    assert found, f"the server didn't start: {errors.read_text(encoding='utf-8')}"
+    return found[0]

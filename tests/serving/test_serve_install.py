@@ -41,7 +41,7 @@ def test_the_serve_extra_is_enough(tmp_path: Path, bundle: Path) -> None:
     with subprocess.Popen(command, env=install.environment, **pipes) as process:
         try:
             assert process.stdout
-            assert process.stdout.readline() == f"http://127.0.0.1:{port}\n"
+            assert f" at http://127.0.0.1:{port} " in process.stdout.readline()
             connection = HTTPConnection("127.0.0.1", port, timeout=30)
             for method, path, body in (
                 ("POST", "/v1/classify", {"texts": ["you absolute walnut"], "explain": True}),

@@ -15,6 +15,9 @@ from foreshot.serving.batching import Batcher
 from foreshot.serving.observing import Metrics
 from foreshot.serving.settings import Limits
 
+BATCH_SIZE = 8
+"""Rows computed at once, by length: of the few dozens that wait, more of them would be mostly padding."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServedModel:
@@ -100,7 +103,7 @@ def load_catalogue(
     models = []
     for name, folder in folders.items():
         bundle = read_bundle(folder)
-        classifier = Classifier(bundle, threads=threads)
+        classifier = Classifier(bundle, threads=threads, batch_size=BATCH_SIZE)
         self_test(classifier, where=str(folder))
         models.append(
             ServedModel(

@@ -23,7 +23,7 @@ class Limits(Settings):
 
     `texts` in a request, each of at most `text_length` characters; `body_bytes` of its body; `request_seconds` from
     its first byte to the last of its answer; `explained_words` whose influence one request may ask for; `queue`,
-    texts that wait for one model; `batch`, texts computed together; `batch_wait_seconds`, how long the first of them
+    texts that wait for one model; `batch`, texts taken together; `batch_wait_seconds`, how long the first of them
     waits for others; `shutdown_seconds`, what requests have left to end in once the server is told to stop.
     """
 
@@ -33,7 +33,7 @@ class Limits(Settings):
     request_seconds: Seconds = 30
     explained_words: Count = 200
     queue: Count = 4_096
-    batch: Count = 32
+    batch: Count = 64
     batch_wait_seconds: Annotated[float, Field(ge=0, le=1)] = 0.002
     shutdown_seconds: Count = 10
 
