@@ -51,6 +51,7 @@ test-slow: $(READY) chromium $(NODE_MODULES)  ## run the slow tests
 lint: $(READY)  ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint deploy/Dockerfile
 
 types: $(READY)  ## check types
 	$(BIN)/mypy
@@ -80,8 +81,8 @@ chromium:  # for the browser tests
 
 # JavaScript that the tests of the server use; none of it is part of Foreshot.
 $(NODE_MODULES): tests/serving/npm/package-lock.json
-	@if command -v npm >/dev/null; then npm ci --prefix tests/serving/npm --no-audit --no-fund --loglevel error; touch $@; \
-	  else echo "Some tests of the server need Node.js and npm: sudo apt-get install nodejs npm"; test -z "$$CI"; fi
+	@{ npm ci --prefix tests/serving/npm --no-audit --no-fund --loglevel error && touch $@; } \
+	  || { echo "Some tests of the server are left out: they need Node.js, npm and its registry"; test -z "$$CI"; }
 
 clean:  ## remove what was built and cached (not .venv, not runs)
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
