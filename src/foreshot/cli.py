@@ -335,6 +335,8 @@ def serve_command(
             threads=threads,
             access_log=access_log,
         )
+        if plan.is_open:
+            typer.echo("foreshot: whoever reaches this machine may ask; foreshot new-key makes API keys", err=True)
         serve(plan, ready=lambda address: typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)"))
 
 

@@ -83,6 +83,12 @@ def test_the_access_log_can_be_left_out(bundle: Path) -> None:
         assert server.stderr() == ""
 
 
+@pytest.mark.parametrize(("host", "open_to_all"), [("0.0.0.0", True), ("127.0.0.1", False)])
+def test_who_lets_other_machines_ask_without_a_key_is_told_so(bundle: Path, host: str, open_to_all: bool) -> None:
+    with serving([bundle], "--host", host) as server:
+        assert ("foreshot new-key" in server.stderr()) == open_to_all
+
+
 def test_a_config_file_is_kept_to(bundle: Path, tmp_path: Path) -> None:
     with serving([bundle], "--config", config(tmp_path, limits={"texts": 2})) as server:
         assert server.ask("POST", "/v1/classify", {"texts": [RUDE] * 2}).status == 200

@@ -25,6 +25,7 @@ from foreshot.serving.protocol import PatientProtocol
 from foreshot.serving.settings import ServeSettings
 
 KEEP_ALIVE_SECONDS = 20
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 2_048
 """Connections that wait to be taken, of those who come while the models are loaded too."""
 
@@ -40,6 +41,11 @@ class Plan:
     workers: int = 1
     threads: int | None = None
     access_log: bool = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether other machines may reach it, and ask without a key."""
+        return self.host not in LOOPBACK and not self.settings.keys
 
     @property
     def threads_each(self) -> int:
