@@ -218,10 +218,9 @@ DEMO_SETTINGS: Mapping[str, Any] = {
     "recipes": [
         "odd",
         {"name": "five", "layers": [1, 2, 3, 5, 6], "tuning": "full", "objective": "distil", "init": "teacher"},
-        "lora",
     ],
     "seeds": [0, 1, 2],
-    "max_train_rows": 2000,
+    "max_train_rows": 1400,
     "training": {"epochs": 3, "learning_rate": 1e-4},
 }
 """`--demo`: three seeds, so that there can be a verdict, on few enough rows that it ends in minutes."""

@@ -27,7 +27,7 @@ from foreshot.data.split import fold
 LABEL_NOISE = 0.02  # share of the training rows whose label was flipped; the test part is clean
 TOXIC_SHARE = 0.20  # before the noise
 TRAIN_ROWS = 3600
-TEST_ROWS = 2400
+TEST_ROWS = 1500
 REGISTERS = ("forum", "game chat", "product talk", "wiki talk")
 LONGEST = 60  # words
 
