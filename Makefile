@@ -32,13 +32,15 @@ demo: $(READY)  ## compare recipes on the built-in corpus, export what the verdi
 	  "Nobody wants a useless fool like you here."
 	@echo "To try its models on a page, side by side: make serve"
 
-# What the demo ships, beside the student of every other layer and LoRA, which it doesn't.
-serve: $(READY) runs/demo-bundles/odd runs/demo-bundles/lora  ## open a page with the demo's models at http://127.0.0.1:8000
-	$(BIN)/foreshot serve shipped=runs/demo-bundle odd=runs/demo-bundles/odd lora=runs/demo-bundles/lora
+# What the demo ships, beside its teacher and a student that it doesn't ship.
+serve: $(READY) runs/demo-bundles/teacher runs/demo-bundles/odd  ## open a page with the demo's models at http://127.0.0.1:8000
+	$(BIN)/foreshot serve shipped=runs/demo-bundle teacher=runs/demo-bundles/teacher odd=runs/demo-bundles/odd
 
-runs/demo-bundles/%: | $(READY)
+runs/demo-bundles/teacher: FOLDER := teacher
+runs/demo-bundles/odd: FOLDER := students/odd/seed-0
+runs/demo-bundles/teacher runs/demo-bundles/odd: | $(READY)
 	@test -d runs/demo-bundle || { echo "There are no models yet; first: make demo"; exit 1; }
-	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo/students/$*/seed-0 --bits 32 --out $@
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo/$(FOLDER) --bits 32 --out $@
 
 # --dist loadfile keeps a file's tests, and so the models they share, in one worker;
 # one thread for each worker, or the workers fight for the cores.
