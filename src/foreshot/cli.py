@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,9 @@ from foreshot.options import (
     source_among,
 )
 from foreshot.progress import Terminal, printable
+
+if TYPE_CHECKING:
+    from foreshot.serving.server import Plan
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -335,9 +338,13 @@ def serve_command(
             threads=threads,
             access_log=access_log,
         )
-        if plan.is_open:
-            typer.echo("foreshot: whoever reaches this machine may ask; foreshot new-key makes API keys", err=True)
-        serve(plan, ready=lambda address: typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)"))
+        serve(plan, ready=lambda address: _announce(plan, address))
+
+
+def _announce(plan: "Plan", address: str) -> None:
+    typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)")
+    if plan.is_open:
+        typer.echo("foreshot: whoever reaches this machine may ask; foreshot new-key makes API keys", err=True)
 
 
 @app.command("new-key")
