@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
-from foreshot.data.texts import printable
 from foreshot.errors import ForeshotError
+from foreshot.progress import printable
 from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM
 
 VIOLATED = 1
