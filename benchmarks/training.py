@@ -33,8 +33,9 @@ from sklearn.metrics import f1_score
 from torch import nn
 from transformers import get_linear_schedule_with_warmup
 
-from foreshot.config import RECIPES, Distillation, Experiment, Training
+from foreshot.config import RECIPES, Experiment, Training
 from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
+from foreshot.loss_settings import Distillation
 from foreshot.models.encoders import find_model, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, forward, model_outputs
 from foreshot.models.students import add_lora, keep_layers

@@ -21,7 +21,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 LAYERS = [
     {"errors"},
     {"environment", "progress"},
-    {"config", "facts", "results"},
+    {"config", "facts", "loss_settings", "results"},
     {"rundir"},
     {"data"},
     {"runtime"},

@@ -6,23 +6,24 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from foreshot.errors import ConfigError
+from foreshot.loss_settings import Classification, Distillation, Settings
 
 DEMO = "demo"
 """The value of `Experiment.data` and `Experiment.encoder` that stands for what the demo extra brings."""
 
 AUTO_SUITE, NO_SUITE = "auto", "none"
 
-LAYER_STRATEGY = re.compile(r"(all|odd|even|(first|last|spaced):[1-9]\d*)\Z")
+MEASURED_STRATEGIES = ("influence", "greedy")
+"""Strategies that look at what the teacher's layers do; the others know the number of layers alone."""
+COUNTED_STRATEGIES = ("first", "last", "spaced", "ends", *MEASURED_STRATEGIES)
+STRATEGIES = ("all", "odd", "even", *(f"{name}:K" for name in COUNTED_STRATEGIES))
+LAYER_STRATEGY = re.compile(rf"(all|odd|even|({'|'.join(COUNTED_STRATEGIES)}):(?P<count>\d+))\Z")
+UNION_BRANCHES = frozenset({"str", "tuple[int, ...]", "constrained-float", "float", "Ramp"})
+"""What Pydantic puts into the place of an error besides the fields' names."""
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-
-
-class Settings(BaseModel):
-    """A frozen group of settings that refuses names it doesn't know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 Named = Annotated[str, Field(min_length=1)]
@@ -33,9 +34,9 @@ Model = TypeVar("Model", bound=Settings)
 class Recipe(Settings):
     """How a student is made: which layers, what is trained, what it learns from, where its weights come from.
 
-    `layers` is a strategy ("all", "odd", "even", "first:K", "last:K", "spaced:K") or layer numbers, counted
-    from 1 at the embedding side. `learning_rate` overrides the experiment's, and the report then marks the
-    student as not matched.
+    `layers` is one of STRATEGIES or layer numbers, counted from 1 at the embedding side, in the order that the
+    student has them. `learning_rate` overrides the experiment's, and the report then marks the student as not
+    matched; `distillation` overrides the experiment's.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Recipe(Settings):
     objective: Literal["labels", "distil"]
     init: Literal["teacher", "encoder"]
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    distillation: Distillation | None = None
 
     @field_validator("name")
     @classmethod
@@ -56,11 +58,26 @@ class Recipe(Settings):
     @classmethod
     def _is_a_strategy(cls, layers: str | tuple[int, ...]) -> str | tuple[int, ...]:
         if isinstance(layers, str):
-            if not LAYER_STRATEGY.match(layers):
-                raise ValueError(f"{layers!r} is not one of all, odd, even, first:K, last:K, spaced:K or a list")
-        elif not layers or min(layers) < 1 or list(layers) != sorted(set(layers)):
-            raise ValueError("layer numbers count from 1 and must rise, each once")
+            found = LAYER_STRATEGY.match(layers)
+            if not found:
+                raise ValueError(f"{layers!r} is not one of {', '.join(STRATEGIES)} or a list")
+            if found["count"] is not None and int(found["count"]) < 1:
+                raise ValueError(f"{layers!r} keeps no layer; K must be at least 1")
+        elif not layers or min(layers) < 1:
+            raise ValueError("layer numbers count from 1, and there must be one")
         return layers
+
+    @model_validator(mode="after")
+    def _distils_something(self) -> "Recipe":
+        if self.distillation is not None and self.objective != "distil":
+            raise ValueError("distillation: is for the objective distil alone")
+        return self
+
+    @property
+    def measured(self) -> str | None:
+        """The strategy that looks at the teacher's layers, if it is one."""
+        strategy = self.layers.partition(":")[0] if isinstance(self.layers, str) else None
+        return strategy if strategy in MEASURED_STRATEGIES else None
 
 
 RECIPES: Mapping[str, Recipe] = {
@@ -83,28 +100,6 @@ TUNED = "-tuned"
 """What the name of a recipe at its best learning rate ends with."""
 
 
-class LossWeights(Settings):
-    """Shares of the three losses in the distillation objective; the default is the origin's plain mean."""
-
-    classification: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 3
-    divergence: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 3
-    cosine: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1 / 3
-
-    @model_validator(mode="after")
-    def _weigh_something(self) -> "LossWeights":
-        if self.classification + self.divergence + self.cosine == 0:
-            raise ValueError("at least one weight must be above 0")
-        return self
-
-
-class Distillation(Settings):
-    """The distillation objective: its weights, its temperature, and what the cosine loss looks at."""
-
-    weights: LossWeights = LossWeights()
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    cosine_on: Literal["representation", "logits"] = "representation"
-
-
 class Lora(Settings):
     """LoRA (Hu et al. 2021): rank, alpha, dropout, and the linear layers it adapts (None: by architecture)."""
 
@@ -124,6 +119,7 @@ class Training(Settings):
     max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     batch_size: Annotated[int, Field(ge=1)] = 32
     max_length: Annotated[int, Field(ge=8)] = 128
+    classification: Classification = Classification()
 
 
 class VerdictPolicy(Settings):
@@ -143,6 +139,12 @@ class Experiment(Settings):
     the teacher; every student is trained once for each seed. `suite` is a file, "builtin", "none", or "auto": the
     built-in one where a class counts as toxic. `decision` is how logits become decisions (`judging.thresholds`).
     `tune_learning_rates` are tried for each recipe, which is then also trained at its best.
+
+    `labels` names columns of 0 and 1 instead of the one `label`: a text can have several of them, and the first one
+    named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels.
+    `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
+    `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
+    training rows that layers are measured on.
     """
 
     name: str
@@ -151,6 +153,10 @@ class Experiment(Settings):
     test: Named | None = None
     text: str | None = None
     label: str | None = None
+    labels: Annotated[tuple[Named, ...], Field(min_length=2)] | None = None
+    unlabelled: Named | None = None
+    identity_columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
+    identity_terms: Named | None = None
     positive: tuple[str, ...] | None = None
     skip_bad_rows: bool = False
     max_train_rows: Annotated[int, Field(ge=1)] | None = None
@@ -158,6 +164,8 @@ class Experiment(Settings):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     encoder: Named | None = None
     teacher: Named | None = None
+    layer_stack: Named | None = None
+    layer_sample: Annotated[int, Field(ge=1)] = 256
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
     training: Training = Training()
@@ -165,7 +173,7 @@ class Experiment(Settings):
     lora: Lora = Lora()
     probes: Named | None = None
     suite: Named = AUTO_SUITE
-    suite_labels: dict[str, str] = {}
+    suite_labels: Annotated[dict[str, str], Field(default_factory=dict)]
     decision: str = "argmax"
     policy: VerdictPolicy = VerdictPolicy()
     tune_learning_rates: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
@@ -203,6 +211,18 @@ class Experiment(Settings):
     def _starts_from_something(self) -> "Experiment":
         if self.encoder is None and self.teacher is None:
             raise ValueError("name an encoder to start from (a model id or a folder), or a ready teacher")
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_labels(self) -> "Experiment":
+        if self.labels is not None:
+            for name in ("label", "positive"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"labels: are the labels of the task; {name} is for a task with one label column")
+            if len(set(self.labels)) < len(self.labels):
+                raise ValueError("labels: a column is named twice")
+        if self.identity_columns is not None and self.identity_terms is not None:
+            raise ValueError("give identity_columns or identity_terms, not both")
         return self
 
     @property
@@ -284,6 +304,6 @@ def validated(model: type[Model], settings: Mapping[str, Any], *, source: str) -
         return model.model_validate(dict(settings))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"] if part not in {"str", "tuple[int, ...]"})
+        field = ".".join(str(part) for part in first["loc"] if part not in UNION_BRANCHES)
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigError(f"{source}: {field + ': ' if field else ''}{message}") from None

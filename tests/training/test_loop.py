@@ -8,8 +8,9 @@ import pytest
 import torch
 from tiny_models import tiny_classifier, tiny_tokenizer
 
-from foreshot.config import Distillation, LossWeights, Training
+from foreshot.config import Training
 from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
+from foreshot.loss_settings import Distillation, LossWeights
 from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.progress import Silent
 from foreshot.training.loop import train

@@ -11,8 +11,9 @@ from accelerate import Accelerator
 from torch import nn
 from transformers import get_linear_schedule_with_warmup
 
-from foreshot.config import Distillation, Training
+from foreshot.config import Training
 from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
+from foreshot.loss_settings import Distillation
 from foreshot.models.outputs import Outputs, forward
 from foreshot.progress import Progress
 from foreshot.results import LOSS_PARTS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from foreshot.config import Distillation
+from foreshot.loss_settings import Distillation
 from foreshot.results import LOSS_PARTS
 
 
