@@ -5,7 +5,7 @@ equal when the same experiment is run again on the same machine.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from foreshot.facts import (
     Calibration,
@@ -14,6 +14,7 @@ from foreshot.facts import (
     EvasionResult,
     Facts,
     Flip,
+    LayerMeasure,
     PolicyResult,
     SuiteFacts,
     SuiteResult,
@@ -22,7 +23,7 @@ from foreshot.facts import (
 )
 
 FORMAT_VERSION = 2
-LOSS_PARTS = ("objective", "classification", "divergence", "cosine")
+LOSS_PARTS = ("objective", "classification", "divergence", "cosine", "hidden", "relations")
 
 
 class PartFacts(Facts):
@@ -46,6 +47,7 @@ class DataFacts(Facts):
     duplicates_removed: dict[str, int]
     label_conflicts: int
     skipped_rows: int
+    unlabelled_rows: int = 0
     announcements: list[str]
     fingerprint: str
 
@@ -67,6 +69,8 @@ class Loss(Facts):
     classification: float
     divergence: float | None = None
     cosine: float | None = None
+    hidden: float | None = None
+    relations: float | None = None
 
 
 class CurvePoint(Facts):
@@ -137,7 +141,7 @@ class ModelResult(Facts):
 
     model: str
     seed: int
-    recipe: dict[str, str | list[int] | float | None] | None
+    recipe: dict[str, Any] | None
     layer_map: list[int]  # the encoder's layers that the model keeps, counted from 1
     training: TrainingFacts | None  # None for a teacher that was given
     train_cross_entropy: float
@@ -238,6 +242,7 @@ class Results(Facts):
     comparisons: list[Comparison]
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind
+    layer_measures: tuple[LayerMeasure, ...] = ()
     trials: list[Trial]  # of the search for learning rates
     verdict: Verdict
     timing: list[Timing]
