@@ -200,7 +200,7 @@ def timing(plan: Plan, model: Scored) -> Timing:
 def conditions(plan: Plan) -> Conditions:
     """What was the same for every model."""
     experiment = plan.experiment
-    settings, distillation, lora = experiment.training, experiment.distillation, experiment.lora
+    settings, lora = experiment.training, experiment.lora
     return Conditions(
         seeds=list(experiment.seeds),
         epochs=settings.epochs,
@@ -209,9 +209,8 @@ def conditions(plan: Plan) -> Conditions:
         learning_rate=settings.learning_rate,
         steps=-(-len(plan.rows["train"]) // settings.batch_size) * settings.epochs,
         optimizer=OPTIMIZER,
-        temperature=distillation.temperature,
-        loss_weights=distillation.weights.model_dump(),
-        cosine_on=distillation.cosine_on,
+        classification=settings.classification,
+        distillation=experiment.distillation,
         lora_rank=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,

@@ -21,8 +21,9 @@ from foreshot.facts import (
     Trial,
     Verdict,
 )
+from foreshot.loss_settings import Classification, Distillation
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 LOSS_PARTS = ("objective", "classification", "divergence", "cosine", "hidden", "relations")
 
 
@@ -208,9 +209,8 @@ class Conditions(Facts):
     learning_rate: float
     steps: int
     optimizer: str
-    temperature: float
-    loss_weights: dict[str, float]
-    cosine_on: str
+    classification: Classification
+    distillation: Distillation  # but for recipes that have their own
     lora_rank: int
     lora_alpha: int
     lora_dropout: float
@@ -227,7 +227,7 @@ class Made(Facts):
 class Results(Facts):
     """Every number of a finished run, with what is needed to make it again."""
 
-    format_version: Literal[2] = FORMAT_VERSION  # type: ignore[assignment]
+    format_version: Literal[3] = FORMAT_VERSION  # type: ignore[assignment]
     name: str
     command: str
     conditions: Conditions
