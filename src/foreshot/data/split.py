@@ -43,6 +43,12 @@ class Part:
             marks=None if self.marks is None else [self.marks[index] for index in kept],
         )
 
+    def label_counts(self, names: Sequence[str] | None) -> dict[str, int] | None:
+        """How many rows have each label of a multi-label task."""
+        if names is None or self.marks is None:
+            return None
+        return {name: sum(of_label) for name, of_label in zip(names, zip(*self.marks, strict=True), strict=True)}
+
     @property
     def answers(self) -> list[int] | list[tuple[int, ...]]:
         """All that is known of each row: its class, or its marks."""
@@ -68,6 +74,11 @@ class Split:
     label_column: str
     announcements: tuple[str, ...]
     label_names: tuple[str, ...] | None = None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What a model's logits are called: the classes, or the labels of a multi-label task."""
+        return self.classes.names if self.label_names is None else self.label_names
 
 
 def fold(text: str) -> str:
