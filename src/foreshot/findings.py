@@ -9,12 +9,13 @@ import numpy as np
 
 from foreshot.config import Recipe
 from foreshot.errors import DataError
-from foreshot.facts import Comparison, Decision, EvasionResult, Flip, PolicyResult, SuiteResult, Verdict
+from foreshot.facts import Comparison, Decision, EvasionResult, Flip, IdentityBias, PolicyResult, SuiteResult, Verdict
 from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
 from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Candidate, Evidence
 from foreshot.judging.flips import Answered
+from foreshot.judging.identity_bias import identity_bias
 from foreshot.judging.metrics import cross_entropy, test_metrics
 from foreshot.judging.probes import answer
 from foreshot.judging.scores import Scores
@@ -65,6 +66,7 @@ class Findings:
     summaries: list[Summary]
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]
+    identity_bias: IdentityBias | None
     comparisons: list[Comparison]
     all_flips: list[Flip]
     verdict: Verdict
@@ -114,6 +116,7 @@ def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
         summaries=summarise(models, plan.probes, plan.positive),
         suite_results=suite,
         evasion=_evasion(plan, by_name),
+        identity_bias=_identity_bias(plan, by_name),
         comparisons=comparisons,
         all_flips=ledger.ranked(_flips(plan, by_name)),
         verdict=_with_folder(plan, verdict(evidence), by_name),
@@ -196,6 +199,19 @@ def _evasion(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, list[Eva
     decided, evading = _decided(plan, by_name, "test"), _decided(plan, by_name, EVASIONS)
     texts = plan.split.parts["test"].texts
     return {name: evasion_results(plan.evasions, texts, decided[name], evading[name], positive) for name in by_name}
+
+
+def _identity_bias(plan: Plan, by_name: dict[str, list[Scored]]) -> IdentityBias | None:
+    positive, test = plan.split.classes.positive, plan.split.parts["test"]
+    if not test.identities or positive is None:
+        return None
+    return identity_bias(
+        {name: np.stack([model.probabilities("test")[:, positive] for model in of]) for name, of in by_name.items()},
+        np.array(test.labels) == positive,
+        {group: np.array(mentioned) for group, mentioned in test.identities.items()},
+        teacher=next(iter(by_name)),
+        source=plan.experiment.identity_terms or test.source,
+    )
 
 
 def _tasks(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, Task]:

@@ -14,6 +14,7 @@ from foreshot.facts import (
     EvasionResult,
     Facts,
     Flip,
+    IdentityBias,
     PolicyResult,
     SuiteFacts,
     SuiteResult,
@@ -235,6 +236,7 @@ class Results(Facts):
     suite: SuiteFacts | None
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]  # by model
+    identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
     comparisons: list[Comparison]
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind

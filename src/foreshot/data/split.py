@@ -3,7 +3,7 @@
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,12 +17,13 @@ from foreshot.errors import DataError
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one part: texts, class indices, and where in `source` each row stands."""
+    """Rows of one part: texts, class indices, where in `source` each row stands, and which identities it mentions."""
 
     source: str
     texts: list[str]
     labels: list[int]
     rows: list[int]
+    identities: dict[str, list[bool]] = field(default_factory=dict)  # by group
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -35,6 +36,7 @@ class Part:
             texts=[self.texts[index] for index in kept],
             labels=[self.labels[index] for index in kept],
             rows=[self.rows[index] for index in kept],
+            identities={group: [found[index] for index in kept] for group, found in self.identities.items()},
         )
 
 
@@ -130,7 +132,7 @@ def _encode(table: Table, classes: Classes) -> Part:
     labels = [
         classes.encode(label, source=table.source, row=row) for label, row in zip(table.labels, table.rows, strict=True)
     ]
-    return Part(table.source, table.texts, labels, table.rows)
+    return Part(table.source, table.texts, labels, table.rows, table.identities)
 
 
 def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str, int], int]:

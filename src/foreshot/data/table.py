@@ -1,12 +1,13 @@
 """Tables: a sheet whose text and label columns are known and whose cells are checked and normalised."""
 
 import unicodedata
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from foreshot.data.files import Sheet, open_sheet
+from foreshot.data.identity_columns import identity_columns as read_identity_columns
 from foreshot.data.labels import canonical_label, is_fraction
 from foreshot.data.texts import excerpt, listing, normalise, place
 from foreshot.errors import DataError
@@ -25,6 +26,7 @@ class Table:
     """Texts, normalised, with their labels as written; `rows` says where in the source each one stands.
 
     `skipped_rows` counts the rows left out because of `skip_bad_rows`; `announcements` tell what was guessed.
+    `identities` says of each identity group which rows mention it.
     """
 
     source: str
@@ -35,6 +37,7 @@ class Table:
     label_column: str
     skipped_rows: int
     announcements: tuple[str, ...]
+    identities: dict[str, list[bool]] = field(default_factory=dict)
 
 
 def read_table(
@@ -44,6 +47,7 @@ def read_table(
     label: str | None = None,
     skip_bad_rows: bool = False,
     part: str = "train",
+    identity_columns: Sequence[str] = (),
 ) -> Table:
     """Read a file or dataset (see `open_sheet`) and check its text and label columns, named or guessed.
 
@@ -81,6 +85,7 @@ def read_table(
         label_column=label_column,
         skipped_rows=len(bad),
         announcements=announcements,
+        identities=read_identity_columns(sheet, identity_columns, kept),
     )
 
 
