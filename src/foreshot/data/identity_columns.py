@@ -16,7 +16,7 @@ def identity_columns(sheet: Sheet, names: Sequence[str], kept: Sequence[int]) ->
     """For each named column whether the kept rows (indices into the sheet) mention its group.
 
     A cell holds 0 or 1, true or false, or the share of annotators who saw the group mentioned, which counts from one
-    half; an empty cell is 0 (both as in the Civil Comments data: Borkan et al. 2019, section 4.2). Raises DataError
+    half; an empty cell is 0 (both as in the Civil Comments data of Borkan et al. 2019). Raises DataError
     for a column that isn't there, and for another value, with its row.
     """
     found = {}

@@ -36,9 +36,7 @@ def with_identity_groups(split: Split, terms: str | None) -> Split:
     announcements = [f"identity groups, by test rows that mention them: {counts}"]
     if empty := [group for group, count in rows.items() if not count]:
         announcements.append(f"{terms or test.source}: no test row mentions {listing(empty)}")
-    return replace(
-        split, parts={**split.parts, "test": test}, announcements=(*split.announcements, *announcements)
-    )
+    return replace(split, parts={**split.parts, "test": test}, announcements=(*split.announcements, *announcements))
 
 
 def read_identity_terms(source: str) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 Borkan, Dixon, Sorensen, Thain and Vasserman 2019, "Nuanced Metrics for Measuring Unintended Bias with Real Data for
 Text Classification", arXiv:1903.04561. An AUC is the chance that a positive row scores above a negative one, a tie
 counting half. For a group, its *subgroup* is all rows that mention it and its *background* all rows that don't,
-whatever else they mention (section 3.2 of the paper):
+whatever else they mention (equations 1 to 3 of the paper):
 
 - "subgroup": positive against negative rows of the subgroup;
 - "bpsn": background positive, subgroup negative. Low: benign rows that mention the group score above toxic ones that
@@ -23,7 +23,8 @@ from foreshot.judging.statistics import BATCH, DECIMALS, MOST_DRAWN, RESAMPLES, 
 
 AUCS = ("subgroup", "bpsn", "bnsp")
 POWER = -5.0
-"""Of the mean over groups: so low that the worst group weighs most (the Kaggle competition's choice)."""
+"""Of the mean over groups: the worst group weighs most. This, and the final number, are those of the competition Jigsaw
+Unintended Bias in Toxicity Classification (Kaggle 2019)."""
 LEAST_ROWS = 10
 """Rows that each side of an AUC must have."""
 
@@ -52,10 +53,7 @@ def bias_aucs(scores: np.ndarray, positive: np.ndarray, mentions: np.ndarray, we
 
 
 def power_mean(values: np.ndarray, power: float = POWER) -> np.ndarray:
-    """The generalised mean over the last axis, (mean of values^power)^(1/power); 0 where a value is 0.
-
-    Equation 4 of the competition's evaluation page, which the paper's authors wrote.
-    """
+    """The generalised mean over the last axis, (mean of values^power)^(1/power); of a 0 and a power below 0 it is 0."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.mean(values**power, axis=-1) ** (1 / power))
 
