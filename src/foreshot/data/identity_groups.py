@@ -64,7 +64,7 @@ def read_identity_terms(source: str) -> dict[str, list[str]]:
 
 
 def mentions(texts: Sequence[str], terms: Mapping[str, Sequence[str]]) -> dict[str, list[bool]]:
-    """For each group which texts hold one of its terms: whole words, without regard to case (see `fold`).
+    """For each group which texts, normalised, hold one of its terms: whole words, without regard to case (see `fold`).
 
     Hyphens stand between words as spaces do; an apostrophe ends a word, so that "women's" mentions "women"; other
     signs, emoji among them, are words by themselves. Nothing is known of inflection, or of languages that write no

@@ -171,9 +171,9 @@ def _group(name: str, mentioned: np.ndarray, positive: np.ndarray) -> IdentityGr
         lacking = [side for side in needed if counts[side] < LEAST_ROWS]
         if lacking:
             too_few[auc] = "; ".join(
-                f"{counts[side]} {'positive' if side[1] else 'negative'} test rows "
-                f"{'mention it' if side[0] else 'do not mention it'}, at least {LEAST_ROWS} are needed"
-                for side in lacking
+                f"{'positive' if is_positive else 'negative'} test rows that {'' if is_mentioned else 'do not '}mention "
+                f"it: {counts[is_mentioned, is_positive]}, needed: {LEAST_ROWS}"
+                for is_mentioned, is_positive in lacking
             )
     return IdentityGroup(name=name, positive=counts[True, True], negative=counts[True, False], too_few=too_few)
 
