@@ -35,7 +35,7 @@ def test_terms_are_found_in_the_test_rows_and_judged_for_every_model(
     test = write_csv(tmp_path / "test.csv", make_comments(440)[200:])
     done = foreshot(
         *("compare", *asked, "--test", test, "--recipes", "odd", "--seeds", "0,1", "--name", "groups"),
-        *("--identity-terms", terms_file(tmp_path), "--epochs", "2", "--runs", tmp_path),
+        *("--identity-terms", terms_file(tmp_path), "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     found = bias_of(tmp_path / "groups")
@@ -66,7 +66,7 @@ def test_columns_of_the_data_follow_the_rows_that_are_split_off(
     data = write_csv(tmp_path / "data.csv", rows, header=("comment", "toxic", "cooks"))
     done = foreshot(
         *("compare", "--data", data, "--encoder", encoder, "--recipes", "odd", "--name", "columns", "--suite", "none"),
-        *("--identity-columns", "cooks", *FAST, "--epochs", "1", "--runs", tmp_path),
+        *("--identity-columns", "cooks", *FAST, "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     test = pq.read_table(tmp_path / "columns" / "data" / "test.parquet").to_pydict()
@@ -97,7 +97,7 @@ def test_a_run_is_asked_about_groups_anew_without_training(
     [
         (["--identity-columns", "walnuts"], ["comments.csv", "no column 'walnuts'", "comment, toxic"]),
         (["--identity-columns", "comment"], ["comments.csv, line 2, column 'comment'", "0 or 1, true or false"]),
-        (["--identity-columns", ""], ["comments.csv", "no column ''"]),
+        (["--identity-columns", ""], ["settings: identity_columns.0", "at least 1 character"]),
         (["--identity-terms", "gone.csv"], ["gone.csv", "no such file"]),
         (["--identity-columns", "toxic", "--identity-terms", "terms.csv"], ["identity_columns or identity_terms"]),
     ],
