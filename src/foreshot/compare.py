@@ -87,6 +87,7 @@ def compare(
         suite=plan.suite.facts() if plan.suite else None,
         suite_results=findings.suite_results,
         evasion=findings.evasion,
+        identity_bias=findings.identity_bias,
         comparisons=findings.comparisons,
         flips=findings.all_flips[:MOST_FLIPS],
         flip_counts=flip_counts(findings.all_flips),

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, TUNED, Experiment, Recipe
 from foreshot.data.batches import EncodedRows, encode
+from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
@@ -254,6 +255,8 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     Raises ConfigError, DataError, ModelError or GuardError.
     """
     split = _read_split(experiment)
+    if experiment.identity_columns or experiment.identity_terms:
+        split = with_identity_groups(split, experiment.identity_terms)
     check_parts_apart(split)
     _check_decision(experiment, split)
     probes = _probes(experiment, split)
@@ -297,6 +300,8 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
 def _read_split(experiment: Experiment) -> Split:
     given: tuple[Table, Table | None, Table | None]
     if experiment.data == DEMO:
+        if experiment.identity_columns:
+            raise ConfigError("identity_columns: the built-in corpus has none; name a file with identity_terms")
         data, test = _demo_tables(experiment.first_seed)
         given = (data, None, test)
     else:
@@ -316,6 +321,7 @@ def _read_split(experiment: Experiment) -> Split:
 
 
 def _read(experiment: Experiment, source: str, part: str) -> Table:
+    tested_on = "test" if experiment.test else "train"
     return read_table(
         source,
         text=experiment.text,
@@ -323,6 +329,7 @@ def _read(experiment: Experiment, source: str, part: str) -> Table:
         labels=experiment.labels,
         skip_bad_rows=experiment.skip_bad_rows,
         part=part,
+        identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),
     )
 
 
