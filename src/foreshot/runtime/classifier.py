@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
 from foreshot.data.texts import normalise, valid_unicode
 from foreshot.errors import ConfigError, NotATextError
+from foreshot.facts import Decision
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
-from foreshot.runtime.decisions import decide, route, scaled_probabilities
+from foreshot.runtime.decisions import (
+    decide,
+    flagged_labels,
+    judged_view,
+    label_probabilities,
+    route,
+    scaled_probabilities,
+)
 from foreshot.runtime.graph import BATCH_SIZE, Graph
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
 
@@ -20,9 +29,14 @@ class Prediction:
 
     `label` is the class decided on; `scores` has every class's probability; `decision` is "allow", "review" or
     "block", None where no class counts as toxic; `truncated` tells that the text's end was not looked at.
+
+    Of a multi-label model `labels` are all labels that the text is decided to have, perhaps none, and `scores` are
+    each label's own, which don't add up to 1. `decision` and `label` are the judged label's: "toxic" or "not toxic".
+    Of any other model `labels` is `label` alone.
     """
 
     label: str
+    labels: tuple[str, ...]
     scores: dict[str, float]
     decision: str | None
     truncated: bool
@@ -89,20 +103,28 @@ class Classifier:
         return self._graph.logits(tokens.ids, batch_size=self._batch_size)
 
     def predictions(self, logits: np.ndarray, truncated: np.ndarray) -> list[Prediction]:
-        """What logits (texts, classes) mean by the bundle's temperature, thresholds and policy."""
-        manifest, positive = self.manifest, self.manifest.positive_index
-        probabilities = scaled_probabilities(logits, manifest.decision.temperature)
-        labels = decide(manifest.decision, logits, positive)
-        routes = [None] * len(logits) if positive is None else route(manifest.decision, logits, positive).tolist()
+        """What logits (texts, classes or labels) mean by the bundle's temperatures, thresholds and policies."""
+        manifest = self.manifest
+        labels: list[tuple[str, ...]]
+        if manifest.decisions is None:
+            decided = _decided(logits, manifest.decision, manifest.positive_index, manifest.classes)
+            labels = [(label,) for label, _ in decided]
+            scores = scaled_probabilities(logits, manifest.decision.temperature)
+        else:
+            decision, view = judged_view(logits, manifest.decisions)
+            decided = _decided(view, decision, 1, manifest.classes)
+            labels = [tuple(compress(manifest.labels, row)) for row in flagged_labels(logits, manifest.decisions)]
+            scores = label_probabilities(logits, manifest.decisions)
         return [
             Prediction(
-                label=manifest.labels[label],
-                scores=dict(zip(manifest.labels, scores, strict=True)),
-                decision=decision,
+                label=label,
+                labels=of_text,
+                scores=dict(zip(manifest.labels, row, strict=True)),
+                decision=route_of_text,
                 truncated=cut,
             )
-            for label, scores, decision, cut in zip(
-                labels.tolist(), probabilities.tolist(), routes, truncated.tolist(), strict=True
+            for (label, route_of_text), of_text, row, cut in zip(
+                decided, labels, scores.tolist(), truncated.tolist(), strict=True
             )
         ]
 
@@ -117,6 +139,15 @@ def load(
 ) -> Classifier:
     """The classifier in a bundle's folder; see `Classifier` for the settings and for what is raised."""
     return Classifier(read_bundle(folder), file=file, threads=threads, batch_size=batch_size, max_length=max_length)
+
+
+def _decided(
+    logits: np.ndarray, decision: Decision, positive: int | None, classes: Sequence[str]
+) -> list[tuple[str, str | None]]:
+    """The class that each row of logits (texts, classes) is decided to be, and what happens to its text."""
+    decided = [classes[number] for number in decide(decision, logits, positive).tolist()]
+    routes = [None] * len(logits) if positive is None else route(decision, logits, positive).tolist()
+    return list(zip(decided, routes, strict=True))
 
 
 def _texts(texts: object) -> list[str]:
