@@ -123,6 +123,11 @@ class Manifest(Facts):
         return None if self.positive is None else self.labels.index(self.positive)
 
     @property
+    def deciding(self) -> Decision | LabelDecisions:
+        """How it decides: on the class, or on each label."""
+        return self.decisions or self.decision
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """The classes of which a text has one: the labels, or those of the judged label's view."""
         return tuple(self.labels) if self.decisions is None else view_names(self.decisions.judged)

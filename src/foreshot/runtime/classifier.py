@@ -9,15 +9,14 @@ import numpy as np
 
 from foreshot.data.texts import normalise, valid_unicode
 from foreshot.errors import ConfigError, NotATextError
-from foreshot.facts import Decision
+from foreshot.facts import LabelDecisions
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
 from foreshot.runtime.decisions import (
     decide,
     flagged_labels,
     judged_view,
-    label_probabilities,
     route,
-    scaled_probabilities,
+    scores_of,
 )
 from foreshot.runtime.graph import BATCH_SIZE, Graph
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
@@ -105,26 +104,23 @@ class Classifier:
     def predictions(self, logits: np.ndarray, truncated: np.ndarray) -> list[Prediction]:
         """What logits (texts, classes or labels) mean by the bundle's temperatures, thresholds and policies."""
         manifest = self.manifest
-        labels: list[tuple[str, ...]]
-        if manifest.decisions is None:
-            decided = _decided(logits, manifest.decision, manifest.positive_index, manifest.classes)
-            labels = [(label,) for label, _ in decided]
-            scores = scaled_probabilities(logits, manifest.decision.temperature)
-        else:
-            decision, view = judged_view(logits, manifest.decisions)
-            decided = _decided(view, decision, 1, manifest.classes)
-            labels = [tuple(compress(manifest.labels, row)) for row in flagged_labels(logits, manifest.decisions)]
-            scores = label_probabilities(logits, manifest.decisions)
+        decision, view, positive = judged_view(manifest.deciding, logits, manifest.positive_index)
+        decided = [manifest.classes[number] for number in decide(decision, view, positive).tolist()]
+        routes = [None] * len(logits) if positive is None else route(decision, view, positive).tolist()
+        labels: list[tuple[str, ...]] = [(label,) for label in decided]
+        if manifest.decisions is not None:
+            labels = _flagged(logits, manifest.decisions)
+        scores = scores_of(manifest.deciding, logits).tolist()
         return [
             Prediction(
                 label=label,
                 labels=of_text,
-                scores=dict(zip(manifest.labels, row, strict=True)),
-                decision=route_of_text,
+                scores=dict(zip(manifest.labels, probabilities, strict=True)),
+                decision=routed,
                 truncated=cut,
             )
-            for (label, route_of_text), of_text, row, cut in zip(
-                decided, labels, scores.tolist(), truncated.tolist(), strict=True
+            for label, of_text, probabilities, routed, cut in zip(
+                decided, labels, scores, routes, truncated.tolist(), strict=True
             )
         ]
 
@@ -141,13 +137,9 @@ def load(
     return Classifier(read_bundle(folder), file=file, threads=threads, batch_size=batch_size, max_length=max_length)
 
 
-def _decided(
-    logits: np.ndarray, decision: Decision, positive: int | None, classes: Sequence[str]
-) -> list[tuple[str, str | None]]:
-    """The class that each row of logits (texts, classes) is decided to be, and what happens to its text."""
-    decided = [classes[number] for number in decide(decision, logits, positive).tolist()]
-    routes = [None] * len(logits) if positive is None else route(decision, logits, positive).tolist()
-    return list(zip(decided, routes, strict=True))
+def _flagged(logits: np.ndarray, decisions: LabelDecisions) -> list[tuple[str, ...]]:
+    """The labels that each text of logits (texts, labels) has."""
+    return [tuple(compress(decisions.by_label, flags)) for flags in flagged_labels(logits, decisions)]
 
 
 def _texts(texts: object) -> list[str]:
