@@ -273,7 +273,10 @@ def change_config(folder: Path, **fields: Any) -> None:
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda folder: change_config(folder, problem_type="multi_label_classification"), "no classifier that gives a"),
+        (
+            lambda folder: change_config(folder, problem_type="multi_label_classification"),
+            "is not of the model's labels",
+        ),
         (lambda folder: change_config(folder, problem_type="regression"), "no classifier that gives a text one of sev"),
         (lambda folder: change_config(folder, id2label={"0": "a", "1": "a"}), "two of its classes have the same name"),
         (lambda folder: (folder / "config.json").unlink(), "has no config.json"),

@@ -21,7 +21,7 @@ from foreshot.results import Results
 from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint, read_run
 from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
 from foreshot.runtime.classifier import Classifier
-from foreshot.runtime.decisions import decide, judged_view, judging, view_names
+from foreshot.runtime.decisions import decide, judging, view_names, view_of
 
 WINDOW = 256  # texts that a bundle scores before it reports progress
 
@@ -86,7 +86,7 @@ def check(
         logits = judged.logits([case.text for case in cases.cases], progress)
     finally:
         progress.end()
-    decision, view, toxic = judged_view(judged.decision, logits, classes.positive)
+    decision, view, toxic = view_of(judged.decision, logits, classes.positive)
     decided = decide(decision, view, toxic)[np.newaxis]
     return Checked(
         model=judged.name,

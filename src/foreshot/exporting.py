@@ -38,7 +38,7 @@ from foreshot.runtime.bundle import (
     refuse_as_target,
     sums_of,
 )
-from foreshot.runtime.decisions import decide, judged_view, scores_of
+from foreshot.runtime.decisions import decide, scores_of, view_of
 from foreshot.subject import Subject, find_subject
 
 BITS = {"32": FP32_GRAPH, "8": INT8_GRAPH}
@@ -132,7 +132,7 @@ def _other_texts(subject: Subject, rows: str | None, column: str | None) -> tupl
 def _manifest(proof: Proof, graphs: Sequence[MadeGraph], refused: tuple[Attempt, ...]) -> Manifest:
     subject, run, preferred = proof.subject, proof.subject.run, graphs[0]
     classes, suite = subject.classes, proof.suite
-    decision, view, positive = judged_view(subject.decision, preferred.logits, classes.positive)
+    decision, view, positive = view_of(subject.decision, preferred.logits, classes.positive)
     decided = decide(decision, view, positive)
     return Manifest(
         format_version=FORMAT_VERSION,

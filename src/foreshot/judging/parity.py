@@ -11,7 +11,7 @@ import numpy as np
 from foreshot.facts import Case, Decision, LabelDecisions
 from foreshot.judging.shares import rows_by_functionality
 from foreshot.runtime.bundle import Parity
-from foreshot.runtime.decisions import decide, judged_view, label_logits, route, scores_of
+from foreshot.runtime.decisions import decide, label_logits, route, scores_of, view_of
 
 FP32_DIFFERENCE = 1e-4  # of a probability
 INT8_DECISIONS_EQUAL = 0.995
@@ -47,7 +47,7 @@ def parity(
         return found
     labels = np.array([class_names.index(case.label) for case in cases])
     right_before, right_after = (
-        decide(*judged_view(decision, logits[-len(cases) :], positive)) == labels for logits in (model, graph)
+        decide(*view_of(decision, logits[-len(cases) :], positive)) == labels for logits in (model, graph)
     )
     changes = {
         f"{name} ({label})": float(right_after[rows].mean() - right_before[rows].mean())

@@ -14,9 +14,9 @@ from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
 from foreshot.runtime.decisions import (
     decide,
     flagged_labels,
-    judged_view,
     route,
     scores_of,
+    view_of,
 )
 from foreshot.runtime.graph import BATCH_SIZE, Graph
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
@@ -104,7 +104,7 @@ class Classifier:
     def predictions(self, logits: np.ndarray, truncated: np.ndarray) -> list[Prediction]:
         """What logits (texts, classes or labels) mean by the bundle's temperatures, thresholds and policies."""
         manifest = self.manifest
-        decision, view, positive = judged_view(manifest.deciding, logits, manifest.positive_index)
+        decision, view, positive = view_of(manifest.deciding, logits, manifest.positive_index)
         decided = [manifest.classes[number] for number in decide(decision, view, positive).tolist()]
         routes = [None] * len(logits) if positive is None else route(decision, view, positive).tolist()
         labels: list[tuple[str, ...]] = [(label,) for label in decided]

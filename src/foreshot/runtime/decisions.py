@@ -147,12 +147,17 @@ def scores_of(decision: Decision | LabelDecisions, logits: np.ndarray) -> np.nda
     return scaled_probabilities(logits, decision.temperature)
 
 
-def judged_view(
+def judged_view(logits: np.ndarray, decisions: LabelDecisions) -> tuple[Decision, np.ndarray]:
+    """The judged label's decision, and its view of logits (rows, labels), whose class 1 is positive."""
+    return decisions.by_label[decisions.judged], label_logits(logits, decisions.judged_index)
+
+
+def view_of(
     decision: Decision | LabelDecisions, logits: np.ndarray, positive: int | None
 ) -> tuple[Decision, np.ndarray, int | None]:
-    """What `route` and `decide` decide on: all as it is or, of a multi-label model, the judged label's view."""
+    """What `route` and `decide` take: what is given or, of a multi-label model, the judged label's view."""
     if isinstance(decision, LabelDecisions):
-        return decision.by_label[decision.judged], label_logits(logits, decision.judged_index), 1
+        return (*judged_view(logits, decision), 1)
     return decision, logits, positive
 
 
