@@ -41,10 +41,10 @@ def make_model(
     change: Callable[[PreTrainedModel], None] = lambda _: None,
     **config: Any,
 ) -> Path:
-    """A multi-label model with random weights, of whose `TEXTS` about half have each label, as Transformers saves it."""
+    """A multi-label model with random weights, as Transformers saves it; about half the `TEXTS` have each label."""
     model: PreTrainedModel = tiny_classifier(layers=1, labels=len(labels), seed=3)
     inputs = tiny_tokenizer()(TEXTS, padding=True, return_tensors="pt")
-    inputs.pop("token_type_ids")
+    inputs.pop("token_type_ids", None)
     with torch.no_grad():
         spread = model(**inputs).logits.std(dim=0)
         model.classifier.weight.div_(spread[:, None])
