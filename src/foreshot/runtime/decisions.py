@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from foreshot.data.texts import excerpt
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, ModelError
 from foreshot.facts import Decision, LabelDecisions
 from foreshot.rundir import write_atomically
@@ -140,9 +140,36 @@ def flagged_labels(logits: np.ndarray, decisions: LabelDecisions) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
+def scores_of(decision: Decision | LabelDecisions, logits: np.ndarray) -> np.ndarray:
+    """The probability of each class or, of a multi-label model, of each label by itself: as many as logits."""
+    if isinstance(decision, LabelDecisions):
+        return label_probabilities(logits, decision)
+    return scaled_probabilities(logits, decision.temperature)
+
+
 def judged_view(logits: np.ndarray, decisions: LabelDecisions) -> tuple[Decision, np.ndarray]:
     """The judged label's decision, and its view of logits (rows, labels), whose class 1 is positive."""
     return decisions.by_label[decisions.judged], label_logits(logits, decisions.judged_index)
+
+
+def view_of(
+    decision: Decision | LabelDecisions, logits: np.ndarray, positive: int | None
+) -> tuple[Decision, np.ndarray, int | None]:
+    """What `route` and `decide` take: what is given or, of a multi-label model, the judged label's view."""
+    if isinstance(decision, LabelDecisions):
+        return (*judged_view(logits, decision), 1)
+    return decision, logits, positive
+
+
+def judging(decisions: LabelDecisions, label: str | None, *, source: str) -> LabelDecisions:
+    """The same decisions with another judged label, if one is given; raises ConfigError for one that isn't there."""
+    if label is None:
+        return decisions
+    if label not in decisions.by_label:
+        raise ConfigError(
+            f"--positive {excerpt(label)}: is no label of {source}; its labels are {listing(decisions.by_label)}"
+        )
+    return decisions.model_copy(update={"judged": label})
 
 
 # ---- the file ----
