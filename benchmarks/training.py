@@ -39,7 +39,8 @@ from foreshot.loss_settings import Distillation
 from foreshot.models.encoders import find_model, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, forward, model_outputs
 from foreshot.models.students import add_lora, keep_layers
-from foreshot.plan import Plan, make_plan
+from foreshot.plan import Plan
+from foreshot.planning import make_plan
 from foreshot.progress import Silent
 from foreshot.trained import save_classifier
 from foreshot.training.loop import train
