@@ -104,10 +104,16 @@ def label_task(flagged: Mapping[str, np.ndarray], marks: np.ndarray) -> Task:
     return Task.make(
         {model: (first_class + decided).reshape(len(decided), -1) for model, decided in flagged.items()},
         (first_class + marks).ravel(),
-        macro_f1,
-        classes=2 * labels,
+        _macro_f1_over_labels,
+        classes=2,
         units=np.repeat(np.arange(rows), labels),
+        tables=labels,
     )
+
+
+def _macro_f1_over_labels(counts: np.ndarray) -> np.ndarray:
+    """Confusion counts (..., labels × 2, 2), a table below another, to the mean of the tables' macro-F1, (...)."""
+    return np.asarray(macro_f1(counts.reshape(*counts.shape[:-2], -1, 2, 2)).mean(axis=-1))
 
 
 def _differ(marks: np.ndarray) -> bool:
