@@ -205,6 +205,21 @@ class Verdict(Facts):
     margins: dict[str, float]
 
 
+class LayerMeasure(Facts):
+    """What the teacher's layers were found to do, on a sample of its training rows.
+
+    Of "influence" `values` are the block influences of `layers`; of "greedy" the losses, in nats, once each of `layers`
+    was dropped in this order, and `whole` is that with all of them. `ranking` has the layer to keep first first.
+    """
+
+    strategy: Literal["influence", "greedy"]
+    rows: int
+    layers: list[int]
+    values: list[float]
+    whole: float | None = None
+    ranking: list[int]
+
+
 class Trial(Facts):
     """One learning rate that was tried for a recipe, and the validation macro-F1 that it gave."""
 

@@ -5,7 +5,7 @@ equal when the same experiment is run again on the same machine.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -16,15 +16,17 @@ from foreshot.facts import (
     EvasionResult,
     Facts,
     Flip,
+    LayerMeasure,
     PolicyResult,
     SuiteFacts,
     SuiteResult,
     Trial,
     Verdict,
 )
+from foreshot.loss_settings import Classification, Distillation
 
-FORMAT_VERSION = 2
-LOSS_PARTS = ("objective", "classification", "divergence", "cosine")
+FORMAT_VERSION = 3
+LOSS_PARTS = ("objective", "classification", "divergence", "cosine", "hidden", "relations")
 
 
 class PartFacts(Facts):
@@ -54,6 +56,7 @@ class DataFacts(Facts):
     duplicates_removed: dict[str, int]
     label_conflicts: int
     skipped_rows: int
+    unlabelled_rows: int = 0
     announcements: list[str]
     fingerprint: str
 
@@ -75,6 +78,8 @@ class Loss(Facts):
     classification: float
     divergence: float | None = None
     cosine: float | None = None
+    hidden: float | None = None
+    relations: float | None = None
 
 
 class CurvePoint(Facts):
@@ -169,7 +174,7 @@ class ModelResult(Facts):
 
     model: str
     seed: int
-    recipe: dict[str, str | list[int] | float | None] | None
+    recipe: dict[str, Any] | None
     layer_map: list[int]  # the encoder's layers that the model keeps, counted from 1
     training: TrainingFacts | None  # None for a teacher that was given
     train_cross_entropy: float
@@ -237,9 +242,8 @@ class Conditions(Facts):
     learning_rate: float
     steps: int
     optimizer: str
-    temperature: float
-    loss_weights: dict[str, float]
-    cosine_on: str
+    classification: Classification
+    distillation: Distillation  # but for recipes that have their own
     lora_rank: int
     lora_alpha: int
     lora_dropout: float
@@ -256,7 +260,7 @@ class Made(Facts):
 class Results(Facts):
     """Every number of a finished run, with what is needed to make it again."""
 
-    format_version: Literal[2] = FORMAT_VERSION  # type: ignore[assignment]
+    format_version: Literal[3] = FORMAT_VERSION  # type: ignore[assignment]
     name: str
     command: str
     conditions: Conditions
@@ -271,6 +275,7 @@ class Results(Facts):
     comparisons: list[Comparison]
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind
+    layer_measures: tuple[LayerMeasure, ...] = ()
     trials: list[Trial]  # of the search for learning rates
     verdict: Verdict
     timing: list[Timing]
