@@ -21,7 +21,8 @@ from foreshot.runtime.decisions import flagged_labels, label_logits, label_proba
 def binary_cross_entropy(logits: np.ndarray, marks: np.ndarray) -> float:
     """Mean binary cross-entropy, in nats, of logits against marks, over all rows and labels."""
     exact = logits.astype(np.float64)
-    return float(np.mean(np.logaddexp(0.0, exact) - marks * exact))
+    with np.errstate(invalid="ignore"):  # a training that blew up has no loss
+        return float(np.mean(np.logaddexp(0.0, exact) - marks * exact))
 
 
 def label_aurocs(logits: np.ndarray, marks: np.ndarray) -> list[float | None]:
