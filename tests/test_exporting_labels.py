@@ -113,7 +113,7 @@ def manifest_of(bundle: Path) -> dict[str, Any]:
 
 def test_scores_are_the_sigmoids_of_plain_transformers(model: Path, bundle: Path) -> None:
     expected = sigmoids(model, TEXTS)
-    for file, tolerance in ((FP32_GRAPH, 1e-5), (INT8_GRAPH, 0.05)):
+    for file, tolerance in ((FP32_GRAPH, 1e-5), (INT8_GRAPH, 0.1)):
         found = foreshot.load(bundle, file=file)(TEXTS)
         for prediction, scores in zip(found, expected, strict=True):
             assert list(prediction.scores) == list(LABELS)
