@@ -11,6 +11,7 @@ from rich.console import Console
 from foreshot.config import LEARNING_RATES
 from foreshot.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
 from foreshot.options import (
+    assigned,
     by_comma,
     experiment_of,
     given_ones,
@@ -66,6 +67,9 @@ def compare_command(
         typer.Option(help="One more distilled student, of these layers: 1,4,6 or first:3. Repeatable."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds by comma; the first also splits the data.")] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(help="File of texts without labels, which the teacher labels for the students.")
+    ] = None,
     probes: Annotated[str | None, typer.Option(help="Probe file: one text a line, or a table with text,label.")] = None,
     suite: Annotated[
         str | None, typer.Option(help="Behavioural suite: builtin, none, or a file (own format or HateCheck's).")
@@ -93,6 +97,9 @@ def compare_command(
     batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens that a text is cut to.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Temperature of the divergence loss.")] = None,
+    settings_given: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting of the YAML file: distillation.weights.hidden=1.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
 ) -> None:
@@ -101,7 +108,7 @@ def compare_command(
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
         "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
         "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes), "seeds": by_comma(seeds),
-        "probes": probes, "suite": suite, "decision": decision,
+        "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
         "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
         "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip
@@ -115,7 +122,7 @@ def compare_command(
         given["policy"] = margins(policy)
         settings, runs = settings_to_start_from(experiment, demo, runs)
         source = str(experiment) if experiment else "settings"
-        asked = experiment_of(settings, given_ones(given), layers or [], source)
+        asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
         with interruption_as_one_line(runs / asked.name):
             # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
             from foreshot.compare import compare

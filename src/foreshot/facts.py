@@ -124,12 +124,15 @@ class SuiteResult(Facts):
 
 
 class IdentityGroup(Facts):
-    """An identity group: the test rows that mention it, by label. `too_few` says why an AUC of it is not known."""
+    """An identity group: the test rows that mention it, by label.
+
+    `too_few` has the AUCs of it that are not known, with the rows that are too few: "3 negative mentioning it".
+    """
 
     name: str
     positive: int
     negative: int
-    too_few: dict[str, str]  # by AUC (`judging.identity_bias.AUCS`)
+    too_few: dict[str, list[str]]  # by AUC (`judging.identity_bias.AUCS`)
 
 
 class BiasScore(Facts):
@@ -231,6 +234,21 @@ class Verdict(Facts):
     folder: str | None = None
     students: list[StudentVerdict]
     margins: dict[str, float]
+
+
+class LayerMeasure(Facts):
+    """What the teacher's layers were found to do, on a sample of its training rows.
+
+    Of "influence" `values` are the block influences of `layers`; of "greedy" the losses, in nats, once each of `layers`
+    was dropped in this order, and `whole` is that with all of them. `ranking` has the layer to keep first first.
+    """
+
+    strategy: Literal["influence", "greedy"]
+    rows: int
+    layers: list[int]
+    values: list[float]
+    whole: float | None = None
+    ranking: list[int]
 
 
 class Trial(Facts):

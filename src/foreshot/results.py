@@ -5,7 +5,7 @@ equal when the same experiment is run again on the same machine.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from foreshot.facts import (
     Calibration,
@@ -15,15 +15,17 @@ from foreshot.facts import (
     Facts,
     Flip,
     IdentityBias,
+    LayerMeasure,
     PolicyResult,
     SuiteFacts,
     SuiteResult,
     Trial,
     Verdict,
 )
+from foreshot.loss_settings import Classification, Distillation
 
-FORMAT_VERSION = 2
-LOSS_PARTS = ("objective", "classification", "divergence", "cosine")
+FORMAT_VERSION = 3
+LOSS_PARTS = ("objective", "classification", "divergence", "cosine", "hidden", "relations")
 
 
 class PartFacts(Facts):
@@ -47,6 +49,7 @@ class DataFacts(Facts):
     duplicates_removed: dict[str, int]
     label_conflicts: int
     skipped_rows: int
+    unlabelled_rows: int = 0
     announcements: list[str]
     fingerprint: str
 
@@ -68,6 +71,8 @@ class Loss(Facts):
     classification: float
     divergence: float | None = None
     cosine: float | None = None
+    hidden: float | None = None
+    relations: float | None = None
 
 
 class CurvePoint(Facts):
@@ -138,7 +143,7 @@ class ModelResult(Facts):
 
     model: str
     seed: int
-    recipe: dict[str, str | list[int] | float | None] | None
+    recipe: dict[str, Any] | None
     layer_map: list[int]  # the encoder's layers that the model keeps, counted from 1
     training: TrainingFacts | None  # None for a teacher that was given
     train_cross_entropy: float
@@ -205,9 +210,8 @@ class Conditions(Facts):
     learning_rate: float
     steps: int
     optimizer: str
-    temperature: float
-    loss_weights: dict[str, float]
-    cosine_on: str
+    classification: Classification
+    distillation: Distillation  # but for recipes that have their own
     lora_rank: int
     lora_alpha: int
     lora_dropout: float
@@ -224,7 +228,7 @@ class Made(Facts):
 class Results(Facts):
     """Every number of a finished run, with what is needed to make it again."""
 
-    format_version: Literal[2] = FORMAT_VERSION  # type: ignore[assignment]
+    format_version: Literal[3] = FORMAT_VERSION  # type: ignore[assignment]
     name: str
     command: str
     conditions: Conditions
@@ -240,6 +244,7 @@ class Results(Facts):
     comparisons: list[Comparison]
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind
+    layer_measures: tuple[LayerMeasure, ...] = ()
     trials: list[Trial]  # of the search for learning rates
     verdict: Verdict
     timing: list[Timing]

@@ -8,6 +8,7 @@ from judged_factory import GROUPS, KINDS, judged, scores
 
 from foreshot.facts import Trial
 from foreshot.judging.summary import summarise
+from foreshot.loss_settings import Classification, Distillation
 from foreshot.results import (
     ClassMetrics,
     Conditions,
@@ -340,9 +341,8 @@ def _conditions(seeds: Sequence[int]) -> Conditions:
         learning_rate=5e-5,
         steps=300,
         optimizer="AdamW, linear decay",
-        temperature=2.0,
-        loss_weights={"classification": 1 / 3, "divergence": 1 / 3, "cosine": 1 / 3},
-        cosine_on="representation",
+        classification=Classification(),
+        distillation=Distillation(),
         lora_rank=8,
         lora_alpha=16,
         lora_dropout=0.1,

@@ -108,6 +108,11 @@ def choose_text_column(source: str, columns: Collection[str], named: str | None)
     return guessed, _announcement(source, "text", guessed)
 
 
+def is_empty(cell: Any) -> bool:
+    """Whether a cell holds no text that could be seen."""
+    return _text_complaint(cell) is not None
+
+
 def why_not_a_string(cell: Any) -> str | None:
     """What keeps a cell from being a text, which may be empty; None where nothing does."""
     if cell is None:

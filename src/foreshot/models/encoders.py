@@ -31,6 +31,8 @@ LAYER_STACKS = (
     "layers",  # ModernBERT
 )
 """Where encoders keep their layers, as a path from the base model."""
+LAYER_STACK_FIELD = "foreshot_layer_stack"
+"""The field of config.json that holds this path for an architecture that LAYER_STACKS doesn't know."""
 
 REFUSED = {
     "albert": "ALBERT shares one layer's weights between all depths, so there are no layers to choose from",
@@ -61,16 +63,19 @@ class ModelSource:
         return [str(label) for _, label in sorted((self.config.id2label or {}).items())]
 
 
-def find_model(name: str) -> ModelSource:
+def find_model(name: str, *, layers_at: str | None = None) -> ModelSource:
     """Find an encoder or classifier: "demo", a folder, or a hub id (fetched whole unless it is cached).
 
-    Raises ModelError when it isn't there, isn't an encoder, or hasn't its weights as safetensors.
+    `layers_at` is the path of its layers from the base model, where its architecture is an unknown one. Raises
+    ModelError when it isn't there, isn't an encoder, or hasn't its weights as safetensors.
     """
     folder = _demo_folder() if name == DEMO else Path(name) if os.path.isdir(name) else _fetch(name)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # a field of the wrong type raises one of its own
         raise ModelError(f"{name}: has no config.json of a known architecture ({_first_line(error)})") from None
+    if layers_at is not None:
+        setattr(config, LAYER_STACK_FIELD, layers_at)
     if config.model_type in REFUSED:
         raise ModelError(f"{name}: {REFUSED[config.model_type]}")
     if not hasattr(config, "num_hidden_layers"):
@@ -131,14 +136,21 @@ def load_classifier(source: ModelSource, class_names: Sequence[str]) -> PreTrain
 
 def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """The path, from the whole model, and the list of an encoder's layers; raises ModelError for one unknown."""
-    for path in LAYER_STACKS:
-        try:
-            layers = model.base_model.get_submodule(path)
-        except AttributeError:
-            continue
-        if isinstance(layers, nn.ModuleList) and len(layers) == model.config.num_hidden_layers:
-            return f"{model.base_model_prefix}.{path}", layers
-    raise ModelError(f"{model.config.model_type}: no layer stack at any of {', '.join(LAYER_STACKS)}; not supported")
+    named = getattr(model.config, LAYER_STACK_FIELD, None)
+    paths = LAYER_STACKS if named is None else (str(named),)
+    stacks = {
+        path: module
+        for path, module in model.base_model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers
+    }
+    for path in paths:
+        if path in stacks:
+            return f"{model.base_model_prefix}.{path}", stacks[path]
+    might_be = f" (it may be {' or '.join(stacks)})" if stacks else ""
+    raise ModelError(
+        f"{model.config.model_type}: has no stack of its {model.config.num_hidden_layers} layers at "
+        f"{' or '.join(paths)}; name the path to it from the base model with layer_stack{might_be}"
+    )
 
 
 def head_modules(model: PreTrainedModel) -> list[str]:
@@ -205,6 +217,8 @@ def _load(source: ModelSource, class_names: Sequence[str]) -> tuple[PreTrainedMo
         raise ModelError(f"{source.name}: can't be loaded as a text classifier ({_first_line(error)})") from None
     finally:
         transformers_logging.set_verbosity(verbosity)
+    if (layers_at := getattr(source.config, LAYER_STACK_FIELD, None)) is not None:
+        setattr(model.config, LAYER_STACK_FIELD, layers_at)
     return model, sorted(info["missing_keys"])
 
 

@@ -8,16 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foreshot.reporting.behaviour import behaviours
-from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, Drawing, name_rows, styled, svg
+from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, PINK, PURPLE, Drawing, name_rows, styled, svg
 from foreshot.reporting.tables import ModelRuns, loss_text, models_of
 from foreshot.reporting.texts import shortened
 from foreshot.results import LOSS_PARTS, CurvePoint, Results, Spread
 
-PART_STYLES: dict[str, tuple[str, str, float]] = {
+PART_STYLES: dict[str, tuple[str, str | tuple, float]] = {
     "objective": (OBJECTIVE, "-", 1.8),
     "classification": (BLUE, "-", 1.2),
     "divergence": (ORANGE, "--", 1.2),
     "cosine": (GREEN, ":", 1.6),
+    "hidden": (PURPLE, "-.", 1.2),
+    "relations": (PINK, (0, (5, 1, 1, 1, 1, 1)), 1.2),
 }
 LONGEST_LABEL = 24
 

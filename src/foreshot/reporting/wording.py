@@ -45,12 +45,18 @@ def synthetic_notice(results: Results) -> str:
     )
 
 
-def same_conditions() -> str:
+def same_conditions(results: Results) -> str:
     """What "the same conditions" means."""
-    return (
+    said = (
         "Every model trained here saw the same rows, in the same batches and the same order for each seed, "
         "with the same number of updates, optimizer and learning rate, unless it is marked as not matched."
     )
+    if results.data.unlabelled_rows:
+        said += (
+            " Where unlabelled texts take a share of each batch, the updates are as many, and a student sees fewer "
+            "rows with labels."
+        )
+    return said
 
 
 def can_say(results: Results) -> list[str]:

@@ -10,7 +10,8 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from foreshot.config import Settings, load_settings, validated
+from foreshot.config import load_settings, validated
+from foreshot.loss_settings import Settings
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
