@@ -207,6 +207,6 @@ def _too_few_notes(found: IdentityBias) -> list[str]:
     named = "; ".join(f"{shortened(name, LONGEST_GROUP)}: {', '.join(found)}" for name, found in reasons)
     more = f"; and {len(lacking) - MOST_NAMED} more groups" if len(lacking) > MOST_NAMED else ""
     return [
-        f"{NOTHING}: not known, since either side of an AUC must have {LEAST_ROWS} test rows ({named}{more}). Means are "
-        "over the groups that have the AUC."
+        f"{NOTHING}: not known, since either side of an AUC must have {LEAST_ROWS} test rows ({named}{more}). Means "
+        "are over the groups that have the AUC."
     ]
