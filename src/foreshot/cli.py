@@ -53,6 +53,10 @@ def compare_command(
     test: Annotated[str | None, typer.Option(help="Test file; else split from the data.")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the labels.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Columns of 0 and 1, by comma, of which a text can have several; the first is judged."),
+    ] = None,
     positive: Annotated[str | None, typer.Option(help="Labels that count as toxic, by comma: 0,1.")] = None,
     skip_bad_rows: Annotated[
         bool | None,
@@ -106,9 +110,9 @@ def compare_command(
     """Train a teacher and its students under the same conditions and lay them side by side."""
     given: dict[str, Any] = {
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
-        "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
-        "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes), "seeds": by_comma(seeds),
-        "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
+        "labels": by_comma(labels), "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows,
+        "max_train_rows": max_train_rows, "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
+        "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
         "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
         "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip

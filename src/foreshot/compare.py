@@ -119,7 +119,7 @@ def describe_plan(plan: Plan, progress: Progress) -> None:
     for announcement in plan.split.announcements:
         progress.say(announcement)
     counts = ", ".join(f"{len(part):,} {name}" for name, part in plan.split.parts.items())
-    progress.say(f"rows: {counts}; classes: {', '.join(plan.class_names)}")
+    progress.say(f"rows: {counts}; {described_labels(plan)}")
     removed = sum(plan.split.duplicates_removed.values())
     if removed or plan.split.label_conflicts:
         progress.say(
@@ -147,6 +147,14 @@ def describe_recipe(plan: Plan, recipe: Recipe) -> str:
     return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}"
 
 
+def described_labels(plan: Plan) -> str:
+    """The classes, or the labels of a multi-label task and which of them behaviour is judged by."""
+    if not plan.is_multi_label:
+        return f"classes: {', '.join(plan.class_names)}"
+    judged, *others = plan.output_names
+    return f"labels: {', '.join([f'{judged} (judged by suite and probes)', *others])}"
+
+
 def train_and_score(plan: Plan, recipe: Recipe, progress: Progress) -> list[Scored]:
     """One recipe's students, a seed after another."""
     scored = []
@@ -166,8 +174,8 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
     scores = score(
         folder, made_from, plan.rows, lambda: open_model(plan, folder), progress, what=f"scoring {name}, seed {seed}"
     )
-    decision = decision_for(plan, scores)
-    save_decision(decision, folder)
+    decisions = decision_for(plan, scores)
+    save_decision(decisions, folder)
     return Scored(
         name=name,
         seed=seed,
@@ -178,7 +186,7 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
         record=record,
         cost=cost(folder, layers=len(layer_map), trained_parameters=record.trained_parameters),
         scores=scores,
-        decision=decision,
+        decisions=decisions,
     )
 
 

@@ -35,6 +35,21 @@ class Decision(Facts):
     met: bool = True
 
 
+class LabelDecisions(Facts):
+    """How a multi-label model decides: each label by itself, from the sigmoid of its own logit.
+
+    `by_label` stands in the order of the logits. `judged` is the label that suites, probes and verdicts look at.
+    """
+
+    judged: str
+    by_label: dict[str, Decision]
+
+    @property
+    def judged_index(self) -> int:
+        """The number of the judged label's logit."""
+        return list(self.by_label).index(self.judged)
+
+
 class ReliabilityBin(Facts):
     """Rows whose confidence lies in one tenth: how many, their mean confidence and how often they were right."""
 

@@ -77,8 +77,18 @@ class Plan:
 
     @property
     def class_names(self) -> list[str]:
-        """The classes, in the order of the logits."""
+        """The classes, in the order of the logits; of a multi-label task, of the judged label's view of them."""
         return list(self.split.classes.names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the models' logits are called: the classes, or the labels of a multi-label task."""
+        return list(self.split.output_names)
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a text can have several labels, each of which has a logit of its own."""
+        return self.split.label_names is not None
 
     @property
     def positive(self) -> str | None:
@@ -117,7 +127,7 @@ class Plan:
     def teacher_fingerprint(self) -> str:
         """What the teacher is made from."""
         if self.given_teacher:
-            return fingerprint([self.given_teacher.fingerprint, self.class_names])
+            return fingerprint([self.given_teacher.fingerprint, self.output_names])
         return fingerprint(
             [
                 self.data_fingerprint,
@@ -206,6 +216,7 @@ class Plan:
             synthetic=self.experiment.data == DEMO,
             text_column=split.text_column,
             label_column=split.label_column,
+            label_names=None if split.label_names is None else list(split.label_names),
             classes=self.class_names,
             positive=self.positive,
             normalisation=NORMALISATION,
@@ -214,6 +225,7 @@ class Plan:
                     source=part.source,
                     rows=len(part),
                     class_counts={label: part.labels.count(index) for index, label in enumerate(self.class_names)},
+                    label_counts=part.label_counts(split.label_names),
                 )
                 for name, part in split.parts.items()
             },
@@ -250,7 +262,7 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     probes = _probes(experiment, split)
     suite = _suite(experiment, split)
     evasions = _evasions(experiment, split)
-    encoder, teacher = _find_models(experiment, list(split.classes.names))
+    encoder, teacher = _find_models(experiment, split)
     origin = teacher or encoder
     assert origin is not None
     tokenizer = load_tokenizer(origin)
@@ -314,6 +326,7 @@ def _read(experiment: Experiment, source: str, part: str) -> Table:
         source,
         text=experiment.text,
         label=experiment.label,
+        labels=experiment.labels,
         skip_bad_rows=experiment.skip_bad_rows,
         part=part,
         identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),
@@ -391,14 +404,14 @@ def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
     return make_evasions(test.texts, toxic, derogatory_words(), seed=experiment.first_seed)
 
 
-def _find_models(experiment: Experiment, class_names: list[str]) -> tuple[ModelSource | None, ModelSource | None]:
-    layers_at = experiment.layer_stack
+def _find_models(experiment: Experiment, split: Split) -> tuple[ModelSource | None, ModelSource | None]:
+    names, multi_label, layers_at = split.output_names, split.label_names is not None, experiment.layer_stack
     encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
     teacher = find_model(experiment.teacher, layers_at=layers_at) if experiment.teacher else None
     if encoder:
-        _check_inside(load_encoder(encoder, class_names, seed=0), experiment)
+        _check_inside(load_encoder(encoder, names, seed=0, multi_label=multi_label), experiment)
     if teacher:
-        _check_inside(load_classifier(teacher, class_names), experiment)
+        _check_inside(load_classifier(teacher, names, multi_label=multi_label), experiment)
     return encoder, teacher
 
 
@@ -470,6 +483,6 @@ def _check_teacher_fits(recipe: Recipe, settings: Distillation, source: ModelSou
 def _data_fingerprint(split: Split) -> str:
     digest = hashlib.sha256()
     for name, part in split.parts.items():
-        for text, label in zip(part.texts, part.labels, strict=True):
+        for text, label in zip(part.texts, part.answers, strict=True):
             digest.update(f"{name}\0{label}\0{text}\0".encode("utf-8", "surrogatepass"))
-    return fingerprint([digest.hexdigest(), list(split.classes.names)])
+    return fingerprint([digest.hexdigest(), list(split.output_names)])
