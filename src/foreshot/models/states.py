@@ -44,7 +44,7 @@ class Seen:
 
     look: Look
     outputs: dict[int, torch.Tensor] = field(default_factory=dict)
-    projected: dict[str, torch.Tensor] = field(default_factory=dict)
+    projected: dict[int, torch.Tensor] = field(default_factory=dict)  # by their place among queries, keys and values
 
     @property
     def states(self) -> torch.Tensor | None:
@@ -58,7 +58,7 @@ class Seen:
         """Queries, keys and values (batch, 3, tokens, hidden)."""
         if not self.projected:
             return None
-        found = list(self.projected.values())
+        found = [tensor for _, tensor in sorted(self.projected.items())]
         return torch.stack(list(found[0].chunk(3, dim=-1)) if len(found) == 1 else found, dim=1)
 
 
@@ -72,7 +72,7 @@ def looking(model: PreTrainedModel | PeftModel, look: Look) -> Iterator[Seen]:
     _, layers = layer_stack(plain)
     seen = Seen(look)
 
-    def remember(into: dict[Any, torch.Tensor], key: int | str) -> Any:
+    def remember(into: dict[int, torch.Tensor], key: int) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
             into.setdefault(key, output[0] if isinstance(output, tuple) else output)
 
@@ -89,7 +89,9 @@ def looking(model: PreTrainedModel | PeftModel, look: Look) -> Iterator[Seen]:
         found = projection_modules(
             layers[look.projections_of - 1], look.projections, architecture=str(plain.config.model_type)
         )
-        hooks += [module.register_forward_hook(remember(seen.projected, name)) for name, module in found.items()]
+        hooks += [
+            module.register_forward_hook(remember(seen.projected, place)) for place, module in enumerate(found.values())
+        ]
     try:
         yield seen
     finally:
