@@ -167,9 +167,7 @@ def unknown_folder(tmp_path):
 
 def test_an_unknown_architecture_without_a_path_is_refused(unknown_folder):
     loaded = load_encoder(find_model(str(unknown_folder)), NAMES, seed=0)
-    with pytest.raises(
-        ModelError, match=r"^squeezebert: has no stack of its 3 layers at .*\(it may be encoder\.layers\)$"
-    ):
+    with pytest.raises(ModelError, match=r"^squeezebert: has no stack of its 3 .* \(it may be encoder\.layers\)$"):
         layer_stack(loaded)
 
 
