@@ -7,7 +7,7 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, TUNED, Experiment, Recipe
-from foreshot.data.batches import encode
+from foreshot.data.batches import encode, rows_without_label
 from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.sample import LABEL_NOISE, make_corpus
