@@ -53,6 +53,10 @@ def compare_command(
     test: Annotated[str | None, typer.Option(help="Test file; else split from the data.")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the labels.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Columns of 0 and 1, by comma, of which a text can have several; the first is judged."),
+    ] = None,
     positive: Annotated[str | None, typer.Option(help="Labels that count as toxic, by comma: 0,1.")] = None,
     skip_bad_rows: Annotated[
         bool | None,
@@ -77,6 +81,12 @@ def compare_command(
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the data's: hateful=toxic,non-hateful=benign.")
     ] = None,
+    identity_columns: Annotated[
+        str | None, typer.Option(help="Columns of the test rows, by comma, that say which group a row mentions.")
+    ] = None,
+    identity_terms: Annotated[
+        str | None, typer.Option(help="File with columns group,term: test rows with a term mention the group.")
+    ] = None,
     decision: Annotated[
         str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
     ] = None,
@@ -100,9 +110,10 @@ def compare_command(
     """Train a teacher and its students under the same conditions and lay them side by side."""
     given: dict[str, Any] = {
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
-        "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
-        "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes), "seeds": by_comma(seeds),
-        "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
+        "labels": by_comma(labels), "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows,
+        "max_train_rows": max_train_rows, "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
+        "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
+        "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
         "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip
     given["training"] = given_ones(
@@ -135,7 +146,9 @@ def check_command(
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
     ] = None,
-    positive: Annotated[str | None, typer.Option(help="The model's class that counts as toxic.")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
+    ] = None,
     file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     fail_under: Annotated[
@@ -188,7 +201,9 @@ def export_command(
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
     ] = None,
-    positive: Annotated[str | None, typer.Option(help="The model's class that counts as toxic.")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
+    ] = None,
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
     console = Console(highlight=False)
@@ -272,6 +287,7 @@ def migrate_command(
     model: Annotated[Path, typer.Option(help="A bundle's folder.")],
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     score: Annotated[str | None, typer.Option(help="Column with Perspective's scores, 0 to 1.")] = None,
+    label: Annotated[str | None, typer.Option(help="The label of a multi-label bundle; else the judged one.")] = None,
     threshold: Annotated[
         list[str] | None, typer.Option(help="Thresholds in use with Perspective, by comma; else 0.5,0.7,0.9.")
     ] = None,
@@ -294,6 +310,7 @@ def migrate_command(
             model,
             text=text,
             score=score,
+            label=label,
             thresholds=parse_thresholds(threshold),
             skip_bad_rows=skip_bad_rows,
             worst=worst,

@@ -14,7 +14,8 @@ from foreshot.judging.cost import cost
 from foreshot.judging.flips import counts as flip_counts
 from foreshot.judging.flips import to_csv as flips_csv
 from foreshot.judging.scores import score
-from foreshot.plan import Plan, make_plan
+from foreshot.plan import Plan
+from foreshot.planning import make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
 from foreshot.results import Conditions, Made, Results, Timing
@@ -87,6 +88,7 @@ def compare(
         suite=plan.suite.facts() if plan.suite else None,
         suite_results=findings.suite_results,
         evasion=findings.evasion,
+        identity_bias=findings.identity_bias,
         comparisons=findings.comparisons,
         flips=findings.all_flips[:MOST_FLIPS],
         flip_counts=flip_counts(findings.all_flips),
@@ -118,7 +120,7 @@ def describe_plan(plan: Plan, progress: Progress) -> None:
     for announcement in plan.split.announcements:
         progress.say(announcement)
     counts = ", ".join(f"{len(part):,} {name}" for name, part in plan.split.parts.items())
-    progress.say(f"rows: {counts}; classes: {', '.join(plan.class_names)}")
+    progress.say(f"rows: {counts}; {described_labels(plan)}")
     removed = sum(plan.split.duplicates_removed.values())
     if removed or plan.split.label_conflicts:
         progress.say(
@@ -146,6 +148,14 @@ def describe_recipe(plan: Plan, recipe: Recipe) -> str:
     return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}"
 
 
+def described_labels(plan: Plan) -> str:
+    """The classes, or the labels of a multi-label task and which of them behaviour is judged by."""
+    if not plan.is_multi_label:
+        return f"classes: {', '.join(plan.class_names)}"
+    judged, *others = plan.output_names
+    return f"labels: {', '.join([f'{judged} (judged by suite and probes)', *others])}"
+
+
 def train_and_score(plan: Plan, recipe: Recipe, progress: Progress) -> list[Scored]:
     """One recipe's students, a seed after another."""
     scored = []
@@ -165,8 +175,8 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
     scores = score(
         folder, made_from, plan.rows, lambda: open_model(plan, folder), progress, what=f"scoring {name}, seed {seed}"
     )
-    decision = decision_for(plan, scores)
-    save_decision(decision, folder)
+    decisions = decision_for(plan, scores)
+    save_decision(decisions, folder)
     return Scored(
         name=name,
         seed=seed,
@@ -177,7 +187,7 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
         record=record,
         cost=cost(folder, layers=len(layer_map), trained_parameters=record.trained_parameters),
         scores=scores,
-        decision=decision,
+        decisions=decisions,
     )
 
 

@@ -35,6 +35,21 @@ class Decision(Facts):
     met: bool = True
 
 
+class LabelDecisions(Facts):
+    """How a multi-label model decides: each label by itself, from the sigmoid of its own logit.
+
+    `by_label` stands in the order of the logits. `judged` is the label that suites, probes and verdicts look at.
+    """
+
+    judged: str
+    by_label: dict[str, Decision]
+
+    @property
+    def judged_index(self) -> int:
+        """The number of the judged label's logit."""
+        return list(self.by_label).index(self.judged)
+
+
 class ReliabilityBin(Facts):
     """Rows whose confidence lies in one tenth: how many, their mean confidence and how often they were right."""
 
@@ -121,6 +136,52 @@ class SuiteResult(Facts):
     functionalities: list[CellResult]
     groups: list[CellResult]
     pairs_right: Estimate | None  # share of contrast pairs with both cases right
+
+
+class IdentityGroup(Facts):
+    """An identity group: the test rows that mention it, by label.
+
+    `too_few` has the AUCs of it that are not known, with the rows that are too few: "3 negative mentioning it".
+    """
+
+    name: str
+    positive: int
+    negative: int
+    too_few: dict[str, list[str]]  # by AUC (`judging.identity_bias.AUCS`)
+
+
+class BiasScore(Facts):
+    """An AUC of a model or a mean of AUCs, the mean over its seeds, and the change from the teacher.
+
+    Intervals are a bootstrap's over test rows; `adjusted_p`, of the change, is Holm's over all numbers of the student.
+    Both are None for the teacher.
+    """
+
+    value: Estimate
+    minus_teacher: Estimate | None = None
+    adjusted_p: float | None = None
+
+
+class ModelBias(Facts):
+    """How well a model ranks test rows that mention identity groups (Borkan et al. 2019).
+
+    `groups` has the AUCs of each group by name, but for those with too few rows; `means` their power means over the
+    groups; `final` is the mean of these and the AUC of all rows, None where one of them is not known.
+    """
+
+    model: str
+    overall: BiasScore
+    groups: dict[str, dict[str, BiasScore]]
+    means: dict[str, BiasScore]
+    final: BiasScore | None
+
+
+class IdentityBias(Facts):
+    """What was found about identity groups; `source` names the table or file that says who is mentioned."""
+
+    source: str
+    groups: list[IdentityGroup]
+    models: list[ModelBias]
 
 
 class Comparison(Facts):

@@ -15,7 +15,7 @@ from foreshot.data.split import write_split
 from foreshot.facts import LayerMeasure
 from foreshot.judging import guards
 from foreshot.judging.summary import training_facts
-from foreshot.models.encoders import find_model, head_modules, load_classifier, load_encoder
+from foreshot.models.encoders import ModelSource, find_model, head_modules, load_classifier, load_encoder
 from foreshot.models.importance import (
     block_influence,
     first_layer_stays,
@@ -59,17 +59,24 @@ def make_teacher(plan: Plan, progress: Progress) -> None:
     seed = plan.experiment.first_seed
     with building(plan.teacher_folder, made_from) as workplace:
         if plan.given_teacher:
-            model = load_classifier(plan.given_teacher, plan.class_names)
+            model = load_classifier(plan.given_teacher, plan.output_names, multi_label=plan.is_multi_label)
             record = TrainingRecord()
         else:
-            model = load_encoder(plan.origin, plan.class_names, seed=derived_seed(seed, "head"))
+            model = new_classifier(plan, plan.origin, seed)
             guards.check_head_trains(model, head_modules(model))
             record = train_into(plan, model, None, seed, workplace, progress)
-        validation = plan.split.parts["validation"]
-        predicted = model_outputs(model, plan.rows["validation"]).logits.argmax(axis=1)
-        guards.check_beats_majority(predicted, np.array(validation.labels), model=TEACHER)
+        check_teacher(plan, model_outputs(model, plan.rows["validation"]).logits)
         save_and_check(plan, model, workplace)
         record.save(workplace)
+
+
+def check_teacher(plan: Plan, logits: np.ndarray) -> None:
+    """Stop when the teacher's logits on the validation rows, (rows, classes) or (rows, labels), tell nothing."""
+    validation = plan.split.parts["validation"]
+    if validation.marks is None:
+        guards.check_beats_majority(logits.argmax(axis=1), np.array(validation.labels), model=TEACHER)
+    else:
+        guards.check_ranks_labels(logits, np.array(validation.marks), model=TEACHER)
 
 
 def compute_targets(plan: Plan, progress: Progress) -> None:
@@ -114,7 +121,7 @@ def _measured(plan: Plan, strategy: str, progress: Progress) -> LayerMeasure:
             values=influence.tolist(),
             ranking=ranked_by_influence(influence, first_stays=first_layer_stays(teacher)),
         )
-    loss_of = mean_cross_entropy(np.array(plan.split.parts["train"].labels)[chosen])
+    loss_of = mean_cross_entropy(training_labels(plan)[chosen])
     progress.begin(f"dropping the teacher's layers one by one, on {count:,} training rows", depth - 1)
     try:
         dropped = greedy_removal(
@@ -178,12 +185,17 @@ def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> N
         record.save(workplace)
 
 
+def new_classifier(plan: Plan, source: ModelSource, seed: int) -> PreTrainedModel:
+    """An encoder with a new head for the task, as `seed` draws it."""
+    return load_encoder(source, plan.output_names, seed=derived_seed(seed, "head"), multi_label=plan.is_multi_label)
+
+
 def untrained_student(plan: Plan, recipe: Recipe, seed: int) -> PreTrainedModel:
     """The model that a recipe starts training: the kept layers of the teacher or of the encoder with a new head."""
     if recipe.init == "teacher":
         origin = open_model(plan, plan.teacher_folder)
     else:
-        origin = load_encoder(plan.origin_of(recipe), plan.class_names, seed=derived_seed(seed, "head"))
+        origin = new_classifier(plan, plan.origin_of(recipe), seed)
     layers = plan.layer_maps[recipe.name]
     student = keep_layers(origin, layers)
     guards.check_layers_equal(student, origin, layers)
@@ -209,7 +221,7 @@ def train_into(
         history: History = train(
             model,
             plan.rows["train"],
-            plan.split.parts["train"].labels,
+            training_labels(plan),
             settings=settings,
             learning_rate=learning_rate,
             seed=seed,
@@ -258,6 +270,12 @@ def teaching(plan: Plan, recipe: Recipe) -> Teaching:
     )
 
 
+def training_labels(plan: Plan) -> np.ndarray:
+    """What the training rows are labelled: class numbers (rows,), or marks as floats (rows, labels)."""
+    train_part = plan.split.parts["train"]
+    return np.array(train_part.labels) if train_part.marks is None else np.array(train_part.marks, dtype=np.float32)
+
+
 def save_and_check(plan: Plan, model: PreTrainedModel, folder: Path) -> None:
     """Save a trained classifier, load it again, and stop unless head and logits are what was trained."""
     save_classifier(model, plan.tokenizer, folder)
@@ -298,4 +316,4 @@ def keep_base(plan: Plan, recipe: Recipe, untrained: PreTrainedModel) -> str:
 
 def open_model(plan: Plan, folder: Path) -> PreTrainedModel:
     """A saved classifier of this run, in evaluation mode."""
-    return load_classifier(find_model(str(folder)), plan.class_names).eval()
+    return load_classifier(find_model(str(folder)), plan.output_names, multi_label=plan.is_multi_label).eval()

@@ -305,6 +305,46 @@ def test_a_classifier_without_names_of_its_own_takes_those_of_the_data(tmp_path)
     assert loaded.config.id2label == dict(enumerate(names))
 
 
+# ---- several labels ----
+
+
+def test_a_new_classifier_of_several_labels_says_so_in_its_config(encoder_folder, tmp_path):
+    load_encoder(find_model(str(encoder_folder)), ["a", "b", "c"], seed=0, multi_label=True).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["problem_type"] == "multi_label_classification"
+    assert config["id2label"] == {"0": "a", "1": "b", "2": "c"}
+    assert find_model(str(tmp_path)).is_multi_label
+
+
+def test_a_new_classifier_of_classes_does_not(encoder_folder, tmp_path):
+    load_encoder(find_model(str(encoder_folder)), NAMES, seed=0).save_pretrained(tmp_path)
+    assert not find_model(str(tmp_path)).is_multi_label
+
+
+@pytest.mark.parametrize(
+    ("problem", "multi_label", "accepted"),
+    [
+        ("multi_label_classification", True, True),
+        ("multi_label_classification", None, True),
+        ("multi_label_classification", False, False),
+        ("single_label_classification", True, False),
+        ("single_label_classification", None, True),
+        (None, True, True),
+        (None, False, True),
+    ],
+)
+def test_a_classifier_of_another_kind_of_labels_is_refused(classifier_folder, problem, multi_label, accepted):
+    change_config(classifier_folder, problem_type=problem)
+    source = find_model(str(classifier_folder))
+    if accepted:
+        loaded = load_classifier(source, NAMES, multi_label=multi_label)
+        is_multi = problem == "multi_label_classification" or multi_label is True
+        assert (loaded.config.problem_type == "multi_label_classification") == is_multi
+    else:
+        with pytest.raises(ModelError, match=f"its problem_type is {problem}"):
+            load_classifier(source, NAMES, multi_label=multi_label)
+
+
 def test_a_tokenizer_is_loaded_with_its_words(encoder_folder):
     tokenizer = load_tokenizer(find_model(str(encoder_folder)))
     assert tokenizer("w0 w1")["input_ids"] == [2, 4, 5, 3]

@@ -166,12 +166,13 @@ def conditions_table(results: Results) -> Table:
 
 
 def data_table(results: Results) -> Table:
-    """The rows of each part, class by class."""
+    """The rows of each part, class by class, or label by label."""
     data = results.data
+    counted = data.label_names or data.classes
     columns = [
         Column("part", is_number=False),
         Column("source", is_number=False),
-        *(Column(shortened(name, 40), group="class") for name in data.classes),
+        *(Column(shortened(name, 40), group="label" if data.label_names else "class") for name in counted),
         Column("rows"),
         Column("duplicates removed"),
     ]
@@ -179,16 +180,21 @@ def data_table(results: Results) -> Table:
         [
             name,
             shortened(part.source, 80),
-            *(count_text(part.class_counts.get(class_name, 0)) for class_name in data.classes),
+            *(count_text((part.label_counts or part.class_counts).get(name, 0)) for name in counted),
             count_text(part.rows),
             count_text(data.duplicates_removed.get(name, 0)),
         ]
         for name, part in data.parts.items()
     ]
     notes = [
-        f"Text column {shortened(data.text_column, 80)}, label column {shortened(data.label_column, 80)}"
+        f"Text column {shortened(data.text_column, 80)}, "
         + (
-            f"; {shortened(data.positive, 80)} is the class to flag."
+            f"{len(data.label_names)} label columns, of which a row can have several"
+            if data.label_names
+            else f"label column {shortened(data.label_column, 80)}"
+        )
+        + (
+            f"; {shortened(data.positive, 80)} is the {'label' if data.label_names else 'class'} to flag."
             if data.positive
             else "; no class is the one to flag."
         ),

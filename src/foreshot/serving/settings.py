@@ -54,7 +54,10 @@ class Attribute(Settings):
 
 
 class ServeSettings(Settings):
-    """All that a server's file of settings can say. Without keys everybody who reaches it may ask."""
+    """All that a server's file of settings can say. Without keys everybody who reaches it may ask.
+
+    Without `attributes` the first model's labels say which there are (`serving.perspective`).
+    """
 
     limits: Limits = Limits()
     keys: tuple[ApiKey, ...] = ()

@@ -55,7 +55,7 @@ class Teaching:
 def train(
     model: PreTrainedModel | PeftModel,
     encoded: EncodedRows,
-    labels: Sequence[int] | Sequence[Sequence[int]],
+    labels: np.ndarray | Sequence[int],
     *,
     settings: Training,
     learning_rate: float,
@@ -65,16 +65,14 @@ def train(
 ) -> History:
     """Train `model` in place on all rows: by labels alone, or by a teacher's outputs too.
 
-    `labels` has a class for each row, or for each row a 0 or 1 for every label. The order of batches and the draws of
+    `labels` are class numbers (rows,), or floats of 0 and 1 (rows, labels). The order of batches and the draws of
     dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows.
     """
     keep_freed_memory()
     accelerator = Accelerator(cpu=True)
     steps_per_epoch = math.ceil(len(encoded) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
-    label_tensor = torch.tensor(labels)
-    if label_tensor.ndim == 2:
-        label_tensor = label_tensor.float()
+    label_tensor = torch.as_tensor(labels)
     class_weights = weights_of_classes(settings.classification, label_tensor)
     rows_of = encoded.followed_by(teaching.unlabelled) if teaching and teaching.unlabelled else encoded
     epochs = batch_epochs(rows_of, len(encoded), settings, teaching, generator(seed, "batches"))
