@@ -33,9 +33,10 @@ from foreshot.models.encoders import (
     load_tokenizer,
     longest_input,
 )
+from foreshot.models.importance import first_layer_stays
 from foreshot.models.layers import layer_map
 from foreshot.models.states import Look, check_look
-from foreshot.models.students import lora_targets
+from foreshot.models.students import keep_layers, lora_targets
 from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan, with_tuned
 from foreshot.results import Probe
 from foreshot.rundir import fingerprint
@@ -231,6 +232,10 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bo
     """Layers, and queries, keys and values where a loss needs them, must be found before anything is trained."""
     _, layers = layer_stack(model)
     model.eval()
+    if first_layer_stays(model):  # so not every student can be built
+        for recipe in experiment.recipes:
+            if not recipe.measured and (experiment.teacher is None or (recipe.init == "teacher") == teaches):
+                keep_layers(model, layer_map(recipe.layers, len(layers)))
     if teaches and any(recipe.measured == "influence" for recipe in experiment.recipes):
         check_look(model, Look(layers=tuple(range(1, len(layers) + 1))))
     for recipe in experiment.recipes:
