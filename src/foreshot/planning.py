@@ -7,12 +7,13 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, TUNED, Experiment, Recipe
-from foreshot.data.batches import encode
+from foreshot.data.batches import encode, rows_without_label
 from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
+from foreshot.data.texts import listing
 from foreshot.data.unlabelled import Unlabelled, read_unlabelled
 from foreshot.errors import ConfigError
 from foreshot.judging.behaviour import Evasions, make_evasions
@@ -32,9 +33,10 @@ from foreshot.models.encoders import (
     load_tokenizer,
     longest_input,
 )
+from foreshot.models.importance import first_layer_stays
 from foreshot.models.layers import layer_map
-from foreshot.models.states import projection_modules
-from foreshot.models.students import lora_targets
+from foreshot.models.states import Look, check_look
+from foreshot.models.students import keep_layers, lora_targets
 from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan, with_tuned
 from foreshot.results import Probe
 from foreshot.rundir import fingerprint
@@ -50,6 +52,7 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         split = with_identity_groups(split, experiment.identity_terms)
     check_parts_apart(split)
     _check_decision(experiment, split)
+    _check_class_weights(experiment, split)
     probes = _probes(experiment, split)
     suite = _suite(experiment, split)
     evasions = _evasions(experiment, split)
@@ -155,6 +158,14 @@ def _unlabelled(experiment: Experiment, split: Split) -> Unlabelled | None:
         return None
     if not any(recipe.objective == "distil" for recipe in experiment.recipes):
         raise ConfigError("unlabelled: no recipe learns from the teacher, so nothing would learn from these texts")
+    batch_size = experiment.training.batch_size
+    for recipe in experiment.recipes:
+        share = (recipe.distillation or experiment.distillation).unlabelled_share
+        if recipe.objective == "distil" and share and not rows_without_label(batch_size, share):
+            raise ConfigError(
+                f"distillation.unlabelled_share: {share:g} of a batch of {batch_size} is not one text; raise it or "
+                "training.batch_size"
+            )
     known = (text for part in split.parts.values() for text in part.texts)
     return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known)
 
@@ -174,6 +185,15 @@ def _check_decision(experiment: Experiment, split: Split) -> None:
         positive,
         positive_name="" if positive is None else split.classes.names[positive],
     )
+
+
+def _check_class_weights(experiment: Experiment, split: Split) -> None:
+    weights, names = experiment.training.classification.class_weights, split.output_names
+    if isinstance(weights, tuple) and len(weights) != len(names):
+        raise ConfigError(
+            f"training.classification.class_weights: {len(weights)} weights, but there are {len(names)} classes: "
+            f"{listing(names)}"
+        )
 
 
 def _suite(experiment: Experiment, split: Split) -> Suite | None:
@@ -200,19 +220,30 @@ def _find_models(experiment: Experiment, split: Split) -> tuple[ModelSource | No
     encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
     teacher = find_model(experiment.teacher, layers_at=layers_at) if experiment.teacher else None
     if encoder:
-        _check_inside(load_encoder(encoder, names, seed=0, multi_label=multi_label), experiment)
+        _check_inside(
+            load_encoder(encoder, names, seed=0, multi_label=multi_label), experiment, teaches=teacher is None
+        )
     if teacher:
-        _check_inside(load_classifier(teacher, names, multi_label=multi_label), experiment)
+        _check_inside(load_classifier(teacher, names, multi_label=multi_label), experiment, teaches=True)
     return encoder, teacher
 
 
-def _check_inside(model: PreTrainedModel, experiment: Experiment) -> None:
+def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bool) -> None:
     """Layers, and queries, keys and values where a loss needs them, must be found before anything is trained."""
     _, layers = layer_stack(model)
+    model.eval()
+    if first_layer_stays(model):  # so not every student can be built
+        for recipe in experiment.recipes:
+            if not recipe.measured and (experiment.teacher is None or (recipe.init == "teacher") == teaches):
+                keep_layers(model, layer_map(recipe.layers, len(layers)))
+    if teaches and any(recipe.measured == "influence" for recipe in experiment.recipes):
+        check_look(model, Look(layers=tuple(range(1, len(layers) + 1))))
     for recipe in experiment.recipes:
         settings = recipe.distillation or experiment.distillation
+        if recipe.objective == "distil" and settings.weights.ever("hidden"):
+            check_look(model, Look(layers=(len(layers),)))
         if recipe.objective == "distil" and settings.weights.ever("relations"):
-            number = settings.relations.layer or len(layers)
+            number = (settings.relations.layer if teaches else None) or len(layers)
             if number > len(layers):
                 raise ConfigError(f"relations.layer: {number}, but the model has only {len(layers)} layers")
             if model.config.hidden_size % settings.relations.heads:
@@ -220,8 +251,7 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment) -> None:
                     f"relations.heads: {settings.relations.heads} don't divide the model's width, "
                     f"{model.config.hidden_size}"
                 )
-            names, architecture = settings.relations.projections, str(model.config.model_type)
-            projection_modules(layers[number - 1], names, architecture=architecture)
+            check_look(model, Look(projections_of=number, projections=settings.relations.projections))
 
 
 def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:
