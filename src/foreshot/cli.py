@@ -81,6 +81,12 @@ def compare_command(
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the data's: hateful=toxic,non-hateful=benign.")
     ] = None,
+    identity_columns: Annotated[
+        str | None, typer.Option(help="Columns of the test rows, by comma, that say which group a row mentions.")
+    ] = None,
+    identity_terms: Annotated[
+        str | None, typer.Option(help="File with columns group,term: test rows with a term mention the group.")
+    ] = None,
     decision: Annotated[
         str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
     ] = None,
@@ -107,6 +113,7 @@ def compare_command(
         "labels": by_comma(labels), "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows,
         "max_train_rows": max_train_rows, "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
         "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
+        "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
         "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip
     given["training"] = given_ones(

@@ -138,6 +138,52 @@ class SuiteResult(Facts):
     pairs_right: Estimate | None  # share of contrast pairs with both cases right
 
 
+class IdentityGroup(Facts):
+    """An identity group: the test rows that mention it, by label.
+
+    `too_few` has the AUCs of it that are not known, with the rows that are too few: "3 negative mentioning it".
+    """
+
+    name: str
+    positive: int
+    negative: int
+    too_few: dict[str, list[str]]  # by AUC (`judging.identity_bias.AUCS`)
+
+
+class BiasScore(Facts):
+    """An AUC of a model or a mean of AUCs, the mean over its seeds, and the change from the teacher.
+
+    Intervals are a bootstrap's over test rows; `adjusted_p`, of the change, is Holm's over all numbers of the student.
+    Both are None for the teacher.
+    """
+
+    value: Estimate
+    minus_teacher: Estimate | None = None
+    adjusted_p: float | None = None
+
+
+class ModelBias(Facts):
+    """How well a model ranks test rows that mention identity groups (Borkan et al. 2019).
+
+    `groups` has the AUCs of each group by name, but for those with too few rows; `means` their power means over the
+    groups; `final` is the mean of these and the AUC of all rows, None where one of them is not known.
+    """
+
+    model: str
+    overall: BiasScore
+    groups: dict[str, dict[str, BiasScore]]
+    means: dict[str, BiasScore]
+    final: BiasScore | None
+
+
+class IdentityBias(Facts):
+    """What was found about identity groups; `source` names the table or file that says who is mentioned."""
+
+    source: str
+    groups: list[IdentityGroup]
+    models: list[ModelBias]
+
+
 class Comparison(Facts):
     """`first` minus `second` in one measure, by a paired bootstrap; the outcome is `first`'s.
 

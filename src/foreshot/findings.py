@@ -14,6 +14,7 @@ from foreshot.facts import (
     Decision,
     EvasionResult,
     Flip,
+    IdentityBias,
     LabelDecisions,
     PolicyResult,
     SuiteResult,
@@ -33,6 +34,7 @@ from foreshot.judging.evidence import (
     metric_name,
 )
 from foreshot.judging.flips import Answered
+from foreshot.judging.identity_bias import identity_bias
 from foreshot.judging.metrics import cross_entropy, test_metrics
 from foreshot.judging.multilabel import (
     binary_cross_entropy,
@@ -109,6 +111,7 @@ class Findings:
     summaries: list[Summary]
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]
+    identity_bias: IdentityBias | None
     comparisons: list[Comparison]
     all_flips: list[Flip]
     verdict: Verdict
@@ -162,6 +165,7 @@ def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
         summaries=summarise(models, plan.probes, plan.positive),
         suite_results=suite,
         evasion=_evasion(plan, by_name),
+        identity_bias=_identity_bias(plan, by_name),
         comparisons=comparisons,
         all_flips=ledger.ranked(_flips(plan, by_name)),
         verdict=_with_folder(plan, verdict(evidence), by_name),
@@ -263,6 +267,19 @@ def _evasion(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, list[Eva
     decided, evading = _decided(plan, by_name, "test"), _decided(plan, by_name, EVASIONS)
     texts = plan.split.parts["test"].texts
     return {name: evasion_results(plan.evasions, texts, decided[name], evading[name], positive) for name in by_name}
+
+
+def _identity_bias(plan: Plan, by_name: dict[str, list[Scored]]) -> IdentityBias | None:
+    positive, test = plan.split.classes.positive, plan.split.parts["test"]
+    if not test.identities or positive is None:
+        return None
+    return identity_bias(
+        {name: np.stack([model.probabilities("test")[:, positive] for model in of]) for name, of in by_name.items()},
+        np.array(test.labels) == positive,
+        {group: np.array(mentioned) for group, mentioned in test.identities.items()},
+        teacher=next(iter(by_name)),
+        source=plan.experiment.identity_terms or test.source,
+    )
 
 
 def _tasks(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, Task]:

@@ -16,6 +16,7 @@ from foreshot.facts import (
     EvasionResult,
     Facts,
     Flip,
+    IdentityBias,
     LayerMeasure,
     PolicyResult,
     SuiteFacts,
@@ -272,6 +273,7 @@ class Results(Facts):
     suite: SuiteFacts | None
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]  # by model
+    identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
     comparisons: list[Comparison]
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind

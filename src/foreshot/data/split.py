@@ -3,7 +3,7 @@
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from foreshot.errors import DataError
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one part: texts, class indices, and where in `source` each row stands.
+    """Rows of one part: texts, class indices, where in `source` each row stands, and which identities it mentions.
 
     Of a multi-label task `marks` has the 0 or 1 of every label for each row, and `labels` the judged label's.
     """
@@ -28,6 +28,7 @@ class Part:
     labels: list[int]
     rows: list[int]
     marks: list[tuple[int, ...]] | None = None
+    identities: dict[str, list[bool]] = field(default_factory=dict)  # by group
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -41,6 +42,7 @@ class Part:
             labels=[self.labels[index] for index in kept],
             rows=[self.rows[index] for index in kept],
             marks=None if self.marks is None else [self.marks[index] for index in kept],
+            identities={group: [found[index] for index in kept] for group, found in self.identities.items()},
         )
 
     def label_counts(self, names: Sequence[str] | None) -> dict[str, int] | None:
@@ -169,7 +171,7 @@ def _encode(table: Table, classes: Classes) -> Part:
     labels = [
         classes.encode(label, source=table.source, row=row) for label, row in zip(table.labels, table.rows, strict=True)
     ]
-    return Part(table.source, table.texts, labels, table.rows, table.marks)
+    return Part(table.source, table.texts, labels, table.rows, table.marks, table.identities)
 
 
 def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str, int], int]:

@@ -2,11 +2,12 @@
 
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from foreshot.data.files import Sheet, open_sheet
+from foreshot.data.identity_columns import identity_columns as read_identity_columns
 from foreshot.data.labels import canonical_label, is_fraction
 from foreshot.data.marks import mark, refuse_ratings, why_not_a_mark
 from foreshot.data.texts import excerpt, listing, normalise, place
@@ -28,6 +29,7 @@ class Table:
     `skipped_rows` counts the rows left out because of `skip_bad_rows`; `announcements` tell what was guessed.
     Of a multi-label task `labels` are the marks of the first label, which `label_column` names, and `marks` has the 0
     or 1 of each of `label_names` for every row.
+    `identities` says of each identity group which rows mention it.
     """
 
     source: str
@@ -40,6 +42,7 @@ class Table:
     announcements: tuple[str, ...]
     label_names: tuple[str, ...] | None = None
     marks: list[tuple[int, ...]] | None = None
+    identities: dict[str, list[bool]] = field(default_factory=dict)
 
 
 def read_table(
@@ -50,6 +53,7 @@ def read_table(
     labels: Sequence[str] | None = None,
     skip_bad_rows: bool = False,
     part: str = "train",
+    identity_columns: Sequence[str] = (),
 ) -> Table:
     """Read a file or dataset (see `open_sheet`) and check its text and label columns, named or guessed.
 
@@ -59,7 +63,7 @@ def read_table(
     """
     sheet = open_sheet(source, part=part)
     if labels is not None:
-        return _multi_label_table(sheet, text, tuple(labels), skip_bad_rows=skip_bad_rows)
+        return _multi_label_table(sheet, text, tuple(labels), identity_columns, skip_bad_rows=skip_bad_rows)
     text_column, label_column, announcements = _choose_columns(sheet, text, label)
     texts, written = sheet.columns[text_column], sheet.columns[label_column]
     _check_labels(sheet, label_column)
@@ -74,10 +78,13 @@ def read_table(
         label_column=label_column,
         skipped_rows=len(texts) - len(kept),
         announcements=announcements,
+        identities=read_identity_columns(sheet, identity_columns, kept),
     )
 
 
-def _multi_label_table(sheet: Sheet, text: str | None, names: tuple[str, ...], *, skip_bad_rows: bool) -> Table:
+def _multi_label_table(
+    sheet: Sheet, text: str | None, names: tuple[str, ...], identity_columns: Sequence[str], *, skip_bad_rows: bool
+) -> Table:
     source, columns = sheet.source, sheet.columns
     for name in (text, *names):
         _refuse_missing(source, columns, name)
@@ -100,6 +107,7 @@ def _multi_label_table(sheet: Sheet, text: str | None, names: tuple[str, ...], *
         announcements=() if text else (_announcement(source, "text", text_column),),
         label_names=names,
         marks=marks,
+        identities=read_identity_columns(sheet, identity_columns, kept),
     )
 
 
