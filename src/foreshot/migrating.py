@@ -127,7 +127,7 @@ def _compared(manifest: Manifest, label: str | None, model: str) -> tuple[str, D
     if label is None or label == manifest.positive:
         return manifest.positive, manifest.decision
     if manifest.decisions is None:
-        raise ConfigError(f"--label {excerpt(label)}: {model} has classes, of which {manifest.positive!r} is compared")
+        raise ConfigError(f"--label {excerpt(label)}: is for multi-label bundles; {model} gives a text one class")
     if label not in manifest.labels:
         raise ConfigError(
             f"--label {excerpt(label)}: is no label of {model}; its labels are {listing(manifest.labels)}"
