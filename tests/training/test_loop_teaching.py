@@ -232,20 +232,21 @@ def test_states_of_rows_without_labels_are_compared_too():
 
 
 def test_several_labels_are_learnt_at_once():
-    rows = rows_with((7, 8, 9), count=60)
-    labels = np.array([[word in ids for word in (7, 8, 9)] for ids in rows.ids], dtype=np.float32)
-    student = tiny_classifier("bert", 2, labels=3)
+    ids = [[CLS, first, second, SEP] for first in (7, 10) for second in (8, 11)] * 8
+    rows = EncodedRows(ids=ids, tokenizer=tiny_tokenizer())
+    labels = np.array([[word in row for word in (7, 8)] for row in ids], dtype=np.float32)
+    student = tiny_classifier("bert", 1)
     history = train(
         student,
         rows,
         labels,
-        settings=Training(batch_size=16, epochs=30, classification=Classification(class_weights="balanced")),
+        settings=Training(batch_size=16, epochs=40, classification=Classification(class_weights="balanced")),
         learning_rate=3e-3,
         seed=0,
         progress=Silent(),
     )
     assert ((model_outputs(student, rows).logits > 0) == labels).all(axis=1).mean() > 0.95
-    assert history.losses["objective"][-4:].mean() < 0.2
+    assert history.losses["objective"][-4:].mean() < 0.4 < history.losses["objective"][0]
 
 
 def test_weights_of_classes_reach_the_training():
