@@ -130,6 +130,7 @@ class VerdictPolicy(Settings):
     metric_margin: Annotated[float, Field(ge=0, le=1)] = 0.02
     suite_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
     functionality_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
+    label_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
     min_seeds: Annotated[int, Field(ge=1)] = 3
 
 

@@ -30,6 +30,7 @@ from foreshot.judging.evidence import (
     SUITE,
     SUITE_POSITIVE,
     Candidate,
+    Change,
     Evidence,
     metric_name,
 )
@@ -39,6 +40,7 @@ from foreshot.judging.metrics import cross_entropy, test_metrics
 from foreshot.judging.multilabel import (
     binary_cross_entropy,
     fit_label_decisions,
+    label_changes,
     label_results,
     label_task,
     mean_macro_f1,
@@ -159,6 +161,7 @@ def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
         sizes={measure: len(task.labels) for measure, task in tasks.items()} | {METRIC: len(plan.split.parts["test"])},
         policy=plan.experiment.policy,
         metric_name=metric_name(plan.is_multi_label),
+        label_changes=_label_changes(plan, by_name),
     )
     return Findings(
         models=models,
@@ -170,6 +173,15 @@ def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
         all_flips=ledger.ranked(_flips(plan, by_name)),
         verdict=_with_folder(plan, verdict(evidence), by_name),
     )
+
+
+def _label_changes(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, list[Change]]:
+    """Every student against the teacher, label by label; none but of a multi-label task."""
+    marks = plan.split.parts["test"].marks
+    if marks is None:
+        return {}
+    flagged = {name: np.stack([model.flagged_labels("test") for model in models]) for name, models in by_name.items()}
+    return label_changes(flagged, np.array(marks), plan.output_names, teacher=next(iter(by_name)))
 
 
 def _with_folder(plan: Plan, concluded: Verdict, by_name: dict[str, list[Scored]]) -> Verdict:

@@ -16,6 +16,7 @@ POLICY_FIELDS = {
     "metric": "metric_margin",
     "suite": "suite_margin",
     "functionality": "functionality_margin",
+    "label": "label_margin",
     "seeds": "min_seeds",
 }
 

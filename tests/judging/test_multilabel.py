@@ -15,6 +15,7 @@ from foreshot.judging.multilabel import (
     binary_cross_entropy,
     fit_label_decisions,
     label_aurocs,
+    label_changes,
     label_macro_f1s,
     label_results,
     label_task,
@@ -176,6 +177,22 @@ def test_a_student_that_loses_a_rare_label_alone_is_clearly_worse():
     assert compared.difference.value == pytest.approx(loss)
     assert compared.outcome == "better"
     assert compared.mcnemar_p is None
+
+
+def test_each_label_is_held_against_the_teachers_by_itself():
+    _, marks = some_rows(400)
+    blind = marks.copy()
+    blind[:, 1] = 0
+    flagged = {"teacher": marks[np.newaxis], "blind": blind[np.newaxis], "same": marks[np.newaxis]}
+    changes = label_changes(flagged, marks, NAMES, teacher="teacher")
+    assert list(changes) == ["blind", "same"]
+    threat = changes["blind"][1]
+    assert (threat.name, threat.rows) == ("threat", int(marks[:, 1].sum()))
+    assert threat.difference.value == pytest.approx(f1_score(marks[:, 1], blind[:, 1], average="macro") - 1)
+    assert threat.difference.high < 0
+    assert threat.adjusted_p == pytest.approx(3 * 2 / 5000)  # none of 4,999 draws beside it; of three labels
+    others = [changes["blind"][0], changes["blind"][2], *changes["same"]]
+    assert [(change.difference.value, change.adjusted_p) for change in others] == [(0.0, 1.0)] * 5
 
 
 # ---- the guard ----

@@ -15,7 +15,16 @@ from verdict_evidence import (
     states,
 )
 
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Evidence, metric_name
+from foreshot.judging.evidence import (
+    METRIC,
+    PROBES,
+    PROBES_POSITIVE,
+    SUITE,
+    SUITE_POSITIVE,
+    Change,
+    Evidence,
+    metric_name,
+)
 from foreshot.judging.verdict import verdict
 
 ODD = [candidate("odd")]
@@ -411,7 +420,13 @@ def test_only_a_few_students_are_explained():
 
 def test_the_margins_are_told():
     found = verdict(evidence(ODD, metric_margin=0.03))
-    assert found.margins == {"metric_margin": 0.03, "suite_margin": 0.05, "functionality_margin": 0.25, "min_seeds": 3}
+    assert found.margins == {
+        "metric_margin": 0.03,
+        "suite_margin": 0.05,
+        "functionality_margin": 0.25,
+        "label_margin": 0.05,
+        "min_seeds": 3,
+    }
 
 
 def test_no_students():
@@ -480,3 +495,23 @@ def test_the_metric_of_several_labels_is_named_honestly():
     assert reason(verdict(given), METRIC).startswith("mean macro-F1 over the labels −5.0 points")
     plain = evidence(ODD, against_teacher(METRIC, -0.05, -0.06, -0.04))
     assert reason(verdict(plain), METRIC).startswith("macro-F1 −5.0 points")
+
+
+@pytest.mark.parametrize(
+    ("difference", "rows", "adjusted_p", "state", "reason"),
+    [
+        ((-0.2, -0.3, -0.1), 40, 0.01, "fails", "loses threat (−20.0 points)"),
+        ((-0.2, -0.3, -0.1), 40, 0.2, "can't tell", "seems to lose threat (−20.0 points on 40 cases): too few cases"),
+        ((-0.2, -0.4, 0.1), 40, 0.01, "can't tell", "seems to lose threat"),
+        ((-0.05, -0.06, -0.04), 40, 0.01, "holds", "loses no label's macro-F1 by more than 5 points"),
+        ((-0.2, -0.3, -0.1), 5, 0.01, "holds", "loses no label"),
+    ],
+)
+def test_no_label_may_be_lost(difference, rows, adjusted_p, state, reason):
+    """A mean over labels that is within its margin hides one that is lost."""
+    change = Change(name="threat", rows=rows, difference=estimate(difference), adjusted_p=adjusted_p)
+    given = replace(evidence(ODD), label_changes={"odd": [change]})
+    (asked,) = [found for found in verdict(given).students[0].requirements if found.name == "labels"]
+    assert asked.state == state
+    assert asked.reason.startswith(reason)
+    assert verdict(given).recommended == ("odd" if state == "holds" else None)

@@ -1,10 +1,10 @@
 """Evidence: all that the verdict looks at, and the measures that it is told in."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from foreshot.config import VerdictPolicy
-from foreshot.facts import Comparison, SuiteResult
+from foreshot.facts import Comparison, Estimate, SuiteResult
 from foreshot.judging.statistics import turned
 
 METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
@@ -42,6 +42,19 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """Student minus teacher in one of several things, by a paired bootstrap, on `rows` of its kind.
+
+    `adjusted_p` is Holm's over all of them.
+    """
+
+    name: str
+    rows: int
+    difference: Estimate
+    adjusted_p: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """All that the verdict looks at. The teacher is the first candidate; `sizes` has each measure's rows or cases."""
 
@@ -52,6 +65,7 @@ class Evidence:
     sizes: dict[str, int]
     policy: VerdictPolicy
     metric_name: str = "macro-F1"
+    label_changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)  # by student; several labels alone
 
     @property
     def teacher(self) -> Candidate:

@@ -12,7 +12,8 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 from foreshot.errors import DataError
 from foreshot.facts import Decision, LabelDecisions
 from foreshot.judging.calibration import calibration
-from foreshot.judging.statistics import Task, macro_f1
+from foreshot.judging.evidence import Change
+from foreshot.judging.statistics import Task, differences, holm, macro_f1
 from foreshot.judging.thresholds import fit_decision
 from foreshot.results import LabelResult
 from foreshot.runtime.decisions import flagged_labels, label_logits, label_probabilities, scaled_probabilities
@@ -115,6 +116,28 @@ def label_task(flagged: Mapping[str, np.ndarray], marks: np.ndarray) -> Task:
 def _macro_f1_over_labels(counts: np.ndarray) -> np.ndarray:
     """Confusion counts (..., labels × 2, 2), a table below another, to the mean of the tables' macro-F1, (...)."""
     return np.asarray(macro_f1(counts.reshape(*counts.shape[:-2], -1, 2, 2)).mean(axis=-1))
+
+
+def label_changes(
+    flagged: Mapping[str, np.ndarray], marks: np.ndarray, names: Sequence[str], *, teacher: str
+) -> dict[str, list[Change]]:
+    """For each student how every label's macro-F1 differs from the teacher's; `flagged` as in `label_task`."""
+    students = [model for model in flagged if model != teacher]
+    by_label = [
+        differences(
+            Task.make({model: of[:, :, index] for model, of in flagged.items()}, marks[:, index], macro_f1, classes=2),
+            [(student, teacher) for student in students],
+        )
+        for index in range(len(names))
+    ]
+    found = {}
+    for place, student in enumerate(students):
+        adjusted = holm([of_label[place][1] for of_label in by_label])
+        found[student] = [
+            Change(name=name, rows=int(marks[:, index].sum()), difference=by_label[index][place][0], adjusted_p=p_value)
+            for index, (name, p_value) in enumerate(zip(names, adjusted, strict=True))
+        ]
+    return found
 
 
 def _differ(marks: np.ndarray) -> bool:

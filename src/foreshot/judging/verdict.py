@@ -8,7 +8,17 @@ from collections.abc import Sequence
 
 from foreshot.config import VerdictPolicy
 from foreshot.facts import Comparison, Estimate, Requirement, StudentVerdict, Verdict
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SIDES, SUITE, SUITE_POSITIVE, Candidate, Evidence
+from foreshot.judging.evidence import (
+    METRIC,
+    PROBES,
+    PROBES_POSITIVE,
+    SIDES,
+    SUITE,
+    SUITE_POSITIVE,
+    Candidate,
+    Change,
+    Evidence,
+)
 from foreshot.judging.statistics import SIGNIFICANCE
 
 ROUNDING = 1e-9  # of differences: one that lies on a margin is within it
@@ -55,6 +65,8 @@ def _cheapest_first(candidate: Candidate) -> tuple[float, ...]:
 def _requirements(evidence: Evidence, student: Candidate) -> list[Requirement]:
     policy = evidence.policy
     found = [_not_worse(evidence, student, METRIC, policy.metric_margin)]
+    if evidence.label_changes:
+        found.append(_keeps_labels(evidence, student))
     if not evidence.suite_results:
         found.append(
             Requirement(name="behaviour", state="can't tell", reason="no suite was run, so its behaviour is unknown")
@@ -124,24 +136,38 @@ def _sees(evidence: Evidence, student: Candidate) -> Requirement:
 
 
 def _keeps_functionalities(evidence: Evidence, student: Candidate) -> Requirement:
-    margin = evidence.policy.functionality_margin
+    changes = [
+        Change(name=cell.name, rows=cell.cases, difference=cell.minus_teacher, adjusted_p=cell.adjusted_p)
+        for cell in evidence.suite_results[student.model].functionalities
+        if cell.minus_teacher is not None
+    ]
+    return _keeps_each(changes, evidence.policy.functionality_margin, name="functionalities", one="functionality")
+
+
+def _keeps_labels(evidence: Evidence, student: Candidate) -> Requirement:
+    """A mean over labels hides what is lost on a rare one."""
+    changes = evidence.label_changes[student.model]
+    return _keeps_each(changes, evidence.policy.label_margin, name="labels", one="label's macro-F1")
+
+
+def _keeps_each(changes: Sequence[Change], margin: float, *, name: str, one: str) -> Requirement:
+    """None of several is lost: by more than the margin, and beyond chance though they are many."""
     lost, unsure = [], []
-    for cell in evidence.suite_results[student.model].functionalities:
-        change = cell.minus_teacher
-        if change is None or change.value >= -margin - ROUNDING or cell.cases < FEWEST_CASES:
+    for change in changes:
+        difference, p_value = change.difference, change.adjusted_p
+        if difference.value >= -margin - ROUNDING or change.rows < FEWEST_CASES:
             continue
-        by_chance = cell.adjusted_p is not None and cell.adjusted_p >= SIGNIFICANCE
-        if _is_lost(change, margin) and not by_chance:
-            lost.append((change.value, f"{cell.name} ({_points(change.value)} points)"))
+        said = f"{change.name} ({_points(difference.value)} points"
+        if _is_lost(difference, margin) and (p_value is None or p_value < SIGNIFICANCE):
+            lost.append((difference.value, f"{said})"))
         else:
-            unsure.append((change.value, f"{cell.name} ({_points(change.value)} points on {cell.cases} cases)"))
+            unsure.append((difference.value, f"{said} on {change.rows} cases)"))
     if lost:
-        return Requirement(name="functionalities", state="fails", reason=f"loses {_some(lost)}")
+        return Requirement(name=name, state="fails", reason=f"loses {_some(lost)}")
     if unsure:
         reason = f"seems to lose {_some(unsure)}: too few cases to tell"
-        return Requirement(name="functionalities", state="can't tell", reason=reason)
-    reason = f"loses no functionality by more than {_size(margin)}"
-    return Requirement(name="functionalities", state="holds", reason=reason)
+        return Requirement(name=name, state="can't tell", reason=reason)
+    return Requirement(name=name, state="holds", reason=f"loses no {one} by more than {_size(margin)}")
 
 
 def _keeps_probes(evidence: Evidence, student: Candidate) -> list[Requirement]:

@@ -154,6 +154,7 @@ def requirement_name(results: Results, name: str) -> str:
         PROBES: "probes not clearly worse",
         "sees": "better than blind",
         "functionalities": "keeps each functionality",
+        "labels": "keeps each label",
         "seeds": "enough seeds",
     }.get(name, name)
 
@@ -172,11 +173,12 @@ def measure_name(results: Results, measure: str) -> str:
 
 def margins_notes(results: Results) -> tuple[str, ...]:
     """The margins that the verdict was reached with."""
-    margins = results.verdict.margins
+    margins, has_labels = results.verdict.margins, results.data.label_names is not None
     parts = [
         f"{what} {margin_text(margins[name])}"
         for name, what in (
-            ("metric_margin", metric_name(results.data.label_names is not None)),
+            ("metric_margin", metric_name(has_labels)),
+            *([("label_margin", "one label's macro-F1")] if has_labels else []),
             ("suite_margin", "the suite and its sides"),
             ("functionality_margin", "one functionality"),
         )
