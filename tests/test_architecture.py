@@ -36,7 +36,7 @@ LAYERS = [
     {"provenance"},
     {"checking", "migrating"},
     {"reporting"},
-    {"compare", "exits", "exporting", "options"},
+    {"compare", "exits", "exporting", "options", "proving", "subject"},
     {"cli"},
     {"__main__"},
 ]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cli_runs import contents
-from foreshot import exporting
+from foreshot import exporting, proving, subject
 from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE
 
 Foreshot = Callable[..., Any]
@@ -29,7 +29,7 @@ def exported(finished_run: Path, foreshot: Foreshot, tmp_path_factory: pytest.Te
 def ready_graph(exported: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The teacher's graph in 32 bits, instead of exporting it again."""
     content = (exported[0] / FP32_GRAPH).read_bytes()
-    monkeypatch.setattr(exporting, "to_onnx", lambda model: content)
+    monkeypatch.setattr(proving, "to_onnx", lambda model: content)
 
 
 def check_refused(done: Any, *complaints: str, code: int = 2) -> None:
@@ -146,8 +146,8 @@ def test_ctrl_c_leaves_the_old_bundle(
 
     shutil.copytree(exported[0], tmp_path / "bundle")
     before = contents(tmp_path)
-    for step in ("card", "model_outputs"):
-        monkeypatch.setattr(exporting, step, interrupted)
+    for place, step in ((exporting, "card"), (subject, "model_outputs")):
+        monkeypatch.setattr(place, step, interrupted)
         done = foreshot("export", finished_run / "teacher", "--out", tmp_path / "bundle", "--bits", "32")
         check_refused(done, "foreshot: stopped before anything was written", code=130)
         assert contents(tmp_path) == before

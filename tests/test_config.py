@@ -6,10 +6,8 @@ import yaml
 from foreshot.config import (
     DEFAULT_RECIPES,
     RECIPES,
-    Distillation,
     Experiment,
     Lora,
-    LossWeights,
     Recipe,
     Training,
     dump_experiment,
@@ -20,6 +18,7 @@ from foreshot.config import (
     recipe_of_layers,
 )
 from foreshot.errors import ConfigError
+from foreshot.loss_settings import Distillation, LossWeights
 
 LEAST = {"name": "run", "data": "a.csv", "encoder": "some/encoder"}
 OWN = {"name": "own", "layers": "all", "tuning": "full", "objective": "labels", "init": "encoder"}

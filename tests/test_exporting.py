@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import foreshot
 from cli_runs import INSULTS, contents, make_comments, write_csv
-from foreshot import exporting
+from foreshot import exporting, proving, subject
 from foreshot.errors import BundleError, ConfigError, ForeshotError, ModelError
 from foreshot.exporting import export
 from foreshot.facts import Decision
@@ -83,7 +83,7 @@ def old_bundle(bundles: dict[str, Path], tmp_path: Path) -> Path:
 def give_graph_of(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The graph in 32 bits that a model has already, instead of exporting it again."""
     content = (bundle / FP32_GRAPH).read_bytes()
-    monkeypatch.setattr(exporting, "to_onnx", lambda model: content)
+    monkeypatch.setattr(proving, "to_onnx", lambda model: content)
 
 
 def manifest_of(bundle: Path) -> dict[str, Any]:
@@ -273,7 +273,10 @@ def change_config(folder: Path, **fields: Any) -> None:
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda folder: change_config(folder, problem_type="multi_label_classification"), "no classifier that gives a"),
+        (
+            lambda folder: change_config(folder, problem_type="multi_label_classification"),
+            "is not of the model's labels",
+        ),
         (lambda folder: change_config(folder, problem_type="regression"), "no classifier that gives a text one of sev"),
         (lambda folder: change_config(folder, id2label={"0": "a", "1": "a"}), "two of its classes have the same name"),
         (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
@@ -305,8 +308,8 @@ def test_a_tokenizer_that_gives_other_tokens_without_transformers_is_refused(
     alone: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seven tokens of each text are all that Transformers gives here; of 24 texts, 16 have more."""
-    encode = exporting.encode
-    monkeypatch.setattr(exporting, "encode", lambda texts, tokenizer, _: encode(texts, tokenizer, 7))
+    encode = subject.encode
+    monkeypatch.setattr(subject, "encode", lambda texts, tokenizer, _: encode(texts, tokenizer, 7))
     with pytest.raises(
         ModelError, match=r"tokenizer\.json alone gives other tokens for 16 of 24 texts, such as 'the stu"
     ):
@@ -370,8 +373,8 @@ def test_a_graph_in_32_bits_that_is_another_model_is_refused(
     alone: Path, suite: Path, old_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(old_bundle.parent)
-    to_onnx = exporting.to_onnx
-    monkeypatch.setattr(exporting, "to_onnx", lambda model: to_onnx(turned_round(model)))
+    to_onnx = proving.to_onnx
+    monkeypatch.setattr(proving, "to_onnx", lambda model: to_onnx(turned_round(model)))
     with pytest.raises(
         BundleError, match=r"^model\.onnx: is not the model that it was made from: a probability differs"
     ):
@@ -389,7 +392,7 @@ def test_the_next_setting_is_tried_and_flipped_texts_are_told(
         tries.append(kept)
         return quantised(model, kept=kept) if len(tries) > 1 else turned_round(model)
 
-    monkeypatch.setattr(exporting, "quantised", sabotaged)
+    monkeypatch.setattr(proving, "quantised", sabotaged)
     said = Said()
     found = export(alone, tmp_path / "bundle", suite=str(suite), progress=said)
     assert [graph.file for graph in found.graphs] == [INT8_GRAPH, FP32_GRAPH]
@@ -441,16 +444,16 @@ def test_where_8_bits_alone_are_wanted_and_fail_nothing_is_written(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), KeyboardInterrupt(), OSError(28, "No space left on device")])
-@pytest.mark.parametrize("step", ["to_onnx", "card", "sums_of"])
+@pytest.mark.parametrize(("place", "step"), [(proving, "to_onnx"), (exporting, "card"), (exporting, "sums_of")])
 def test_whatever_fails_the_old_bundle_stays(
-    finished_run: Path, old_bundle: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, step: str
+    finished_run: Path, old_bundle: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, place: Any, step: str
 ) -> None:
     def fail(*_: object) -> None:
         raise error
 
     if step != "to_onnx":
         give_graph_of(old_bundle, monkeypatch)
-    monkeypatch.setattr(exporting, step, fail)
+    monkeypatch.setattr(place, step, fail)
     before = contents(old_bundle.parent)
     with pytest.raises(type(error)):
         export(finished_run / FOLDERS["lora"], old_bundle, bits=["32"])
@@ -483,7 +486,7 @@ def test_a_folder_of_something_else_is_refused_and_untouched(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Before anything is loaded."""
-    monkeypatch.setattr(exporting, "find_model", None)
+    monkeypatch.setattr(subject, "find_model", None)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / name).write_text("mine", encoding="utf-8")
     (tmp_path / "mine" / "thesis.tex").write_text("mine", encoding="utf-8")

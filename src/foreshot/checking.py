@@ -11,7 +11,7 @@ import numpy as np
 from foreshot.data.labels import Classes, find_classes
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, DataError, ModelError
-from foreshot.facts import Decision, Facts, SuiteFacts, SuiteResult
+from foreshot.facts import Decision, Facts, LabelDecisions, SuiteFacts, SuiteResult
 from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.judging.shares import suite_shares
 from foreshot.judging.suites import read_suite
@@ -21,26 +21,29 @@ from foreshot.results import Results
 from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint, read_run
 from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
 from foreshot.runtime.classifier import Classifier
-from foreshot.runtime.decisions import decide
+from foreshot.runtime.decisions import decide, judging, view_names, view_of
 
 WINDOW = 256  # texts that a bundle scores before it reports progress
 
 
 class Checkable(Protocol):
-    """A model that can be checked: what it calls its classes, in the order of its logits, and how it decides."""
+    """A model that can be checked: what it calls its classes or labels, in the order of its logits, and how it decides.
+
+    A model whose decision is of several labels is checked by the judged one.
+    """
 
     name: str
     fingerprint: str
     labels: list[str]
     positive: str | None  # where the model says so
-    decision: Decision
+    decision: Decision | LabelDecisions
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
-        """Logits (texts, classes) of texts that are normalised already; each that is done is reported."""
+        """Logits (texts, classes or labels) of texts that are normalised already; each that is done is reported."""
 
 
 class Checked(Facts):
-    """What `check` found about one model. `announcements` tell what was guessed."""
+    """What `check` found about one model, or about the judged label of one. `announcements` tell what was guessed."""
 
     model: str
     fingerprint: str
@@ -71,24 +74,26 @@ def check(
 
     A bundle needs the base install alone; `file` chooses one of its graphs. Of other models their own thresholds
     are used where they stand beside them (decision.json). `positive` names the class that counts as toxic, where
-    the model or its classes' names don't tell. Raises ForeshotError for a model or a suite that can't be used.
+    the model or its classes' names don't tell; of a multi-label model it names the label to judge. Raises
+    ForeshotError for a model or a suite that can't be used.
     """
     progress = progress or Silent()
-    judged = BundleGraph(Path(model), file) if is_bundle(Path(model)) else _load(str(model), file)
-    classes = model_classes(judged.name, judged.labels, judged.positive if positive is None else positive)
+    judged = BundleGraph(Path(model), file, positive) if is_bundle(Path(model)) else _load(str(model), file, positive)
+    classes = classes_of(judged, positive)
     cases = read_suite(suite, classes, suite_labels)
     progress.begin(f"scoring {judged.name} on {cases.name}", len(cases.cases))
     try:
         logits = judged.logits([case.text for case in cases.cases], progress)
     finally:
         progress.end()
-    decided = decide(judged.decision, logits, classes.positive)[np.newaxis]
+    decision, view, toxic = view_of(judged.decision, logits, classes.positive)
+    decided = decide(decision, view, toxic)[np.newaxis]
     return Checked(
         model=judged.name,
         fingerprint=judged.fingerprint,
         classes=list(classes.names),
         positive=None if classes.positive is None else classes.names[classes.positive],
-        decision=judged.decision,
+        decision=decision,
         suite=cases.facts(),
         result=suite_shares(judged.name, cases.cases, decided, classes.names),
         announcements=list(classes.announcements),
@@ -96,9 +101,12 @@ def check(
 
 
 class BundleGraph:
-    """One graph of a bundle, ready to be checked: `file`, or the one that the bundle prefers."""
+    """One graph of a bundle, ready to be checked: `file`, or the one that the bundle prefers.
 
-    def __init__(self, folder: Path, file: str | None) -> None:
+    `judged` is the label to judge of a multi-label bundle, where it is another than the bundle's.
+    """
+
+    def __init__(self, folder: Path, file: str | None, judged: str | None) -> None:
         bundle = read_bundle(folder)
         self._classifier = Classifier(bundle, file=file)
         parts = (self._classifier.file, TOKENIZER_FILE, MANIFEST_FILE)
@@ -106,7 +114,9 @@ class BundleGraph:
         self.fingerprint = fingerprint({part: bundle.sums[part] for part in parts})
         self.labels = bundle.manifest.labels
         self.positive = bundle.manifest.positive
-        self.decision = bundle.manifest.decision
+        self.decision = bundle.manifest.deciding
+        if isinstance(self.decision, LabelDecisions):
+            self.decision = judging(self.decision, judged, source=str(folder))
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """See `Checkable`."""
@@ -118,7 +128,7 @@ class BundleGraph:
         return np.concatenate(windows)
 
 
-def _load(name: str, file: str | None) -> Checkable:
+def _load(name: str, file: str | None, judged: str | None) -> Checkable:
     """A model of Hugging Face's layout; only this needs PyTorch."""
     if (Path(name) / EXPERIMENT_FILE).is_file():
         raise ConfigError(f"{name}: is a run's folder; name one of its models, such as {Path(name) / TEACHER_FOLDER}")
@@ -128,13 +138,27 @@ def _load(name: str, file: str | None) -> Checkable:
         raise ModelError(f"{name}: is no bundle, and any other model needs PyTorch: pip install 'foreshot[train]'")
     from foreshot.models.classifiers import HubClassifier
 
-    return HubClassifier(name, max_length=_run_max_length(Path(name)))
+    return HubClassifier(name, max_length=_run_max_length(Path(name)), judged=judged)
 
 
 def _run_max_length(model: Path) -> int | None:
     """Tokens that the texts of a run's model are cut to in its run, as in its bundle; None for a model of no run."""
     run = run_of(model)
     return None if run is None else read_run(run).training.max_length
+
+
+def classes_of(model: Checkable, positive: str | None) -> Classes:
+    """What a model's texts are judged as: its classes, or the two of its judged label's view; see `model_classes`."""
+    if isinstance(model.decision, LabelDecisions):
+        return judged_classes(model.name, model.decision, announced=positive is None)
+    return model_classes(model.name, model.labels, model.positive if positive is None else positive)
+
+
+def judged_classes(name: str, decisions: LabelDecisions, *, announced: bool) -> Classes:
+    """The two classes of the view of a multi-label model's judged label, which is `announced` where nobody named it."""
+    names = view_names(decisions.judged)
+    told = f"{name}: of its labels, {excerpt(decisions.judged)!r} is judged (--positive names another)"
+    return Classes(names, 1, {label: label for label in names}, (told,) if announced else ())
 
 
 def model_classes(name: str, labels: Sequence[str], positive: str | None) -> Classes:

@@ -11,6 +11,7 @@ from rich.console import Console
 from foreshot.config import LEARNING_RATES
 from foreshot.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
 from foreshot.options import (
+    assigned,
     by_comma,
     experiment_of,
     given_ones,
@@ -52,6 +53,10 @@ def compare_command(
     test: Annotated[str | None, typer.Option(help="Test file; else split from the data.")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     label: Annotated[str | None, typer.Option(help="Column with the labels.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Columns of 0 and 1, by comma, of which a text can have several; the first is judged."),
+    ] = None,
     positive: Annotated[str | None, typer.Option(help="Labels that count as toxic, by comma: 0,1.")] = None,
     skip_bad_rows: Annotated[
         bool | None,
@@ -66,12 +71,21 @@ def compare_command(
         typer.Option(help="One more distilled student, of these layers: 1,4,6 or first:3. Repeatable."),
     ] = None,
     seeds: Annotated[str | None, typer.Option(help="Seeds by comma; the first also splits the data.")] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(help="File of texts without labels, which the teacher labels for the students.")
+    ] = None,
     probes: Annotated[str | None, typer.Option(help="Probe file: one text a line, or a table with text,label.")] = None,
     suite: Annotated[
         str | None, typer.Option(help="Behavioural suite: builtin, none, or a file (own format or HateCheck's).")
     ] = None,
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the data's: hateful=toxic,non-hateful=benign.")
+    ] = None,
+    identity_columns: Annotated[
+        str | None, typer.Option(help="Columns of the test rows, by comma, that say which group a row mentions.")
+    ] = None,
+    identity_terms: Annotated[
+        str | None, typer.Option(help="File with columns group,term: test rows with a term mention the group.")
     ] = None,
     decision: Annotated[
         str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
@@ -87,15 +101,19 @@ def compare_command(
     batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens that a text is cut to.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Temperature of the divergence loss.")] = None,
+    settings_given: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting of the YAML file: distillation.weights.hidden=1.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run's folder.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
 ) -> None:
     """Train a teacher and its students under the same conditions and lay them side by side."""
     given: dict[str, Any] = {
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
-        "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
-        "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes), "seeds": by_comma(seeds),
-        "probes": probes, "suite": suite, "decision": decision,
+        "labels": by_comma(labels), "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows,
+        "max_train_rows": max_train_rows, "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
+        "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
+        "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
         "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip
     given["training"] = given_ones(
@@ -108,7 +126,7 @@ def compare_command(
         given["policy"] = margins(policy)
         settings, runs = settings_to_start_from(experiment, demo, runs)
         source = str(experiment) if experiment else "settings"
-        asked = experiment_of(settings, given_ones(given), layers or [], source)
+        asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
         with interruption_as_one_line(runs / asked.name):
             # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
             from foreshot.compare import compare

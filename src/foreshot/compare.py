@@ -20,7 +20,15 @@ from foreshot.reporting.report import write_report
 from foreshot.results import Conditions, Made, Results, Timing
 from foreshot.rundir import ENVIRONMENT_FILE, RESULTS_FILE, open_run, write_atomically, write_json
 from foreshot.runtime.decisions import save_decision
-from foreshot.stages import TEACHER, compute_targets, make_student, make_teacher, open_model, store_data
+from foreshot.stages import (
+    TEACHER,
+    compute_targets,
+    make_student,
+    make_teacher,
+    measure_layers,
+    open_model,
+    store_data,
+)
 from foreshot.trained import METRICS_FILE, TrainingRecord
 from foreshot.training.loop import OPTIMIZER
 from foreshot.tuning import search_learning_rates, tuned_recipes
@@ -55,6 +63,11 @@ def compare(
     make_teacher(plan, progress)
     if any(recipe.objective == "distil" for recipe in experiment.recipes):
         compute_targets(plan, progress)
+    measures = measure_layers(plan, progress)
+    plan = plan.with_measured_layers(measures)
+    for recipe in experiment.recipes:
+        if recipe.measured:
+            progress.say(describe_recipe(plan, recipe))
     scored = [score_model(plan, None, experiment.first_seed, progress)]
     for recipe in experiment.recipes:
         scored += train_and_score(plan, recipe, progress)
@@ -74,9 +87,11 @@ def compare(
         suite=plan.suite.facts() if plan.suite else None,
         suite_results=findings.suite_results,
         evasion=findings.evasion,
+        identity_bias=findings.identity_bias,
         comparisons=findings.comparisons,
         flips=findings.all_flips[:MOST_FLIPS],
         flip_counts=flip_counts(findings.all_flips),
+        layer_measures=tuple(measures),
         trials=trials,
         verdict=findings.verdict,
         timing=[timing(plan, model) for model in scored],
@@ -104,16 +119,40 @@ def describe_plan(plan: Plan, progress: Progress) -> None:
     for announcement in plan.split.announcements:
         progress.say(announcement)
     counts = ", ".join(f"{len(part):,} {name}" for name, part in plan.split.parts.items())
-    progress.say(f"rows: {counts}; classes: {', '.join(plan.class_names)}")
+    progress.say(f"rows: {counts}; {described_labels(plan)}")
     removed = sum(plan.split.duplicates_removed.values())
     if removed or plan.split.label_conflicts:
         progress.say(
             f"left out: {removed:,} repeated rows, {plan.split.label_conflicts:,} rows whose text has different labels"
         )
     progress.say(f"{plan.origin.name}: {plan.origin.depth} layers")
+    if plan.unlabelled:
+        left_out = "".join(f", {count:,} {reason} left out" for reason, count in plan.unlabelled.left_out.items())
+        progress.say(f"unlabelled: {len(plan.unlabelled.texts):,} texts that the teacher labels{left_out}")
     for recipe in plan.experiment.recipes:
-        layers = ", ".join(map(str, plan.layer_maps[recipe.name]))
-        progress.say(f"{recipe.name}: layers {{{layers}}}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}")
+        progress.say(describe_recipe(plan, recipe))
+
+
+def describe_recipe(plan: Plan, recipe: Recipe) -> str:
+    """Which layers a student keeps, as far as is known, and how it is trained; what is odd about them is said."""
+    layers = plan.layer_maps.get(recipe.name)
+    if layers is None:
+        kept = f"layers {recipe.layers}, once the teacher's are measured"
+    else:
+        kept = f"layers {{{', '.join(map(str, layers))}}}"
+        if len(set(layers)) < len(layers):
+            kept += " (as listed: one more than once)"
+        elif list(layers) != sorted(layers):
+            kept += " (as listed: not in the encoder's order)"
+    return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}"
+
+
+def described_labels(plan: Plan) -> str:
+    """The classes, or the labels of a multi-label task and which of them behaviour is judged by."""
+    if not plan.is_multi_label:
+        return f"classes: {', '.join(plan.class_names)}"
+    judged, *others = plan.output_names
+    return f"labels: {', '.join([f'{judged} (judged by suite and probes)', *others])}"
 
 
 def train_and_score(plan: Plan, recipe: Recipe, progress: Progress) -> list[Scored]:
@@ -135,8 +174,8 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
     scores = score(
         folder, made_from, plan.rows, lambda: open_model(plan, folder), progress, what=f"scoring {name}, seed {seed}"
     )
-    decision = decision_for(plan, scores)
-    save_decision(decision, folder)
+    decisions = decision_for(plan, scores)
+    save_decision(decisions, folder)
     return Scored(
         name=name,
         seed=seed,
@@ -147,7 +186,7 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
         record=record,
         cost=cost(folder, layers=len(layer_map), trained_parameters=record.trained_parameters),
         scores=scores,
-        decision=decision,
+        decisions=decisions,
     )
 
 
@@ -170,7 +209,7 @@ def timing(plan: Plan, model: Scored) -> Timing:
 def conditions(plan: Plan) -> Conditions:
     """What was the same for every model."""
     experiment = plan.experiment
-    settings, distillation, lora = experiment.training, experiment.distillation, experiment.lora
+    settings, lora = experiment.training, experiment.lora
     return Conditions(
         seeds=list(experiment.seeds),
         epochs=settings.epochs,
@@ -179,9 +218,8 @@ def conditions(plan: Plan) -> Conditions:
         learning_rate=settings.learning_rate,
         steps=-(-len(plan.rows["train"]) // settings.batch_size) * settings.epochs,
         optimizer=OPTIMIZER,
-        temperature=distillation.temperature,
-        loss_weights=distillation.weights.model_dump(),
-        cosine_on=distillation.cosine_on,
+        classification=settings.classification,
+        distillation=experiment.distillation,
         lora_rank=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,

@@ -35,6 +35,21 @@ class Decision(Facts):
     met: bool = True
 
 
+class LabelDecisions(Facts):
+    """How a multi-label model decides: each label by itself, from the sigmoid of its own logit.
+
+    `by_label` stands in the order of the logits. `judged` is the label that suites, probes and verdicts look at.
+    """
+
+    judged: str
+    by_label: dict[str, Decision]
+
+    @property
+    def judged_index(self) -> int:
+        """The number of the judged label's logit."""
+        return list(self.by_label).index(self.judged)
+
+
 class ReliabilityBin(Facts):
     """Rows whose confidence lies in one tenth: how many, their mean confidence and how often they were right."""
 
@@ -123,6 +138,49 @@ class SuiteResult(Facts):
     pairs_right: Estimate | None  # share of contrast pairs with both cases right
 
 
+class IdentityGroup(Facts):
+    """An identity group: the test rows that mention it, by label. `too_few` says why an AUC of it is not known."""
+
+    name: str
+    positive: int
+    negative: int
+    too_few: dict[str, str]  # by AUC (`judging.identity_bias.AUCS`)
+
+
+class BiasScore(Facts):
+    """An AUC of a model or a mean of AUCs, the mean over its seeds, and the change from the teacher.
+
+    Intervals are a bootstrap's over test rows; `adjusted_p`, of the change, is Holm's over all numbers of the student.
+    Both are None for the teacher.
+    """
+
+    value: Estimate
+    minus_teacher: Estimate | None = None
+    adjusted_p: float | None = None
+
+
+class ModelBias(Facts):
+    """How well a model ranks test rows that mention identity groups (Borkan et al. 2019).
+
+    `groups` has the AUCs of each group by name, but for those with too few rows; `means` their power means over the
+    groups; `final` is the mean of these and the AUC of all rows, None where one of them is not known.
+    """
+
+    model: str
+    overall: BiasScore
+    groups: dict[str, dict[str, BiasScore]]
+    means: dict[str, BiasScore]
+    final: BiasScore | None
+
+
+class IdentityBias(Facts):
+    """What was found about identity groups; `source` names the table or file that says who is mentioned."""
+
+    source: str
+    groups: list[IdentityGroup]
+    models: list[ModelBias]
+
+
 class Comparison(Facts):
     """`first` minus `second` in one measure, by a paired bootstrap; the outcome is `first`'s.
 
@@ -188,6 +246,21 @@ class Verdict(Facts):
     folder: str | None = None
     students: list[StudentVerdict]
     margins: dict[str, float]
+
+
+class LayerMeasure(Facts):
+    """What the teacher's layers were found to do, on a sample of its training rows.
+
+    Of "influence" `values` are the block influences of `layers`; of "greedy" the losses, in nats, once each of `layers`
+    was dropped in this order, and `whole` is that with all of them. `ranking` has the layer to keep first first.
+    """
+
+    strategy: Literal["influence", "greedy"]
+    rows: int
+    layers: list[int]
+    values: list[float]
+    whole: float | None = None
+    ranking: list[int]
 
 
 class Trial(Facts):

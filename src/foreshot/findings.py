@@ -9,13 +9,40 @@ import numpy as np
 
 from foreshot.config import Recipe
 from foreshot.errors import DataError
-from foreshot.facts import Comparison, Decision, EvasionResult, Flip, PolicyResult, SuiteResult, Verdict
+from foreshot.facts import (
+    Comparison,
+    Decision,
+    EvasionResult,
+    Flip,
+    IdentityBias,
+    LabelDecisions,
+    PolicyResult,
+    SuiteResult,
+    Verdict,
+)
 from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
 from foreshot.judging.calibration import calibration
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Candidate, Evidence
+from foreshot.judging.evidence import (
+    METRIC,
+    PROBES,
+    PROBES_POSITIVE,
+    SUITE,
+    SUITE_POSITIVE,
+    Candidate,
+    Evidence,
+    metric_name,
+)
 from foreshot.judging.flips import Answered
+from foreshot.judging.identity_bias import identity_bias
 from foreshot.judging.metrics import cross_entropy, test_metrics
+from foreshot.judging.multilabel import (
+    binary_cross_entropy,
+    fit_label_decisions,
+    label_results,
+    label_task,
+    mean_macro_f1,
+)
 from foreshot.judging.probes import answer
 from foreshot.judging.scores import Scores
 from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
@@ -24,7 +51,7 @@ from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_
 from foreshot.judging.verdict import verdict
 from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan
 from foreshot.results import Cost, ModelResult, Summary
-from foreshot.runtime.decisions import decide, scaled_probabilities
+from foreshot.runtime.decisions import decide, flagged_labels, judged_view, scaled_probabilities
 from foreshot.trained import TrainingRecord
 
 Part = Literal["test", "suite", "probes"]
@@ -35,7 +62,10 @@ MOST_FLIPS = 500
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """One trained model with its scores. `recipe` is None for the teacher."""
+    """One trained model with its scores. `recipe` is None for the teacher.
+
+    Of a multi-label task `decisions` has every label's; `decision`, and what the methods give, is of the judged one.
+    """
 
     name: str
     seed: int
@@ -46,15 +76,31 @@ class Scored:
     record: TrainingRecord
     cost: Cost
     scores: Scores
-    decision: Decision
+    decisions: Decision | LabelDecisions
+
+    @property
+    def decision(self) -> Decision:
+        """How it decides what behaviour is judged by: its classes, or the judged label."""
+        decisions = self.decisions
+        return decisions if isinstance(decisions, Decision) else decisions.by_label[decisions.judged]
+
+    def logits(self, rows: str) -> np.ndarray:
+        """Its logits (rows, classes) of the classes, or of the judged label's view."""
+        logits, decisions = self.scores.logits[rows], self.decisions
+        return logits if isinstance(decisions, Decision) else judged_view(logits, decisions)[1]
 
     def decided(self, rows: str, positive: int | None) -> np.ndarray:
         """The classes (rows,) that it decides on, by its own thresholds."""
-        return decide(self.decision, self.scores.logits[rows], positive)
+        return decide(self.decision, self.logits(rows), positive)
 
     def probabilities(self, rows: str) -> np.ndarray:
         """Its probabilities (rows, classes), temperature-scaled."""
-        return scaled_probabilities(self.scores.logits[rows], self.decision.temperature)
+        return scaled_probabilities(self.logits(rows), self.decision.temperature)
+
+    def flagged_labels(self, rows: str) -> np.ndarray:
+        """The labels (rows, labels) that it decides on, 0 or 1, by each label's own threshold."""
+        assert isinstance(self.decisions, LabelDecisions)
+        return flagged_labels(self.scores.logits[rows], self.decisions).astype(int)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +111,18 @@ class Findings:
     summaries: list[Summary]
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]
+    identity_bias: IdentityBias | None
     comparisons: list[Comparison]
     all_flips: list[Flip]
     verdict: Verdict
 
 
-def decision_for(plan: Plan, scores: Scores) -> Decision:
-    """The experiment's policy, fitted on the validation rows."""
-    positive = plan.split.classes.positive
+def decision_for(plan: Plan, scores: Scores) -> Decision | LabelDecisions:
+    """The experiment's policy, fitted on the validation rows, for each label where there are several."""
+    positive, marks = plan.split.classes.positive, plan.split.parts["validation"].marks
+    if marks is not None:
+        logits = scores.logits["validation"]
+        return fit_label_decisions(plan.experiment.decision, logits, np.array(marks), plan.output_names)
     return fit_decision(
         plan.experiment.decision,
         scores.logits["validation"],
@@ -106,14 +156,16 @@ def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
         comparisons=comparisons,
         suite_results={found.model: found for found in suite},
         positive=plan.positive,
-        sizes={measure: len(task.labels) for measure, task in tasks.items()},
+        sizes={measure: len(task.labels) for measure, task in tasks.items()} | {METRIC: len(plan.split.parts["test"])},
         policy=plan.experiment.policy,
+        metric_name=metric_name(plan.is_multi_label),
     )
     return Findings(
         models=models,
         summaries=summarise(models, plan.probes, plan.positive),
         suite_results=suite,
         evasion=_evasion(plan, by_name),
+        identity_bias=_identity_bias(plan, by_name),
         comparisons=comparisons,
         all_flips=ledger.ranked(_flips(plan, by_name)),
         verdict=_with_folder(plan, verdict(evidence), by_name),
@@ -124,12 +176,9 @@ def _with_folder(plan: Plan, concluded: Verdict, by_name: dict[str, list[Scored]
     """Name the seed to ship: the best one on the validation rows, since the test rows are for judging alone."""
     if concluded.recommended is None:
         return concluded
-    labels = np.array(plan.split.parts["validation"].labels)
-    classes, positive = len(plan.class_names), plan.split.classes.positive
 
     def validation_macro_f1(model: Scored) -> float:
-        decided = model.decided("validation", positive)[np.newaxis]
-        return Task.make({model.name: decided}, labels, macro_f1, classes=classes).mean(model.name)
+        return _metric_task(plan, {model.name: [model]}, "validation").mean(model.name)
 
     best = max(by_name[concluded.recommended], key=validation_macro_f1)
     return concluded.model_copy(update={"folder": best.folder})
@@ -139,17 +188,20 @@ def model_result(plan: Plan, model: Scored) -> ModelResult:
     """All that is found about one model by itself."""
     parts, classes = plan.split.parts, plan.split.classes
     labels = {name: np.array(part.labels) for name, part in parts.items()}
-    logits = model.scores.logits
-    unscaled = scaled_probabilities(logits["test"], 1.0)
-    return ModelResult(
+    unscaled = scaled_probabilities(model.logits("test"), 1.0)
+    found = ModelResult(
         model=model.name,
         seed=model.seed,
         recipe=model.recipe.model_dump(mode="json") if model.recipe else None,
         layer_map=list(model.layer_map),
         training=model.record.facts,
-        train_cross_entropy=cross_entropy(logits["train"], labels["train"]),
+        train_cross_entropy=cross_entropy(model.logits("train"), labels["train"]),
         test=test_metrics(
-            logits["test"], model.decided("test", classes.positive), labels["test"], plan.class_names, classes.positive
+            model.logits("test"),
+            model.decided("test", classes.positive),
+            labels["test"],
+            plan.class_names,
+            classes.positive,
         ),
         cost=model.cost,
         probes=answer(model.probabilities(PROBES_ROWS), model.decided(PROBES_ROWS, classes.positive), classes)
@@ -162,13 +214,32 @@ def model_result(plan: Plan, model: Scored) -> ModelResult:
         folder=model.folder,
         fingerprint=model.fingerprint,
     )
+    return _with_labels(plan, model, found) if plan.is_multi_label else found
+
+
+def _with_labels(plan: Plan, model: Scored, found: ModelResult) -> ModelResult:
+    """What was found about the judged label, with each label's own results, and means over them all."""
+    assert isinstance(model.decisions, LabelDecisions)
+    logits, parts = model.scores.logits, plan.split.parts
+    marks = {name: np.array(part.marks) for name, part in parts.items()}
+    over_labels = {
+        "cross_entropy": binary_cross_entropy(logits["test"], marks["test"]),
+        "macro_f1": mean_macro_f1(model.flagged_labels("test"), marks["test"]),
+    }
+    return found.model_copy(
+        update={
+            "train_cross_entropy": binary_cross_entropy(logits["train"], marks["train"]),
+            "test": found.test.model_copy(update=over_labels),
+            "labels": label_results(model.decisions, logits["test"], marks["test"]),
+        }
+    )
 
 
 def _policies(plan: Plan, model: Scored, labels: dict[str, np.ndarray]) -> list[PolicyResult]:
     positive = plan.split.classes.positive
     if positive is None:
         return []
-    logits, found = model.scores.logits, []
+    logits, found = {name: model.logits(name) for name in ("validation", "test")}, []
     for policy in dict.fromkeys((*STANDARD_POLICIES, plan.experiment.decision)):
         with contextlib.suppress(DataError):  # too few validation rows for this one
             decision = fit_decision(policy, logits["validation"], labels["validation"], positive)
@@ -198,11 +269,23 @@ def _evasion(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, list[Eva
     return {name: evasion_results(plan.evasions, texts, decided[name], evading[name], positive) for name in by_name}
 
 
+def _identity_bias(plan: Plan, by_name: dict[str, list[Scored]]) -> IdentityBias | None:
+    positive, test = plan.split.classes.positive, plan.split.parts["test"]
+    if not test.identities or positive is None:
+        return None
+    return identity_bias(
+        {name: np.stack([model.probabilities("test")[:, positive] for model in of]) for name, of in by_name.items()},
+        np.array(test.labels) == positive,
+        {group: np.array(mentioned) for group, mentioned in test.identities.items()},
+        teacher=next(iter(by_name)),
+        source=plan.experiment.identity_terms or test.source,
+    )
+
+
 def _tasks(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, Task]:
     """What the models are compared in, by measure."""
     classes, positive = len(plan.class_names), plan.split.classes.positive
-    test_labels = np.array(plan.split.parts["test"].labels)
-    tasks = {METRIC: Task.make(_decided(plan, by_name, "test"), test_labels, macro_f1, classes=classes)}
+    tasks = {METRIC: _metric_task(plan, by_name, "test")}
     behaviour = []
     if plan.suite is not None:
         behaviour.append((SUITE, SUITE_POSITIVE, SUITE_ROWS, _suite_labels(plan), template_units(plan.suite.cases)))
@@ -214,6 +297,16 @@ def _tasks(plan: Plan, by_name: dict[str, list[Scored]]) -> dict[str, Task]:
             if kept.any():
                 tasks[name] = Task.make(decided, labels, accuracy, classes=classes, units=units).of_rows(kept)
     return tasks
+
+
+def _metric_task(plan: Plan, by_name: dict[str, list[Scored]], part: str) -> Task:
+    """Macro-F1 on the rows of a part; of a multi-label task its mean over all labels, so that none is lost unseen."""
+    rows = plan.split.parts[part]
+    if rows.marks is not None:
+        flagged = {name: np.stack([model.flagged_labels(part) for model in models]) for name, models in by_name.items()}
+        return label_task(flagged, np.array(rows.marks))
+    decided = _decided(plan, by_name, part)
+    return Task.make(decided, np.array(rows.labels), macro_f1, classes=len(plan.class_names))
 
 
 def _suite_labels(plan: Plan) -> np.ndarray:

@@ -23,12 +23,28 @@ class Classification(Settings):
     focal_gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     class_weights: Literal["balanced"] | tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = None
 
+    def described(self) -> str:
+        """In words, for people."""
+        parts = ["cross-entropy"]
+        if self.label_smoothing:
+            parts.append(f"label smoothing {self.label_smoothing:g}")
+        if self.focal_gamma:
+            parts.append(f"focal γ {self.focal_gamma:g}")
+        if self.class_weights == "balanced":
+            parts.append("balanced class weights")
+        elif self.class_weights is not None:
+            parts.append(f"class weights {', '.join(f'{weight:g}' for weight in self.class_weights)}")
+        return ", ".join(parts)
+
 
 class Ramp(Settings):
     """A number that goes in a straight line from `start`, at the first update, to `end`, at the last."""
 
     start: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     end: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+    def __str__(self) -> str:
+        return f"{self.start:.3g} → {self.end:.3g}"
 
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -107,3 +123,23 @@ class Distillation(Settings):
         if isinstance(temperature, Ramp) and 0 in (temperature.start, temperature.end):
             raise ValueError("must be above 0 at the start and at the end")
         return temperature
+
+    def described(self) -> str:
+        """In words, for people: the losses that weigh something, and what they look at."""
+        weights = {name: getattr(self.weights, name) for name in LossWeights.model_fields if self.weights.ever(name)}
+        parts = [f"weights: {', '.join(f'{name} {_number(weight)}' for name, weight in weights.items())}"]
+        if "divergence" in weights:
+            parts.append(f"temperature {_number(self.temperature)}")
+        if "cosine" in weights:
+            parts.append(f"cosine on the {self.cosine_on}")
+        if "hidden" in weights:
+            tokens = "all tokens" if self.hidden.tokens == "all" else "the first token"
+            parts.append(f"hidden states by {self.hidden.distance} over {tokens}")
+        if "relations" in weights:
+            layer = "last layer" if self.relations.layer is None else f"layer {self.relations.layer}"
+            parts.append(f"relations of the teacher's {layer} in {self.relations.heads} heads")
+        return "; ".join(parts)
+
+
+def _number(value: float | Ramp) -> str:
+    return str(value) if isinstance(value, Ramp) else f"{value:.3g}"

@@ -19,7 +19,7 @@ from foreshot.progress import Progress, Silent
 from foreshot.rundir import writing_atomically
 from foreshot.runtime.classifier import Classifier, Prediction, load
 from foreshot.runtime.windows import windows
-from foreshot.runtime.writing import Output, new_columns, open_output
+from foreshot.runtime.writing import NewColumns, Output, open_output
 
 THRESHOLDS = (0.5, 0.7, 0.9)
 WINDOW = 1024  # rows that are scored together
@@ -226,7 +226,7 @@ def _open_output(stack: ExitStack, records: Records, stored: StoredScores, class
     """Where rows go: all that they had and what `predict` adds, in the format that the file's name tells."""
     file = stack.enter_context(_writing(out))
     columns = list(records.columns or dict.fromkeys(name for record in stored.head for name in record.cells))
-    new = new_columns(classifier.manifest.labels, [*columns, *(records.titles or [])])
+    new = NewColumns.of(classifier.manifest, [*columns, *(records.titles or [])])
 
     def write(text: str) -> None:
         file.write(text.encode("utf-8"))

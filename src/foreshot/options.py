@@ -1,7 +1,11 @@
 """What the command line's options say, as settings of an experiment."""
 
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from foreshot.config import DEMO_SETTINGS, Experiment, load_settings, make_experiment, recipe_of_layers
 from foreshot.data.records import KINDS
@@ -33,6 +37,9 @@ def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[
     merged = {**settings, **given}
     if "suite" in given and "suite_labels" not in given:
         merged.pop("suite_labels", None)  # those of another suite
+    for identities, others in (("identity_columns", "identity_terms"), ("identity_terms", "identity_columns")):
+        if identities in given and others not in given:
+            merged.pop(others, None)  # a run may be asked about its groups anew
     for group in ("training", "distillation", "policy"):
         if isinstance(settings.get(group), dict) and group in given:
             merged[group] = {**settings[group], **given[group]}
@@ -101,6 +108,31 @@ def margins(text: str | None) -> dict[str, str] | None:
     if unknown := assigned.keys() - POLICY_FIELDS.keys():
         raise ConfigError(f"--policy: {min(unknown)} is none of {', '.join(POLICY_FIELDS)}")
     return {POLICY_FIELDS[name]: value for name, value in assigned.items()}
+
+
+def assigned(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Settings with those that `--set` names, such as "training.epochs=2": a path of names, and a value as YAML has it.
+
+    Raises ConfigError for what isn't one.
+    """
+    changed = copy.deepcopy(dict(settings))
+    for assignment in assignments:
+        path, sign, written = assignment.partition("=")
+        names = [name.strip() for name in path.split(".")]
+        if not sign or not all(names):
+            raise ConfigError(f"--set {assignment}: must be a setting and its value, such as training.epochs=2")
+        try:
+            value = yaml.safe_load(written)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {assignment}: its value is not YAML; quote it") from None
+        group = changed
+        for name in names[:-1]:
+            inner = group.setdefault(name, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"--set {assignment}: {name} is no group of settings")
+            group = inner
+        group[names[-1]] = value
+    return changed
 
 
 def given_ones(settings: dict[str, Any]) -> dict[str, Any]:

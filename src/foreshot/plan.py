@@ -1,21 +1,25 @@
 """What a comparison will do: every input read and checked before anything is written or trained."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, TUNED, Experiment, Recipe
 from foreshot.data.batches import EncodedRows, encode
+from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
 from foreshot.data.texts import NORMALISATION
+from foreshot.data.unlabelled import Unlabelled, read_unlabelled
 from foreshot.errors import ConfigError
+from foreshot.facts import LayerMeasure
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.judging.builtin_suite import derogatory_words
@@ -23,6 +27,7 @@ from foreshot.judging.guards import check_parts_apart
 from foreshot.judging.probes import built_in_probes, read_probes
 from foreshot.judging.suites import Suite, read_suite
 from foreshot.judging.thresholds import check_enough
+from foreshot.loss_settings import Distillation
 from foreshot.models.encoders import (
     ModelSource,
     find_model,
@@ -33,9 +38,11 @@ from foreshot.models.encoders import (
     longest_input,
 )
 from foreshot.models.layers import layer_map
+from foreshot.models.states import Look, projection_modules
 from foreshot.models.students import lora_targets
 from foreshot.results import DataFacts, EncoderFacts, PartFacts, Probe
 from foreshot.rundir import TEACHER_FOLDER, fingerprint
+from foreshot.training.teacher_states import CacheFacts
 
 PROBES_ROWS: Final = "probes"
 SUITE_ROWS: Final = "suite"
@@ -53,7 +60,9 @@ class Plan:
     given_teacher: ModelSource | None
     tokenizer: PreTrainedTokenizerBase
     rows: dict[str, EncodedRows]  # all that the models are asked: train, validation, test, probes, suite, evasions
-    layer_maps: dict[str, tuple[int, ...]]  # by recipe
+    unlabelled: Unlabelled | None
+    unlabelled_rows: EncodedRows | None
+    layer_maps: dict[str, tuple[int, ...]]  # by recipe; of measured strategies once they are measured
     probes: list[Probe]
     suite: Suite | None
     evasions: Evasions | None
@@ -68,8 +77,18 @@ class Plan:
 
     @property
     def class_names(self) -> list[str]:
-        """The classes, in the order of the logits."""
+        """The classes, in the order of the logits; of a multi-label task, of the judged label's view of them."""
         return list(self.split.classes.names)
+
+    @property
+    def output_names(self) -> list[str]:
+        """What the models' logits are called: the classes, or the labels of a multi-label task."""
+        return list(self.split.output_names)
+
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether a text can have several labels, each of which has a logit of its own."""
+        return self.split.label_names is not None
 
     @property
     def positive(self) -> str | None:
@@ -92,6 +111,15 @@ class Plan:
         """Where the teacher's outputs on the training rows go."""
         return self.folder / "targets"
 
+    @property
+    def measures_folder(self) -> Path:
+        """Where it goes what layers were found to do."""
+        return self.folder / "layers"
+
+    def states_folder(self, recipe: Recipe) -> Path:
+        """Where the teacher's hidden states go that this recipe looks at; other recipes may look at the same."""
+        return self.folder / "states" / self.states_fingerprint(recipe)
+
     def student_folder(self, recipe: Recipe, seed: int) -> Path:
         """Where a student goes."""
         return self.folder / "students" / recipe.name / f"seed-{seed}"
@@ -99,7 +127,7 @@ class Plan:
     def teacher_fingerprint(self) -> str:
         """What the teacher is made from."""
         if self.given_teacher:
-            return fingerprint([self.given_teacher.fingerprint, self.class_names])
+            return fingerprint([self.given_teacher.fingerprint, self.output_names])
         return fingerprint(
             [
                 self.data_fingerprint,
@@ -111,20 +139,32 @@ class Plan:
 
     def targets_fingerprint(self) -> str:
         """What the teacher's outputs are made from: the teacher, the rows and their tokenisation."""
-        return fingerprint([self.teacher_fingerprint(), self.data_fingerprint, self.experiment.training.max_length])
+        made_from = [self.teacher_fingerprint(), self.data_fingerprint, self.experiment.training.max_length]
+        return fingerprint([*made_from, fingerprint(self.unlabelled.texts)] if self.unlabelled else made_from)
+
+    def measure_fingerprint(self, strategy: str) -> str:
+        """What a measure of layers is made from: the teacher, the rows and how many of them."""
+        return fingerprint([strategy, self.teacher_fingerprint(), self.data_fingerprint, self.experiment.layer_sample])
+
+    def states_fingerprint(self, recipe: Recipe) -> str:
+        """What a recipe's cache of teacher states is made from."""
+        facts = self.cache_facts(recipe)
+        return fingerprint([self.targets_fingerprint(), asdict(facts.look), facts.first_token, facts.precision])
 
     def student_fingerprint(self, recipe: Recipe, seed: int) -> str:
         """What a student is made from: only what its recipe looks at."""
         learns_from_teacher = recipe.objective == "distil"
+        layers = [self.measure_fingerprint(recipe.measured)] if recipe.measured else []
         return fingerprint(
             [
-                recipe.model_dump(mode="json", exclude={"name"}),
+                *layers,
+                recipe.model_dump(mode="json", exclude={"name", "distillation"}),
                 seed,
                 self.data_fingerprint,
                 self.experiment.training.model_dump(),
                 self.teacher_fingerprint() if recipe.init == "teacher" else self.origin_of(recipe).fingerprint,
                 self.targets_fingerprint() if learns_from_teacher else None,
-                self.experiment.distillation.model_dump() if learns_from_teacher else None,
+                self.distillation_of(recipe).model_dump() if learns_from_teacher else None,
                 self.experiment.lora.model_dump() if recipe.tuning == "lora" else None,
             ]
         )
@@ -133,6 +173,42 @@ class Plan:
         """The model whose layers a recipe's `layers` count."""
         return self.encoder if recipe.init == "encoder" and self.encoder else self.origin
 
+    def distillation_of(self, recipe: Recipe) -> Distillation:
+        """The recipe's own distillation objective, or the experiment's."""
+        return recipe.distillation or self.experiment.distillation
+
+    @property
+    def taught_rows(self) -> EncodedRows:
+        """The rows that the teacher labels: those with labels, then those without."""
+        rows = self.rows["train"]
+        return rows.followed_by(self.unlabelled_rows) if self.unlabelled_rows else rows
+
+    def cache_facts(self, recipe: Recipe) -> CacheFacts:
+        """What a recipe's losses look at in the teacher; at nothing, where they look at its outputs alone."""
+        settings = self.distillation_of(recipe)
+        relations = settings.weights.ever("relations")
+        return CacheFacts(
+            look=Look(
+                layers=self.layer_maps[recipe.name] if settings.weights.ever("hidden") else (),
+                projections_of=(settings.relations.layer or self.origin.depth) if relations else None,
+                projections=settings.relations.projections if relations else None,
+            ),
+            first_token=settings.hidden.tokens == "first",
+            lengths=self.taught_rows.lengths,
+            hidden_size=int(self.origin.config.hidden_size),
+            precision=settings.cache_precision,
+        )
+
+    def with_measured_layers(self, measures: Sequence[LayerMeasure]) -> "Plan":
+        """The plan with the layers of those recipes that had to wait for a measure."""
+        rankings: dict[str, list[int]] = {measure.strategy: measure.ranking for measure in measures}
+        maps = {
+            recipe.name: layer_map(recipe.layers, self.origin.depth, ranking=rankings[recipe.measured])
+            for recipe in self.experiment.recipes
+            if recipe.measured
+        }
+        return replace(self, layer_maps={**self.layer_maps, **_with_tuned(maps, self.experiment)})
+
     def data_facts(self) -> DataFacts:
         """What `results.json` says about the data."""
         split = self.split
@@ -140,6 +216,7 @@ class Plan:
             synthetic=self.experiment.data == DEMO,
             text_column=split.text_column,
             label_column=split.label_column,
+            label_names=None if split.label_names is None else list(split.label_names),
             classes=self.class_names,
             positive=self.positive,
             normalisation=NORMALISATION,
@@ -148,12 +225,14 @@ class Plan:
                     source=part.source,
                     rows=len(part),
                     class_counts={label: part.labels.count(index) for index, label in enumerate(self.class_names)},
+                    label_counts=part.label_counts(split.label_names),
                 )
                 for name, part in split.parts.items()
             },
             duplicates_removed=split.duplicates_removed,
             label_conflicts=split.label_conflicts,
             skipped_rows=split.skipped_rows,
+            unlabelled_rows=len(self.unlabelled.texts) if self.unlabelled else 0,
             announcements=list(split.announcements),
             fingerprint=self.data_fingerprint,
         )
@@ -176,12 +255,14 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     Raises ConfigError, DataError, ModelError or GuardError.
     """
     split = _read_split(experiment)
+    if experiment.identity_columns or experiment.identity_terms:
+        split = with_identity_groups(split, experiment.identity_terms)
     check_parts_apart(split)
     _check_decision(experiment, split)
     probes = _probes(experiment, split)
     suite = _suite(experiment, split)
     evasions = _evasions(experiment, split)
-    encoder, teacher = _find_models(experiment, list(split.classes.names))
+    encoder, teacher = _find_models(experiment, split)
     origin = teacher or encoder
     assert origin is not None
     tokenizer = load_tokenizer(origin)
@@ -194,6 +275,7 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
             f"training.max_length: {max_length}, but {origin.name} has positions for {longest} tokens only"
         )
     texts = {name: part.texts for name, part in split.parts.items()}
+    unlabelled = _unlabelled(experiment, split)
     texts[PROBES_ROWS] = [probe.text for probe in probes]
     texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
     texts[EVASIONS] = evasions.all_texts if evasions else []
@@ -205,6 +287,8 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         given_teacher=teacher,
         tokenizer=tokenizer,
         rows={name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked},
+        unlabelled=unlabelled,
+        unlabelled_rows=encode(unlabelled.texts, tokenizer, max_length) if unlabelled else None,
         layer_maps=_layer_maps(experiment, encoder, origin),
         probes=probes,
         suite=suite,
@@ -216,6 +300,8 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
 def _read_split(experiment: Experiment) -> Split:
     given: tuple[Table, Table | None, Table | None]
     if experiment.data == DEMO:
+        if experiment.identity_columns:
+            raise ConfigError("identity_columns: the built-in corpus has none; name a file with identity_terms")
         data, test = _demo_tables(experiment.first_seed)
         given = (data, None, test)
     else:
@@ -235,12 +321,15 @@ def _read_split(experiment: Experiment) -> Split:
 
 
 def _read(experiment: Experiment, source: str, part: str) -> Table:
+    tested_on = "test" if experiment.test else "train"
     return read_table(
         source,
         text=experiment.text,
         label=experiment.label,
+        labels=experiment.labels,
         skip_bad_rows=experiment.skip_bad_rows,
         part=part,
+        identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),
     )
 
 
@@ -268,6 +357,15 @@ def _demo_tables(seed: int) -> tuple[Table, Table]:
         )
     )
     return train, test
+
+
+def _unlabelled(experiment: Experiment, split: Split) -> Unlabelled | None:
+    if experiment.unlabelled is None:
+        return None
+    if not any(recipe.objective == "distil" for recipe in experiment.recipes):
+        raise ConfigError("unlabelled: no recipe learns from the teacher, so nothing would learn from these texts")
+    known = (text for part in split.parts.values() for text in part.texts)
+    return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known)
 
 
 def _probes(experiment: Experiment, split: Split) -> list[Probe]:
@@ -306,24 +404,47 @@ def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
     return make_evasions(test.texts, toxic, derogatory_words(), seed=experiment.first_seed)
 
 
-def _find_models(experiment: Experiment, class_names: list[str]) -> tuple[ModelSource | None, ModelSource | None]:
-    encoder = find_model(experiment.encoder) if experiment.encoder else None
-    teacher = find_model(experiment.teacher) if experiment.teacher else None
+def _find_models(experiment: Experiment, split: Split) -> tuple[ModelSource | None, ModelSource | None]:
+    names, multi_label, layers_at = split.output_names, split.label_names is not None, experiment.layer_stack
+    encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
+    teacher = find_model(experiment.teacher, layers_at=layers_at) if experiment.teacher else None
     if encoder:
-        layer_stack(load_encoder(encoder, class_names, seed=0))
+        _check_inside(load_encoder(encoder, names, seed=0, multi_label=multi_label), experiment)
     if teacher:
-        layer_stack(load_classifier(teacher, class_names))
+        _check_inside(load_classifier(teacher, names, multi_label=multi_label), experiment)
     return encoder, teacher
+
+
+def _check_inside(model: PreTrainedModel, experiment: Experiment) -> None:
+    """Layers, and queries, keys and values where a loss needs them, must be found before anything is trained."""
+    _, layers = layer_stack(model)
+    for recipe in experiment.recipes:
+        settings = recipe.distillation or experiment.distillation
+        if recipe.objective == "distil" and settings.weights.ever("relations"):
+            number = settings.relations.layer or len(layers)
+            if number > len(layers):
+                raise ConfigError(f"relations.layer: {number}, but the model has only {len(layers)} layers")
+            if model.config.hidden_size % settings.relations.heads:
+                raise ConfigError(
+                    f"relations.heads: {settings.relations.heads} don't divide the model's width, "
+                    f"{model.config.hidden_size}"
+                )
+            names, architecture = settings.relations.projections, str(model.config.model_type)
+            projection_modules(layers[number - 1], names, architecture=architecture)
 
 
 def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:
     """The layers of every recipe, and of the same at its best learning rate."""
     maps = {recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes}
-    if not experiment.tune_learning_rates:
-        return maps
-    tuned = {name + TUNED: layers for name, layers in maps.items()}
-    if taken := sorted(maps.keys() & tuned.keys()):
+    if taken := sorted(maps.keys() & {name + TUNED for name in maps}) if experiment.tune_learning_rates else []:
         raise ConfigError(f"recipe {taken[0]}: the search for learning rates takes this name; choose another")
+    measured = {recipe.name for recipe in experiment.recipes if recipe.measured}
+    return _with_tuned({name: layers for name, layers in maps.items() if name not in measured}, experiment)
+
+
+def _with_tuned(maps: dict[str, tuple[int, ...]], experiment: Experiment) -> dict[str, tuple[int, ...]]:
+    """The layers of recipes, and the same under the names that these have at their best learning rate."""
+    tuned = {name + TUNED: layers for name, layers in maps.items()} if experiment.tune_learning_rates else {}
     return {**maps, **tuned}
 
 
@@ -333,22 +454,35 @@ def _checked_layers(
     if recipe.init == "encoder" and encoder is None:
         raise ConfigError(f"recipe {recipe.name}: starts from the encoder; give --encoder beside --teacher")
     source = encoder if recipe.init == "encoder" and encoder else origin
-    if (
-        recipe.objective == "distil"
-        and experiment.distillation.cosine_on == "representation"
-        and source.config.hidden_size != origin.config.hidden_size
-    ):
+    if recipe.objective == "distil":
+        _check_teacher_fits(recipe, recipe.distillation or experiment.distillation, source, origin)
+    if recipe.measured and recipe.init == "encoder" and experiment.teacher is not None:
         raise ConfigError(
-            f"recipe {recipe.name}: the encoder is not as wide as the teacher; set distillation.cosine_on: logits"
+            f"recipe {recipe.name}: {recipe.layers} looks at the teacher's layers, which are not the encoder's; "
+            "set init: teacher, or name layers"
         )
     if recipe.tuning == "lora":
         lora_targets(source.config.model_type, experiment.lora)
     return layer_map(recipe.layers, source.depth)
 
 
+def _check_teacher_fits(recipe: Recipe, settings: Distillation, source: ModelSource, origin: ModelSource) -> None:
+    """Losses between states need students as wide, and for each layer one of the teacher's."""
+    narrower = source.config.hidden_size != origin.config.hidden_size
+    if narrower and settings.cosine_on == "representation":
+        raise ConfigError(
+            f"recipe {recipe.name}: the encoder is not as wide as the teacher; set distillation.cosine_on: logits"
+        )
+    if settings.weights.ever("hidden") and (narrower or source.depth != origin.depth):
+        raise ConfigError(
+            f"recipe {recipe.name}: the encoder's layers are not those of the teacher; set weights.hidden: 0 "
+            "(relations work between any two widths)"
+        )
+
+
 def _data_fingerprint(split: Split) -> str:
     digest = hashlib.sha256()
     for name, part in split.parts.items():
-        for text, label in zip(part.texts, part.labels, strict=True):
+        for text, label in zip(part.texts, part.answers, strict=True):
             digest.update(f"{name}\0{label}\0{text}\0".encode("utf-8", "surrogatepass"))
-    return fingerprint([digest.hexdigest(), list(split.classes.names)])
+    return fingerprint([digest.hexdigest(), list(split.output_names)])

@@ -5,7 +5,9 @@ equal when the same experiment is run again on the same machine.
 """
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import Field
 
 from foreshot.facts import (
     Calibration,
@@ -14,15 +16,18 @@ from foreshot.facts import (
     EvasionResult,
     Facts,
     Flip,
+    IdentityBias,
+    LayerMeasure,
     PolicyResult,
     SuiteFacts,
     SuiteResult,
     Trial,
     Verdict,
 )
+from foreshot.loss_settings import Classification, Distillation
 
-FORMAT_VERSION = 2
-LOSS_PARTS = ("objective", "classification", "divergence", "cosine")
+FORMAT_VERSION = 3
+LOSS_PARTS = ("objective", "classification", "divergence", "cosine", "hidden", "relations")
 
 
 class PartFacts(Facts):
@@ -31,14 +36,20 @@ class PartFacts(Facts):
     source: str
     rows: int
     class_counts: dict[str, int]
+    label_counts: dict[str, int] | None = None  # rows with each label of a multi-label task
 
 
 class DataFacts(Facts):
-    """What was trained and tested on, and what was left out of it."""
+    """What was trained and tested on, and what was left out of it.
+
+    Of a multi-label task `label_names` are the labels in the order of the logits, `label_column` is the judged one,
+    and `classes` are those of its view: not to have it, and to have it.
+    """
 
     synthetic: bool
     text_column: str
     label_column: str
+    label_names: list[str] | None = None
     classes: list[str]
     positive: str | None
     normalisation: str
@@ -46,6 +57,7 @@ class DataFacts(Facts):
     duplicates_removed: dict[str, int]
     label_conflicts: int
     skipped_rows: int
+    unlabelled_rows: int = 0
     announcements: list[str]
     fingerprint: str
 
@@ -67,6 +79,8 @@ class Loss(Facts):
     classification: float
     divergence: float | None = None
     cosine: float | None = None
+    hidden: float | None = None
+    relations: float | None = None
 
 
 class CurvePoint(Facts):
@@ -102,7 +116,11 @@ class ClassMetrics(Facts):
 
 
 class TestMetrics(Facts):
-    """How a model does on the test rows. AUROC and average precision are None where the test can't give them."""
+    """How a model does on the test rows. AUROC and average precision are None where the test can't give them.
+
+    Of a multi-label task `cross_entropy` and `macro_f1` are means over the labels (`judging.multilabel`), all else is
+    of the judged label.
+    """
 
     __test__ = False  # not a pytest class
 
@@ -114,6 +132,26 @@ class TestMetrics(Facts):
     average_precision: float | None
     classes: list[ClassMetrics]
     confusion_matrix: list[list[int]]  # [true class][predicted class], rows
+
+
+class LabelResult(Facts):
+    """How a model does on one label of a multi-label task, on the test rows; `support` counts those that have it.
+
+    `decision` was fitted for this label on the validation rows, by the experiment's policy, or by argmax where they
+    are too few for it. AUROC and average precision are None where no test row has the label, or each.
+    """
+
+    name: str
+    support: int
+    auroc: float | None
+    average_precision: float | None
+    precision: float
+    recall: float
+    f1: float
+    macro_f1: float  # of having the label, and of not having it
+    decision: Decision
+    calibration: Calibration
+    calibration_after_scaling: Calibration
 
 
 class Cost(Facts):
@@ -137,7 +175,7 @@ class ModelResult(Facts):
 
     model: str
     seed: int
-    recipe: dict[str, str | list[int] | float | None] | None
+    recipe: dict[str, Any] | None
     layer_map: list[int]  # the encoder's layers that the model keeps, counted from 1
     training: TrainingFacts | None  # None for a teacher that was given
     train_cross_entropy: float
@@ -148,6 +186,7 @@ class ModelResult(Facts):
     calibration: Calibration
     calibration_after_scaling: Calibration
     policies: list[PolicyResult]  # none where no class is positive
+    labels: list[LabelResult] = Field(default_factory=list)  # of a multi-label task, the judged one first
     folder: str  # inside the run's folder
     fingerprint: str
 
@@ -204,9 +243,8 @@ class Conditions(Facts):
     learning_rate: float
     steps: int
     optimizer: str
-    temperature: float
-    loss_weights: dict[str, float]
-    cosine_on: str
+    classification: Classification
+    distillation: Distillation  # but for recipes that have their own
     lora_rank: int
     lora_alpha: int
     lora_dropout: float
@@ -223,7 +261,7 @@ class Made(Facts):
 class Results(Facts):
     """Every number of a finished run, with what is needed to make it again."""
 
-    format_version: Literal[2] = FORMAT_VERSION  # type: ignore[assignment]
+    format_version: Literal[3] = FORMAT_VERSION  # type: ignore[assignment]
     name: str
     command: str
     conditions: Conditions
@@ -235,9 +273,11 @@ class Results(Facts):
     suite: SuiteFacts | None
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]  # by model
+    identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
     comparisons: list[Comparison]
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind
+    layer_measures: tuple[LayerMeasure, ...] = ()
     trials: list[Trial]  # of the search for learning rates
     verdict: Verdict
     timing: list[Timing]

@@ -12,22 +12,34 @@ from transformers import PreTrainedModel
 from foreshot.config import Recipe
 from foreshot.data.batches import EncodedRows
 from foreshot.data.split import write_split
+from foreshot.facts import LayerMeasure
 from foreshot.judging import guards
 from foreshot.judging.summary import training_facts
-from foreshot.models.encoders import find_model, head_modules, load_classifier, load_encoder
+from foreshot.models.encoders import ModelSource, find_model, head_modules, load_classifier, load_encoder
+from foreshot.models.importance import (
+    block_influence,
+    first_layer_stays,
+    greedy_removal,
+    mean_cross_entropy,
+    ranked_by_influence,
+    ranked_by_removal,
+)
 from foreshot.models.outputs import Outputs, model_outputs
+from foreshot.models.states import Look
 from foreshot.models.students import add_lora, keep_layers, load_adapter, merge, parameters
 from foreshot.plan import Plan
 from foreshot.progress import Progress
-from foreshot.rundir import building, fingerprint, is_finished
+from foreshot.rundir import building, fingerprint, is_finished, write_atomically
 from foreshot.trained import ADAPTER_FOLDER, TrainingRecord, save_classifier, save_curves
-from foreshot.training.loop import History, train
-from foreshot.training.seeding import derived_seed
+from foreshot.training.loop import History, Teaching, train
+from foreshot.training.seeding import derived_seed, generator
+from foreshot.training.teacher_states import TeacherStates, check_room, live_teacher, read_cache, write_cache
 
 RELOAD_ROWS = 64
 """Validation rows on which a saved model is compared with the trained one."""
 TEACHER = "teacher"
 OUTPUTS_FILE = "outputs.safetensors"
+MEASURE_FILE = "measure.json"
 
 
 def store_data(plan: Plan) -> None:
@@ -47,17 +59,24 @@ def make_teacher(plan: Plan, progress: Progress) -> None:
     seed = plan.experiment.first_seed
     with building(plan.teacher_folder, made_from) as workplace:
         if plan.given_teacher:
-            model = load_classifier(plan.given_teacher, plan.class_names)
+            model = load_classifier(plan.given_teacher, plan.output_names, multi_label=plan.is_multi_label)
             record = TrainingRecord()
         else:
-            model = load_encoder(plan.origin, plan.class_names, seed=derived_seed(seed, "head"))
+            model = new_classifier(plan, plan.origin, seed)
             guards.check_head_trains(model, head_modules(model))
             record = train_into(plan, model, None, seed, workplace, progress)
-        validation = plan.split.parts["validation"]
-        predicted = model_outputs(model, plan.rows["validation"]).logits.argmax(axis=1)
-        guards.check_beats_majority(predicted, np.array(validation.labels), model=TEACHER)
+        check_teacher(plan, model_outputs(model, plan.rows["validation"]).logits)
         save_and_check(plan, model, workplace)
         record.save(workplace)
+
+
+def check_teacher(plan: Plan, logits: np.ndarray) -> None:
+    """Stop when the teacher's logits on the validation rows, (rows, classes) or (rows, labels), tell nothing."""
+    validation = plan.split.parts["validation"]
+    if validation.marks is None:
+        guards.check_beats_majority(logits.argmax(axis=1), np.array(validation.labels), model=TEACHER)
+    else:
+        guards.check_ranks_labels(logits, np.array(validation.marks), model=TEACHER)
 
 
 def compute_targets(plan: Plan, progress: Progress) -> None:
@@ -65,11 +84,77 @@ def compute_targets(plan: Plan, progress: Progress) -> None:
     made_from = plan.targets_fingerprint()
     if is_finished(plan.targets_folder, made_from):
         return
-    teacher = open_model(plan, plan.teacher_folder)
-    progress.begin("teacher's outputs on the training rows", len(plan.rows["train"]))
+    teacher, rows = open_model(plan, plan.teacher_folder), plan.taught_rows
+    progress.begin("teacher's outputs on the training rows", len(rows))
     try:
         with building(plan.targets_folder, made_from) as workplace:
-            model_outputs(teacher, plan.rows["train"], progress=progress).save(workplace / OUTPUTS_FILE)
+            model_outputs(teacher, rows, progress=progress).save(workplace / OUTPUTS_FILE)
+    finally:
+        progress.end()
+
+
+def measure_layers(plan: Plan, progress: Progress) -> list[LayerMeasure]:
+    """Find out what the teacher's layers do, for the strategies that ask, on a sample of the training rows."""
+    strategies = list(dict.fromkeys(recipe.measured for recipe in plan.experiment.recipes if recipe.measured))
+    measures = []
+    for strategy in strategies:
+        folder, made_from = plan.measures_folder / strategy, plan.measure_fingerprint(strategy)
+        if not is_finished(folder, made_from):
+            with building(folder, made_from) as workplace:
+                measure = _measured(plan, strategy, progress)
+                write_atomically(workplace / MEASURE_FILE, measure.model_dump_json(indent=1) + "\n")
+        measures.append(LayerMeasure.model_validate_json((folder / MEASURE_FILE).read_text(encoding="utf-8")))
+    return measures
+
+
+def _measured(plan: Plan, strategy: str, progress: Progress) -> LayerMeasure:
+    teacher, train_rows, depth = open_model(plan, plan.teacher_folder), plan.rows["train"], plan.origin.depth
+    count = min(plan.experiment.layer_sample, len(train_rows))
+    chosen = np.sort(generator(plan.experiment.first_seed, "layers").choice(len(train_rows), count, replace=False))
+    rows = EncodedRows(ids=[train_rows.ids[row] for row in chosen], tokenizer=plan.tokenizer)
+    if strategy == "influence":
+        influence = block_influence(teacher, rows)
+        return LayerMeasure(
+            strategy="influence",
+            rows=count,
+            layers=list(range(1, depth + 1)),
+            values=influence.tolist(),
+            ranking=ranked_by_influence(influence, first_stays=first_layer_stays(teacher)),
+        )
+    loss_of = mean_cross_entropy(training_labels(plan)[chosen])
+    progress.begin(f"dropping the teacher's layers one by one, on {count:,} training rows", depth - 1)
+    try:
+        dropped = greedy_removal(
+            teacher, rows, loss_of, removed=lambda number, loss: progress.advance(1, f"layer {number}: loss {loss:.3f}")
+        )
+    finally:
+        progress.end()
+    return LayerMeasure(
+        strategy="greedy",
+        rows=count,
+        layers=[number for number, _ in dropped],
+        values=[loss for _, loss in dropped],
+        whole=loss_of(model_outputs(teacher, rows).logits),
+        ranking=ranked_by_removal(dropped, depth),
+    )
+
+
+def cache_states(plan: Plan, recipe: Recipe, progress: Progress) -> None:
+    """Compute the teacher's hidden states or relations on the training rows, where a recipe looks at them, once."""
+    facts = plan.cache_facts(recipe)
+    cached = plan.distillation_of(recipe).teacher_states == "cached"
+    if recipe.objective != "distil" or not facts.shapes or not cached:
+        return
+    folder, made_from = plan.states_folder(recipe), plan.states_fingerprint(recipe)
+    if is_finished(folder, made_from):
+        return
+    check_room(facts, plan.folder)
+    rows = plan.taught_rows
+    progress.say(f"{recipe.name}: the teacher's states take {facts.size / 1e6:,.0f} MB in {folder}")
+    progress.begin("teacher's states on the training rows", len(rows))
+    try:
+        with building(folder, made_from) as workplace:
+            write_cache(open_model(plan, plan.teacher_folder), rows, facts, workplace, progress)
     finally:
         progress.end()
 
@@ -83,6 +168,7 @@ def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> N
         return
     model = untrained_student(plan, recipe, seed)
     head = head_modules(model)
+    cache_states(plan, recipe, progress)
     with building(folder, made_from) as workplace:
         if recipe.tuning == "lora":
             base_name = keep_base(plan, recipe, model)
@@ -99,12 +185,17 @@ def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> N
         record.save(workplace)
 
 
+def new_classifier(plan: Plan, source: ModelSource, seed: int) -> PreTrainedModel:
+    """An encoder with a new head for the task, as `seed` draws it."""
+    return load_encoder(source, plan.output_names, seed=derived_seed(seed, "head"), multi_label=plan.is_multi_label)
+
+
 def untrained_student(plan: Plan, recipe: Recipe, seed: int) -> PreTrainedModel:
     """The model that a recipe starts training: the kept layers of the teacher or of the encoder with a new head."""
     if recipe.init == "teacher":
         origin = open_model(plan, plan.teacher_folder)
     else:
-        origin = load_encoder(plan.origin_of(recipe), plan.class_names, seed=derived_seed(seed, "head"))
+        origin = new_classifier(plan, plan.origin_of(recipe), seed)
     layers = plan.layer_maps[recipe.name]
     student = keep_layers(origin, layers)
     guards.check_layers_equal(student, origin, layers)
@@ -121,7 +212,6 @@ def train_into(
 ) -> TrainingRecord:
     """Train a model on the training rows, by labels or with the teacher's outputs, and keep its losses in `folder`."""
     settings = plan.experiment.training
-    distils = recipe is not None and recipe.objective == "distil"
     learning_rate = (recipe.learning_rate if recipe else None) or settings.learning_rate
     progress.begin(
         f"training {recipe.name if recipe else TEACHER}, seed {seed}",
@@ -131,12 +221,11 @@ def train_into(
         history: History = train(
             model,
             plan.rows["train"],
-            plan.split.parts["train"].labels,
+            training_labels(plan),
             settings=settings,
             learning_rate=learning_rate,
             seed=seed,
-            targets=Outputs.load(plan.targets_folder / OUTPUTS_FILE) if distils else None,
-            distillation=plan.experiment.distillation if distils else None,
+            teaching=teaching(plan, recipe) if recipe and recipe.objective == "distil" else None,
             progress=progress,
         )
     finally:
@@ -156,6 +245,35 @@ def train_into(
         cpu_seconds=history.took.cpu_seconds,
         peak_memory=history.took.peak_memory,
     )
+
+
+def teaching(plan: Plan, recipe: Recipe) -> Teaching:
+    """What a student of this recipe learns from besides labels."""
+    settings, facts, rows = plan.distillation_of(recipe), plan.cache_facts(recipe), plan.taught_rows
+    states: TeacherStates | None = None
+    if facts.shapes and settings.teacher_states == "cached":
+        states = read_cache(facts, plan.states_folder(recipe))
+    elif facts.shapes:
+        teacher = open_model(plan, plan.teacher_folder)
+        states = live_teacher(teacher, rows, facts.look, first_token=facts.first_token)
+    depth = len(plan.layer_maps[recipe.name])
+    return Teaching(
+        settings=settings,
+        outputs=Outputs.load(plan.targets_folder / OUTPUTS_FILE),
+        unlabelled=plan.unlabelled_rows,
+        look=Look(
+            layers=tuple(range(1, depth + 1)) if facts.look.layers else (),
+            projections_of=depth if facts.look.projections_of is not None else None,
+            projections=facts.look.projections,
+        ),
+        states=states,
+    )
+
+
+def training_labels(plan: Plan) -> np.ndarray:
+    """What the training rows are labelled: class numbers (rows,), or marks as floats (rows, labels)."""
+    train_part = plan.split.parts["train"]
+    return np.array(train_part.labels) if train_part.marks is None else np.array(train_part.marks, dtype=np.float32)
 
 
 def save_and_check(plan: Plan, model: PreTrainedModel, folder: Path) -> None:
@@ -184,7 +302,7 @@ def check_same_logits(
 def keep_base(plan: Plan, recipe: Recipe, untrained: PreTrainedModel) -> str:
     """Where a LoRA adapter's base model stands: what it was cut from, or saved here when layers were left out."""
     source = plan.origin_of(recipe)
-    if len(plan.layer_maps[recipe.name]) == source.depth:
+    if plan.layer_maps[recipe.name] == tuple(range(1, source.depth + 1)):
         if recipe.init == "teacher":
             return str(plan.teacher_folder)
         return source.name if Path(source.name).is_dir() or "/" in source.name else str(source.folder)
@@ -198,4 +316,4 @@ def keep_base(plan: Plan, recipe: Recipe, untrained: PreTrainedModel) -> str:
 
 def open_model(plan: Plan, folder: Path) -> PreTrainedModel:
     """A saved classifier of this run, in evaluation mode."""
-    return load_classifier(find_model(str(folder)), plan.class_names).eval()
+    return load_classifier(find_model(str(folder)), plan.output_names, multi_label=plan.is_multi_label).eval()

@@ -14,6 +14,7 @@ from foreshot.config import TUNED, Experiment, Recipe
 from foreshot.facts import Trial
 from foreshot.findings import Scored
 from foreshot.judging.metrics import cross_entropy
+from foreshot.judging.multilabel import binary_cross_entropy, mean_macro_f1
 from foreshot.models.outputs import model_outputs
 from foreshot.models.students import add_lora
 from foreshot.plan import Plan
@@ -81,16 +82,23 @@ def _try(plan: Plan, recipe: Recipe, rate: float, progress: Progress) -> Trial:
 
 
 def _trial(plan: Plan, recipe: Recipe, rate: float, logits: np.ndarray) -> Trial:
-    labels = np.array(plan.split.parts["validation"].labels)
-    loss = cross_entropy(logits, labels)
+    macro_f1, loss = _on_validation_rows(plan, logits)
     return Trial(
         recipe=recipe.name,
         learning_rate=rate,
-        validation_macro_f1=float(
-            f1_score(
-                labels, logits.argmax(axis=1), labels=range(len(plan.class_names)), average="macro", zero_division=0.0
-            )
-        ),
+        validation_macro_f1=macro_f1,
         validation_cross_entropy=loss if np.isfinite(loss) else None,  # a rate so high that training blew up
         best=False,
     )
+
+
+def _on_validation_rows(plan: Plan, logits: np.ndarray) -> tuple[float, float]:
+    """Macro-F1 of the likeliest classes, and cross-entropy; of a multi-label task the means over its labels."""
+    part = plan.split.parts["validation"]
+    if part.marks is not None:
+        marks = np.array(part.marks)
+        return mean_macro_f1((logits > 0).astype(int), marks), binary_cross_entropy(logits, marks)
+    labels = np.array(part.labels)
+    numbers = range(len(plan.class_names))
+    macro_f1 = f1_score(labels, logits.argmax(axis=1), labels=numbers, average="macro", zero_division=0.0)
+    return float(macro_f1), cross_entropy(logits, labels)

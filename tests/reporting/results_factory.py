@@ -3,10 +3,12 @@
 import math
 from collections.abc import Sequence
 
+from bias_factory import make_identity_bias
 from judged_factory import GROUPS, KINDS, judged, scores
 
 from foreshot.facts import Trial
 from foreshot.judging.summary import summarise
+from foreshot.loss_settings import Classification, Distillation
 from foreshot.results import (
     ClassMetrics,
     Conditions,
@@ -87,6 +89,7 @@ def make_results(
     flip_texts: Sequence[str] = FLIP_TEXTS,
     group_names: Sequence[str] = GROUPS,
     trials: Sequence[Trial] = (),
+    identities: Sequence[str] = (),
 ) -> Results:
     """Results of these models; the teacher has the first seed alone, as in every run. No suite without kinds."""
     runs = [(model, seed) for model in models for seed in (seeds[:1] if model == "teacher" else seeds)]
@@ -149,6 +152,7 @@ def make_results(
         suite=found.suite,
         suite_results=found.suite_results,
         evasion=found.evasion,
+        identity_bias=make_identity_bias(tuple(models), tuple(seeds), tuple(identities)) if identities else None,
         comparisons=found.comparisons,
         flips=found.flips,
         flip_counts=found.flip_counts,
@@ -180,6 +184,7 @@ def make_hostile_results() -> Results:
         kinds=[(f"{text} group", index % 2) for index, text in enumerate(HOSTILE)],
         flip_texts=HOSTILE,
         group_names=HOSTILE,
+        identities=HOSTILE,
     )
 
 
@@ -336,9 +341,8 @@ def _conditions(seeds: Sequence[int]) -> Conditions:
         learning_rate=5e-5,
         steps=300,
         optimizer="AdamW, linear decay",
-        temperature=2.0,
-        loss_weights={"classification": 1 / 3, "divergence": 1 / 3, "cosine": 1 / 3},
-        cosine_on="representation",
+        classification=Classification(),
+        distillation=Distillation(),
         lora_rank=8,
         lora_alpha=16,
         lora_dropout=0.1,

@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from bias_factory import IDENTITIES
 from markdown_it import MarkdownIt
 from results_factory import HOSTILE, SCORES, make_hostile_results, make_results, make_trials
 
@@ -25,6 +26,8 @@ CASES = {
     },
     "one student": {"models": ("teacher", "odd")},
     "three seeds": {"seeds": (0, 1, 2), "unmatched": ("lora",), "synthetic": False},
+    "identity groups": {"identities": IDENTITIES},
+    "identity groups, no student": {"identities": IDENTITIES, "models": ("teacher",)},
     "given teacher, no probes, no suite": {"given_teacher": True, "probes": (), "kinds": ()},
     "given teacher alone": {"given_teacher": True, "models": ("teacher",)},
     "three classes": {"classes": ("hate", "offensive", "neither"), "positive": None, "has_auroc": False},

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bias_factory import IDENTITIES
 from results_factory import PROBES, SCORES, make_hostile_results, make_results, make_trials
 
 from foreshot.reporting.report import write_report
@@ -20,6 +21,7 @@ CASES = {
         unmatched=("lora-tuned",),
         probes=PROBES * 4,
         trials=make_trials(),
+        identities=IDENTITIES,
     ),
     "hostile": make_hostile_results,
 }

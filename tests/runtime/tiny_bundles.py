@@ -3,8 +3,11 @@
 Its model looks up two numbers for each token, takes their mean over the text, and multiplies it by a matrix: a
 word of `RUDE` brings (0, 16), any other word (1, 0), and [CLS] and [SEP] nothing. So the logits of a text of
 n words, r of them rude, are (n − r, 16 r) / (n + 2), and those of an empty text (0, 0).
+
+With `decisions`, it is multi-label: its label number i, counted from 1, has the logit (16 r − 3 i (n − r)) / (n + 2).
 """
 
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from foreshot.data.texts import NORMALISATION
-from foreshot.facts import Decision
+from foreshot.facts import Decision, LabelDecisions
 from foreshot.runtime.bundle import (
     CARD_FILE,
     FORMAT_VERSION,
@@ -48,7 +51,7 @@ def tiny_bundle(folder: Path, **overrides: Any) -> Path:
     manifest = make_manifest(**overrides)
     folder.mkdir(parents=True, exist_ok=True)
     for graph in manifest.graphs:
-        (folder / graph.file).write_bytes(make_graph(len(manifest.labels)))
+        (folder / graph.file).write_bytes(make_graph(len(manifest.labels), several=manifest.decisions is not None))
     (folder / TOKENIZER_FILE).write_text(make_tokenizer().to_str(), encoding="utf-8")
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     (folder / CARD_FILE).write_text("# A tiny model\n", encoding="utf-8")
@@ -57,7 +60,14 @@ def tiny_bundle(folder: Path, **overrides: Any) -> Path:
 
 
 def make_manifest(**overrides: Any) -> Manifest:
-    """The manifest of a tiny bundle; its self-test's scores are worked out by `probabilities_of`."""
+    """The manifest of a tiny bundle; its self-test's scores are worked out by `probabilities_of`.
+
+    With `decisions` it is a multi-label one, whose self-test's are by `label_probabilities_of`.
+    """
+    decisions: LabelDecisions | None = overrides.get("decisions")
+    if decisions is not None:
+        of_judged = {"positive": decisions.judged, "decision": decisions.by_label[decisions.judged]}
+        overrides = {"labels": list(decisions.by_label), **of_judged, **overrides}
     labels = overrides.get("labels", ["benign", "toxic"])
     parity = Parity(rows=100, source="made up", largest_difference=1e-6, decisions_equal=1.0)
     graphs = overrides.get("graphs", [GraphFacts(file="model.onnx", opset=17, method="written by hand", parity=parity)])
@@ -74,7 +84,15 @@ def make_manifest(**overrides: Any) -> Manifest:
         "origin": Origin(model="tiny", architecture="none", layers=0, parameters=2 * len(WORDS), fingerprint="0" * 16),
         "metrics": {"macro_f1": 0.9},
         "self_test": [
-            SelfTest(text=text, scores={graph.file: probabilities_of(text, len(labels)) for graph in graphs})
+            SelfTest(
+                text=text,
+                scores={
+                    graph.file: label_probabilities_of(text, decisions)
+                    if decisions
+                    else probabilities_of(text, len(labels))
+                    for graph in graphs
+                },
+            )
             for text in SELF_TEST
         ],
         "versions": {"foreshot": "0.1.0"},
@@ -93,6 +111,25 @@ def probabilities_of(text: str, classes: int = 2) -> list[float]:
     return (powers / powers.sum()).tolist()
 
 
+def label_decisions(*labels: str, judged: str = "toxic", **by_label: Decision) -> LabelDecisions:
+    """Decisions of these labels, argmax but for those that are given."""
+    return LabelDecisions(
+        judged=judged, by_label={label: by_label.get(label, Decision(policy="argmax")) for label in labels}
+    )
+
+
+def label_probabilities_of(text: str, decisions: LabelDecisions) -> list[float]:
+    """The probability of each label, by the formula in this module's head and the sigmoid's; for plain words."""
+    words = text.lower().split()
+    rude = sum(word in RUDE for word in words)
+    logits = [
+        (16 * rude - 3 * number * (len(words) - rude)) / (len(words) + 2)
+        for number in range(1, 1 + len(decisions.by_label))
+    ]
+    temperatures = [decision.temperature for decision in decisions.by_label.values()]
+    return [1 / (1 + exp(-logit / temperature)) for logit, temperature in zip(logits, temperatures, strict=True)]
+
+
 def make_tokenizer() -> Tokenizer:
     """Words, lower-cased, between [CLS] and [SEP]."""
     numbers = {word: number for number, word in enumerate(WORDS)}
@@ -105,13 +142,14 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def make_graph(classes: int = 2) -> bytes:
-    """An ONNX graph of `classes` logits, with any number of rows and tokens."""
+def make_graph(classes: int = 2, *, several: bool = False) -> bytes:
+    """An ONNX graph of `classes` logits, with any number of rows and tokens; `several` are labels, not classes."""
     embedding = np.array([RUDE_WORD if word in RUDE else WORD for word in WORDS], dtype=np.float32)
     embedding[[WORDS.index(word) for word in ("[PAD]", "[CLS]", "[SEP]")]] = 0
+    head = np.array([[-3 * number, 1] for number in range(1, 1 + classes)]).T if several else np.eye(2, classes)
     constants = {
         "embedding": embedding,
-        "head": np.eye(2, classes, dtype=np.float32),
+        "head": head.astype(np.float32),
         "last_axis": np.array([2], dtype=np.int64),
         "token_axis": np.array([1], dtype=np.int64),
     }

@@ -45,6 +45,7 @@ def test_a_result_says_all_of_it(client: TestClient, bundles: dict[str, Path]) -
     benign, toxic = probabilities_of(RUDE)
     assert result == {
         "label": "toxic",
+        "labels": ["toxic"],
         "scores": {"benign": pytest.approx(benign, abs=1e-6), "toxic": pytest.approx(toxic, abs=1e-6)},
         "decision": "block",
         "band": {"low": THRESHOLD, "high": 1.0},

@@ -13,7 +13,7 @@ from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
 from foreshot.loss_settings import Distillation, LossWeights
 from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.progress import Silent
-from foreshot.training.loop import train
+from foreshot.training.loop import Teaching, train
 from foreshot.training.seeding import generator
 
 CLS, SEP, TOXIC_WORD = 2, 3, 7
@@ -51,8 +51,7 @@ def trained(model=None, *, seed=0, learning_rate=3e-3, labels=None, targets=None
         settings=Training(**{"batch_size": 16, "epochs": 2, **settings}),
         learning_rate=learning_rate,
         seed=seed,
-        targets=targets,
-        distillation=distillation,
+        teaching=Teaching(settings=distillation or Distillation(), outputs=targets) if targets else None,
         progress=Silent(),
     )
     return model, history

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from foreshot.loss_settings import Distillation, LossWeights
 from foreshot.training.losses import (
-    TargetBatch,
+    BatchOutputs,
     classification_loss,
     cosine_loss,
     distillation_losses,
@@ -93,37 +93,40 @@ def test_cosine_is_pytorchs_embedding_loss():
 @pytest.fixture
 def batch():
     return {
-        "logits": random_logits(6),
-        "representations": random_logits(7, classes=8),
+        "student": BatchOutputs(logits=random_logits(6), representations=random_logits(7, classes=8)),
+        "teacher": BatchOutputs(logits=random_logits(8), representations=random_logits(9, classes=8)),
         "labels": torch.tensor([0, 1, 2, 0, 1]),
-        "teacher": TargetBatch(logits=random_logits(8), representations=random_logits(9, classes=8)),
+        "mask": torch.ones(5, 4),
     }
 
 
 def test_the_default_objective_is_the_plain_mean_of_three_losses(batch):
     losses = distillation_losses(**batch, settings=Distillation())
-    cross_entropy = F.cross_entropy(batch["logits"], batch["labels"])
-    divergence = divergence_loss(batch["logits"], batch["teacher"].logits, 2.0)
-    cosine = cosine_loss(batch["representations"], batch["teacher"].representations)
+    student, teacher = batch["student"], batch["teacher"]
+    cross_entropy = F.cross_entropy(student.logits, batch["labels"])
+    divergence = divergence_loss(student.logits, teacher.logits, 2.0)
+    cosine = cosine_loss(student.representations, teacher.representations)
     assert torch.allclose(losses.objective, torch.stack([cross_entropy, divergence, cosine]).mean())
-    found = losses.parts()
-    assert [float(part) for part in found] == [float(losses.objective), cross_entropy, divergence, cosine]
+    expected = {"objective": losses.objective, "classification": cross_entropy, "divergence": divergence}
+    assert losses.values() == {name: float(value) for name, value in {**expected, "cosine": cosine}.items()}
 
 
 def test_weights_and_temperature_reach_the_objective(batch):
     settings = Distillation(weights=LossWeights(classification=0.5, divergence=2, cosine=0.25), temperature=3.0)
     losses = distillation_losses(**batch, settings=settings)
-    assert torch.equal(losses.divergence, divergence_loss(batch["logits"], batch["teacher"].logits, 3.0))
-    expected = 0.5 * losses.classification + 2 * losses.divergence + 0.25 * losses.cosine
+    parts = losses.parts
+    assert torch.equal(parts["divergence"], divergence_loss(batch["student"].logits, batch["teacher"].logits, 3.0))
+    expected = 0.5 * parts["classification"] + 2 * parts["divergence"] + 0.25 * parts["cosine"]
     assert torch.allclose(losses.objective, expected)
 
 
 def test_cosine_on_logits(batch):
     losses = distillation_losses(**batch, settings=Distillation(cosine_on="logits"))
-    assert torch.equal(losses.cosine, (1 - F.cosine_similarity(batch["logits"], batch["teacher"].logits)).mean())
+    cosine = 1 - F.cosine_similarity(batch["student"].logits, batch["teacher"].logits)
+    assert torch.equal(losses.parts["cosine"], cosine.mean())
 
 
 def test_labels_alone_have_one_part_beside_the_objective(batch):
-    losses = label_losses(batch["logits"], batch["labels"])
-    assert torch.equal(losses.objective, F.cross_entropy(batch["logits"], batch["labels"]))
-    assert losses.parts() == [losses.objective, losses.classification]
+    losses = label_losses(batch["student"].logits, batch["labels"])
+    assert torch.equal(losses.objective, F.cross_entropy(batch["student"].logits, batch["labels"]))
+    assert list(losses.values()) == ["objective", "classification"]

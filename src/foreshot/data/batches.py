@@ -1,7 +1,8 @@
 """Texts to token ids, and rows to batches: the same batches, in the same order, for every model of a seed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -25,6 +26,10 @@ class EncodedRows:
     def lengths(self) -> np.ndarray:
         """Tokens of each row, shape (rows,)."""
         return np.array([len(ids) for ids in self.ids], dtype=np.int64)
+
+    def followed_by(self, others: "EncodedRows") -> "EncodedRows":
+        """These rows, then others, tokenised alike."""
+        return EncodedRows(ids=[*self.ids, *others.ids], tokenizer=self.tokenizer)
 
 
 def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedRows:
@@ -53,6 +58,37 @@ def length_grouped_batches(lengths: np.ndarray, batch_size: int, rng: np.random.
         rows = rows[np.argsort(lengths[rows], kind="stable")]
         batches += [rows[at : at + batch_size] for at in range(0, len(rows), batch_size)]
     return [batches[index] for index in rng.permutation(len(batches))]
+
+
+def mixed_batches(
+    lengths: np.ndarray, batch_size: int, rng: np.random.Generator, *, labelled: int, unlabelled_share: float
+) -> Iterator[list[np.ndarray]]:
+    """Epochs of batches, without end, of which a share is rows that have no label.
+
+    `lengths` (rows,) are those of the `labelled` rows, then of the others. Every batch has the same number of either
+    (at least one labelled row), the labelled ones first; an epoch has as many batches as of the labelled rows alone.
+    Rows come in shuffled rounds, so that none comes again before all others did; of neighbouring batches both kinds are
+    sorted by length, as in `length_grouped_batches`.
+    """
+    without_label = min(round(batch_size * unlabelled_share), batch_size - 1)
+    counts = (batch_size - without_label, without_label)
+    rounds = _rounds(0, labelled, rng), _rounds(labelled, len(lengths), rng)
+    while True:
+        batches: list[np.ndarray] = []
+        steps = -(-labelled // batch_size)
+        for start in range(0, steps, POOL):
+            pool = min(POOL, steps - start)
+            of_either = []
+            for kind, count in zip(rounds, counts, strict=True):
+                rows = np.fromiter(islice(kind, pool * count), dtype=np.int64)
+                of_either.append(rows[np.argsort(lengths[rows], kind="stable")].reshape(pool, count))
+            batches += list(np.concatenate(of_either, axis=1))
+        yield [batches[index] for index in rng.permutation(len(batches))]
+
+
+def _rounds(first: int, end: int, rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from (first + rng.permutation(end - first)).tolist()
 
 
 def fixed_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:

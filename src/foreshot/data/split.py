@@ -3,13 +3,14 @@
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foreshot.data.labels import Classes, find_classes
+from foreshot.data.marks import check_trainable, classes_of_mark, labels_without_rows
 from foreshot.data.table import Table
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
@@ -17,12 +18,17 @@ from foreshot.errors import DataError
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of one part: texts, class indices, and where in `source` each row stands."""
+    """Rows of one part: texts, class indices, where in `source` each row stands, and which identities it mentions.
+
+    Of a multi-label task `marks` has the 0 or 1 of every label for each row, and `labels` the judged label's.
+    """
 
     source: str
     texts: list[str]
     labels: list[int]
     rows: list[int]
+    marks: list[tuple[int, ...]] | None = None
+    identities: dict[str, list[bool]] = field(default_factory=dict)  # by group
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -35,7 +41,20 @@ class Part:
             texts=[self.texts[index] for index in kept],
             labels=[self.labels[index] for index in kept],
             rows=[self.rows[index] for index in kept],
+            marks=None if self.marks is None else [self.marks[index] for index in kept],
+            identities={group: [found[index] for index in kept] for group, found in self.identities.items()},
         )
+
+    def label_counts(self, names: Sequence[str] | None) -> dict[str, int] | None:
+        """How many rows have each label of a multi-label task."""
+        if names is None or self.marks is None:
+            return None
+        return {name: sum(of_label) for name, of_label in zip(names, zip(*self.marks, strict=True), strict=True)}
+
+    @property
+    def answers(self) -> list[int] | list[tuple[int, ...]]:
+        """All that is known of each row: its class, or its marks."""
+        return self.labels if self.marks is None else self.marks
 
 
 @dataclass(frozen=True)
@@ -44,6 +63,8 @@ class Split:
 
     `duplicates_removed` counts rows by reason; `label_conflicts` counts the rows whose text has copies with
     another label in the same source, all of which are left out; `skipped_rows` those left out in reading.
+    Of a multi-label task `label_names` are the labels, in the order of the marks, and `classes` those of the first
+    one, the judged label: to have it or not.
     """
 
     parts: dict[str, Part]
@@ -54,6 +75,12 @@ class Split:
     text_column: str
     label_column: str
     announcements: tuple[str, ...]
+    label_names: tuple[str, ...] | None = None
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What a model's logits are called: the classes, or the labels of a multi-label task."""
+        return self.classes.names if self.label_names is None else self.label_names
 
 
 def fold(text: str) -> str:
@@ -86,11 +113,13 @@ def split_tables(
 
     The fractions are of the rows of `data` once duplicates are gone; `max_train_rows` then takes a stratified
     sample of the training rows. Equal seeds give equal splits. Raises DataError when a class is too rare for
-    each part to have one of its rows, or when a file of its own has a label that `data` hasn't.
+    each part to have one of its rows, when a file of its own has a label that `data` hasn't, or when no training row,
+    or each of them, has one of several labels.
     """
     given = {"train": data, "validation": validation, "test": test}
     tables = {name: table for name, table in given.items() if table is not None}
-    classes = find_classes(data.labels, positive, source=data.source)
+    names = data.label_names
+    classes = find_classes(data.labels, positive, source=data.source) if names is None else classes_of_mark(names[0])
     parts, removed, conflicts = _without_repeats({name: _encode(table, classes) for name, table in tables.items()})
     shares = {"test": test_fraction, "validation": validation_fraction}
     missing = {name: share for name, share in shares.items() if name not in tables}
@@ -99,6 +128,13 @@ def split_tables(
     parts["train"] = _at_most(parts["train"], max_train_rows, len(classes.names), seed)
     _check_every_class(parts, classes)
     announced = [text for table in tables.values() for text in table.announcements] + list(classes.announcements)
+    if names is not None:
+        check_trainable(parts["train"].marks or [], names, source=data.source)
+        announced += [
+            absent
+            for name in ("validation", "test")
+            for absent in labels_without_rows(parts[name].marks or [], names, part=name)
+        ]
     return Split(
         parts={name: parts[name] for name in given},
         classes=classes,
@@ -108,29 +144,34 @@ def split_tables(
         text_column=data.text_column,
         label_column=data.label_column,
         announcements=tuple(dict.fromkeys(announced)),
+        label_names=names,
     )
 
 
 def write_split(split: Split, folder: Path) -> None:
-    """Write train.parquet, validation.parquet and test.parquet (text, label, class, row) into a folder."""
+    """Write train.parquet, validation.parquet and test.parquet (text, label, class, row) into a folder.
+
+    Of a multi-label task a column `marks` follows, with a field of 0 and 1 for each label.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in split.parts.items():
-        table = pa.table(
-            {
-                "text": pa.array(part.texts, pa.string()),
-                "label": pa.array(part.labels, pa.int64()),
-                "class": pa.array([split.classes.names[label] for label in part.labels], pa.string()),
-                "row": pa.array(part.rows, pa.int64()),
-            }
-        )
-        pq.write_table(table, folder / f"{name}.parquet")
+        columns = {
+            "text": pa.array(part.texts, pa.string()),
+            "label": pa.array(part.labels, pa.int64()),
+            "class": pa.array([split.classes.names[label] for label in part.labels], pa.string()),
+            "row": pa.array(part.rows, pa.int64()),
+        }
+        if split.label_names is not None and part.marks is not None:
+            of_labels = [pa.array(of_label, pa.int64()) for of_label in zip(*part.marks, strict=True)]
+            columns["marks"] = pa.StructArray.from_arrays(of_labels, names=list(split.label_names))
+        pq.write_table(pa.table(columns), folder / f"{name}.parquet")
 
 
 def _encode(table: Table, classes: Classes) -> Part:
     labels = [
         classes.encode(label, source=table.source, row=row) for label, row in zip(table.labels, table.rows, strict=True)
     ]
-    return Part(table.source, table.texts, labels, table.rows)
+    return Part(table.source, table.texts, labels, table.rows, table.marks, table.identities)
 
 
 def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str, int], int]:
@@ -145,12 +186,13 @@ def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str,
     for name in ("test", "validation", "train"):
         if name not in parts:
             continue
+        answers = parts[name].answers
         copies: defaultdict[str, list[int]] = defaultdict(list)
         for index, text in enumerate(parts[name].texts):
             copies[fold(text)].append(index)
         kept = []
         for folded, indices in copies.items():
-            if len({parts[name].labels[index] for index in indices}) > 1:
+            if len({answers[index] for index in indices}) > 1:
                 conflicts += len(indices)
                 continue
             removed[f"repeated within {name}"] += len(indices) - 1
@@ -174,7 +216,8 @@ def _check_enough(train: Part, classes: Classes, *, parts_to_make: int) -> None:
             times = {0: "in no row", 1: "once"}.get(counts[index], f"{counts[index]} times")
             raise DataError(
                 f"{where}: label {excerpt(name)!r} occurs {times}, not counting texts that are repeated "
-                f"or in another part; {needed} rows of each label are needed: add some or merge (--positive)"
+                f"or in another part; {needed} rows of each label are needed: add some"
+                f"{' or merge (--positive)' if train.marks is None else ''}"
             )
 
 
@@ -214,7 +257,12 @@ def _at_most(train: Part, most: int | None, classes: int, seed: int) -> Part:
 def _check_every_class(parts: dict[str, Part], classes: Classes) -> None:
     for name, part in parts.items():
         for index in sorted(set(range(len(classes.names))) - set(part.labels)):
+            remedy = (
+                "set a larger share aside, or merge labels with --positive"
+                if part.marks is None
+                else "set a larger share aside, or name another label first: that one is judged"
+            )
             raise DataError(
                 f"{part.source}: the {name} part has no row of class {excerpt(classes.names[index])!r}; "
-                "add rows of it, set a larger share aside, or merge labels with --positive"
+                f"add rows of it, {remedy}"
             )

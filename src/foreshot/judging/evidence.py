@@ -25,6 +25,11 @@ SIDES = {
 """For each measure of behaviour that of all cases, and that of the toxic ones."""
 
 
+def metric_name(multi_label: bool) -> str:
+    """What sentences call the metric on the test rows."""
+    return "mean macro-F1 over the labels" if multi_label else "macro-F1"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One model as the verdict sees it: its cost, how many seeds it has, and its mean in each measure."""
@@ -46,6 +51,7 @@ class Evidence:
     positive: str | None
     sizes: dict[str, int]
     policy: VerdictPolicy
+    metric_name: str = "macro-F1"
 
     @property
     def teacher(self) -> Candidate:

@@ -10,9 +10,11 @@ from transformers import PreTrainedModel
 
 from foreshot.data.split import Split, fold
 from foreshot.errors import GuardError
+from foreshot.judging.multilabel import label_aurocs
 from foreshot.models.encoders import head_modules, layer_stack
 
 RELOAD_TOLERANCE = 1e-5
+CHANCE = 0.5  # AUROC of scores that know nothing
 
 
 def check_beats_majority(predicted: np.ndarray, labels: np.ndarray, *, model: str) -> None:
@@ -23,6 +25,21 @@ def check_beats_majority(predicted: np.ndarray, labels: np.ndarray, *, model: st
         raise GuardError(
             f"{model}: gets {accuracy:.1%} of the {len(labels)} validation rows right and does not beat always "
             f"answering the commonest class ({majority:.1%}); train longer, give more rows, or raise the learning rate"
+        )
+
+
+def check_ranks_labels(logits: np.ndarray, marks: np.ndarray, *, model: str) -> None:
+    """Stop when a multi-label classifier ranks rows by its labels no better than chance does.
+
+    Takes logits and marks (rows, labels). It must have a mean AUROC above one half, over the labels that some rows have
+    and some have not. How often it is right would say nothing: where labels are rare, always answering 0 is.
+    """
+    aurocs = [auroc for auroc in label_aurocs(logits, marks) if auroc is not None]
+    if not np.mean(aurocs) > CHANCE:
+        raise GuardError(
+            f"{model}: its mean AUROC over {len(aurocs)} labels is {np.mean(aurocs):.3f} on the {len(marks)} "
+            f"validation rows, no better than chance ({CHANCE}); train longer, give more rows, or raise the learning "
+            "rate"
         )
 
 

@@ -1,14 +1,17 @@
-"""Parity: whether an exported graph decides as the model does that it was made from; arrays alone."""
+"""Parity: whether an exported graph decides as the model does that it was made from; arrays alone.
+
+Of a multi-label model a row's decision is that on all its labels, and the suite is judged by the judged label's view.
+"""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from foreshot.facts import Case, Decision
+from foreshot.facts import Case, Decision, LabelDecisions
 from foreshot.judging.shares import rows_by_functionality
 from foreshot.runtime.bundle import Parity
-from foreshot.runtime.decisions import decide, route, scaled_probabilities
+from foreshot.runtime.decisions import decide, label_logits, route, scores_of, view_of
 
 FP32_DIFFERENCE = 1e-4  # of a probability
 INT8_DECISIONS_EQUAL = 0.995
@@ -22,30 +25,29 @@ REVIEW = -1
 def parity(
     model: np.ndarray,
     graph: np.ndarray,
-    decision: Decision,
+    decision: Decision | LabelDecisions,
     positive: int | None,
     *,
     source: str,
     cases: Sequence[Case] = (),
     class_names: Sequence[str] = (),
 ) -> Parity:
-    """Compare logits (rows, classes) of the model and of a graph; the last rows are those of the suite's `cases`.
+    """Compare logits (rows, classes or labels) of the model and of a graph; the last rows are the suite's `cases`.
 
-    `source` says what the other rows are.
+    `source` says what the other rows are; `class_names` are those of the cases' labels.
     """
-    probabilities = [scaled_probabilities(logits, decision.temperature) for logits in (model, graph)]
-    outcomes = [_outcomes(decision, logits, positive) for logits in (model, graph)]
+    probabilities = [scores_of(decision, logits) for logits in (model, graph)]
     found = Parity(
         rows=len(model),
         source=source,
         largest_difference=float(np.abs(probabilities[0] - probabilities[1]).max()),
-        decisions_equal=float((outcomes[0] == outcomes[1]).mean()),
+        decisions_equal=(len(model) - len(flipped(model, graph, decision, positive))) / len(model),
     )
     if not cases:
         return found
     labels = np.array([class_names.index(case.label) for case in cases])
     right_before, right_after = (
-        decide(decision, logits[-len(cases) :], positive) == labels for logits in (model, graph)
+        decide(*view_of(decision, logits[-len(cases) :], positive)) == labels for logits in (model, graph)
     )
     changes = {
         f"{name} ({label})": float(right_after[rows].mean() - right_before[rows].mean())
@@ -86,16 +88,24 @@ def int8_complaint(found: Parity) -> str | None:
     return None
 
 
-def flipped(model: np.ndarray, graph: np.ndarray, decision: Decision, positive: int | None) -> np.ndarray:
-    """Numbers of the rows of logits (rows, classes) that the graph decides otherwise."""
+def flipped(
+    model: np.ndarray, graph: np.ndarray, decision: Decision | LabelDecisions, positive: int | None
+) -> np.ndarray:
+    """Numbers of the rows of logits (rows, classes or labels) that the graph decides otherwise."""
     before, after = (_outcomes(decision, logits, positive) for logits in (model, graph))
-    return np.flatnonzero(before != after)
+    return np.flatnonzero((before != after).any(axis=1))
 
 
-def _outcomes(decision: Decision, logits: np.ndarray, positive: int | None) -> np.ndarray:
-    """The class numbers that are decided on, but `REVIEW` where a person is to look."""
+def _outcomes(decision: Decision | LabelDecisions, logits: np.ndarray, positive: int | None) -> np.ndarray:
+    """What is decided on each row of logits: on its class, (rows, 1), or on each of its labels, (rows, labels)."""
+    if isinstance(decision, LabelDecisions):
+        of_labels = enumerate(decision.by_label.values())
+        columns = [_outcomes(of_label, label_logits(logits, index), 1) for index, of_label in of_labels]
+        return np.concatenate(columns, axis=1)
     decided = decide(decision, logits, positive)
-    return decided if positive is None else np.where(route(decision, logits, positive) == "review", REVIEW, decided)
+    if positive is not None:
+        decided = np.where(route(decision, logits, positive) == "review", REVIEW, decided)
+    return decided[:, np.newaxis]
 
 
 def _unequal(found: Parity) -> str:

@@ -77,9 +77,17 @@ def _main_numbers(result: ModelResult, probes: list[Probe], positive: str | None
         "mcc": result.test.mcc,
         "auroc": result.test.auroc,
         "average_precision": result.test.average_precision,
+        "mean_auroc": _mean_over_labels(result, "auroc"),
+        "mean_average_precision": _mean_over_labels(result, "average_precision"),
         **counts(probes, result.probes, positive),
     }
     return {name: float(value) for name, value in numbers.items() if value is not None}
+
+
+def _mean_over_labels(result: ModelResult, name: str) -> float | None:
+    """The mean of a number over the labels that have it; None where none has it, as in a task with classes."""
+    known = [number for found in result.labels if (number := getattr(found, name)) is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _loss(losses: dict[str, np.ndarray], steps: np.ndarray, reduce: Callable[[np.ndarray], np.floating]) -> Loss:

@@ -197,7 +197,7 @@ def _conflict(evidence: Evidence, student: Candidate) -> str:
     tied = any(found and found.outcome != "better" for found in on_metric)
     best = "is not clearly beaten by any student" if tied else "is the best student"
     return (
-        f"{student.model} {best} on the test rows (macro-F1 {student.means[METRIC]:.3f}), but gets only "
+        f"{student.model} {best} on the test rows ({evidence.metric_name} {student.means[METRIC]:.3f}), but gets only "
         f"{student.means[measure]:.0%} of {_counted(evidence, measure)} right where {other.model} gets "
         f"{other.means[measure]:.0%}"
     )
@@ -316,7 +316,7 @@ def _teacher_warning(evidence: Evidence) -> str:
 def _called(evidence: Evidence, measure: str) -> str:
     positive = evidence.positive or "positive"
     return {
-        METRIC: "macro-F1",
+        METRIC: evidence.metric_name,
         SUITE: "suite accuracy",
         SUITE_POSITIVE: f"accuracy on the suite's {positive} cases",
         PROBES: "share of probes right",

@@ -5,35 +5,70 @@ from collections.abc import Sequence
 import numpy as np
 
 from foreshot.data.batches import encode
-from foreshot.facts import Decision
-from foreshot.models.encoders import find_model, load_classifier, load_tokenizer, longest_input
+from foreshot.data.labels import TOXIC_WORDS
+from foreshot.data.texts import listing
+from foreshot.errors import ConfigError, ModelError
+from foreshot.facts import Decision, LabelDecisions
+from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
-from foreshot.runtime.decisions import load_decision
+from foreshot.runtime.decisions import DECISION_FILE, judging, load_decision
 
 LONGEST = 512  # tokens
+MULTI_LABEL = "multi_label_classification"
 
 
 class HubClassifier:
     """A classifier from a folder or the hub, whatever has made it.
 
     `labels` stand in the order of the logits; `positive` is None, since such a model doesn't say which of them
-    counts as toxic; the decision is that of its decision.json, else the likeliest class. Texts are cut to
-    `max_length` tokens, `LONGEST` by default. Raises ModelError for a model that isn't there or is no ready classifier.
+    counts as toxic; the decision is that of `decision_of`, which `judged` is for. Texts are cut to `max_length` tokens,
+    `LONGEST` by default. Raises ModelError for a model that isn't there or is no ready classifier.
     """
 
-    def __init__(self, name: str, *, max_length: int | None = None) -> None:
+    def __init__(self, name: str, *, max_length: int | None = None, judged: str | None = None) -> None:
         source = find_model(name)
         self.name = source.name
         self.fingerprint = source.fingerprint
         self.labels = source.labels
         self.positive: str | None = None
-        self.decision = load_decision(source.folder) or Decision(policy="argmax")
+        self.decision = decision_of(source, judged)
         self._model = load_classifier(source, self.labels).eval()
         self._tokenizer = load_tokenizer(source)
         self._max_length = min(longest_input(source), max_length or LONGEST)
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
-        """Logits (texts, classes), float32; each row that is done is reported."""
+        """Logits (texts, classes or labels), float32; each row that is done is reported."""
         rows = encode(texts, self._tokenizer, self._max_length)
         return model_outputs(self._model, rows, progress=progress).logits
+
+
+def decision_of(source: ModelSource, judged: str | None) -> Decision | LabelDecisions:
+    """How a classifier decides: by its decision.json, else by the likeliest class, or for each label at one half.
+
+    Of a multi-label model `judged` is the label that suites judge, else its decision.json's, else the first whose name
+    says that it is toxic. Raises ModelError for a decision.json of another model, ConfigError where no label is judged.
+    """
+    saved, where = load_decision(source.folder), source.folder / DECISION_FILE
+    if source.config.problem_type != MULTI_LABEL:
+        if isinstance(saved, LabelDecisions):
+            raise ModelError(f"{where}: is of several labels, and config.json doesn't say {MULTI_LABEL}; save it again")
+        return saved or Decision(policy="argmax")
+    labels = source.labels
+    if len(set(labels)) < len(labels):
+        raise ModelError(f"{source.name}: two of its labels have the same name; rename them in its config.json")
+    if saved is None:
+        first = first_toxic(labels) if judged is None else labels[0]
+        if first is None:
+            raise ConfigError(
+                f"{source.name}: none of its labels ({listing(labels)}) is taken for toxic; name one with --positive"
+            )
+        saved = LabelDecisions(judged=first, by_label=dict.fromkeys(labels, Decision(policy="argmax")))
+    elif isinstance(saved, Decision) or list(saved.by_label) != labels:
+        raise ModelError(f"{where}: is not of the model's labels ({listing(labels)}, in this order); save it again")
+    return judging(saved, judged, source=source.name)
+
+
+def first_toxic(labels: Sequence[str]) -> str | None:
+    """The first label whose name says that it is toxic; case and punctuation don't count."""
+    return next((label for label in labels if "".join(filter(str.isalnum, label.casefold())) in TOXIC_WORDS), None)

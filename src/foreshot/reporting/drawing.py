@@ -16,10 +16,12 @@ from matplotlib.figure import Figure
 
 INK, MUTED, GRID = "#010101", "#010102", "#010103"
 OBJECTIVE, BLUE, ORANGE, GREEN = "#010110", "#010111", "#010112", "#010113"
+PURPLE, PINK = "#010114", "#010115"
 PAPER = "#010120"
 VARIABLES = {
     INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--rule)", PAPER: "var(--paper)",
     OBJECTIVE: "var(--objective)", BLUE: "var(--classification)", ORANGE: "var(--divergence)", GREEN: "var(--cosine)",
+    PURPLE: "var(--hidden)", PINK: "var(--relations)",
 }  # fmt: skip
 STYLE = {
     "svg.fonttype": "none", "svg.hashsalt": "foreshot", "font.size": 9.0, "axes.spines.top": False,

@@ -8,16 +8,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foreshot.reporting.behaviour import behaviours
-from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, Drawing, name_rows, styled, svg
+from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, PINK, PURPLE, Drawing, name_rows, styled, svg
+from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import ModelRuns, loss_text, models_of
 from foreshot.reporting.texts import shortened
 from foreshot.results import LOSS_PARTS, CurvePoint, Results, Spread
 
-PART_STYLES: dict[str, tuple[str, str, float]] = {
+PART_STYLES: dict[str, tuple[str, str | tuple, float]] = {
     "objective": (OBJECTIVE, "-", 1.8),
     "classification": (BLUE, "-", 1.2),
     "divergence": (ORANGE, "--", 1.2),
     "cosine": (GREEN, ":", 1.6),
+    "hidden": (PURPLE, "-.", 1.2),
+    "relations": (PINK, (0, (5, 1, 1, 1, 1, 1)), 1.2),
 }
 LONGEST_LABEL = 24
 
@@ -47,7 +50,12 @@ def overview(results: Results) -> list[Drawing]:
     """The metric beside the behaviour: a panel for macro-F1, then one for each number on behaviour."""
     models = models_of(results)
     panels: list[tuple[str, str, float, list[Spread | None]]] = [
-        ("macro-F1", "on the test rows", 1.0, [model.summary.spreads.get("macro_f1") for model in models])
+        (
+            measure_title(results, "macro_f1", "macro-F1"),
+            "on the test rows",
+            1.0,
+            [model.summary.spreads.get("macro_f1") for model in models],
+        )
     ]
     for found in behaviours(results):
         remark = f"of {found.of}" if found.of else "share"

@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass
 
 from foreshot.facts import StudentVerdict
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, metric_name
 from foreshot.reporting.behaviour import LONGEST_NAME, probe_counts, suite_shares
+from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -147,7 +148,7 @@ def requirement_name(results: Results, name: str) -> str:
     """What a requirement asks, in a few words."""
     positive = shortened(results.data.positive or "positive", LONGEST_NAME)
     return {
-        METRIC: "macro-F1 not worse",
+        METRIC: f"{metric_name(results.data.label_names is not None)} not worse",
         SUITE: "suite not worse",
         SUITE_POSITIVE: f"suite's {positive} cases not worse",
         PROBES: "probes not clearly worse",
@@ -161,7 +162,7 @@ def measure_name(results: Results, measure: str) -> str:
     """What a comparison's measure is called."""
     positive = shortened(results.data.positive or "positive", LONGEST_NAME)
     return {
-        METRIC: "macro-F1",
+        METRIC: measure_title(results, METRIC, "macro-F1"),
         SUITE: "suite right",
         SUITE_POSITIVE: f"suite's {positive} cases right",
         PROBES: "probes right",
@@ -175,7 +176,7 @@ def margins_notes(results: Results) -> tuple[str, ...]:
     parts = [
         f"{what} {margin_text(margins[name])}"
         for name, what in (
-            ("metric_margin", "macro-F1"),
+            ("metric_margin", metric_name(results.data.label_names is not None)),
             ("suite_margin", "the suite and its sides"),
             ("functionality_margin", "one functionality"),
         )

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
+from foreshot.loss_settings import Distillation
 from foreshot.reporting.comparison import model_cell, training_time
 from foreshot.reporting.tables import (
     NOTHING,
@@ -44,12 +46,16 @@ def layer_map_table(results: Results) -> Table:
     columns = [Column("model", is_number=False), *(Column(str(number)) for number in range(1, depth + 1))]
     rows = []
     for model in models_of(results):
-        kept = {layer: place for place, layer in enumerate(model.first.layer_map, 1)}
-        cells = [Cell(str(kept[layer]), mark="kept") if layer in kept else Cell("·") for layer in range(1, depth + 1)]
+        kept: dict[int, list[str]] = {}
+        for place, layer in enumerate(model.first.layer_map, 1):
+            kept.setdefault(layer, []).append(str(place))
+        cells = [
+            Cell(", ".join(kept[layer]), mark="kept") if layer in kept else Cell("·") for layer in range(1, depth + 1)
+        ]
         rows.append([Cell(model.name), *cells])
     note = (
         "Columns: the encoder's layers, counted from 1 at the embedding side. A filled cell holds the "
-        "layer's number in the student."
+        "layer's number in the student, several where it stands there more than once."
     )
     return table("layers", "Layer maps", columns, rows, note)
 
@@ -139,7 +145,6 @@ def cost_table(results: Results) -> Table:
 def conditions_table(results: Results) -> Table:
     """What was the same for every model."""
     given = results.conditions
-    weights = ", ".join(f"{name} {value:.3g}" for name, value in given.loss_weights.items())
     rows = [
         ("seeds", ", ".join(map(str, given.seeds))),
         ("epochs", str(given.epochs)),
@@ -148,10 +153,8 @@ def conditions_table(results: Results) -> Table:
         ("longest text", f"{given.max_length} tokens"),
         ("learning rate", learning_rate_text(given.learning_rate)),
         ("optimizer", given.optimizer),
-        (
-            "distillation",
-            f"weights: {weights}; temperature {given.temperature:g}; cosine on the {given.cosine_on}",
-        ),
+        ("classification loss", given.classification.described()),
+        ("distillation", given.distillation.described()),
         ("LoRA", f"rank {given.lora_rank}, alpha {given.lora_alpha}, dropout {given.lora_dropout:g}"),
         (
             "encoder",
@@ -163,12 +166,13 @@ def conditions_table(results: Results) -> Table:
 
 
 def data_table(results: Results) -> Table:
-    """The rows of each part, class by class."""
+    """The rows of each part, class by class, or label by label."""
     data = results.data
+    counted = data.label_names or data.classes
     columns = [
         Column("part", is_number=False),
         Column("source", is_number=False),
-        *(Column(shortened(name, 40), group="class") for name in data.classes),
+        *(Column(shortened(name, 40), group="label" if data.label_names else "class") for name in counted),
         Column("rows"),
         Column("duplicates removed"),
     ]
@@ -176,16 +180,21 @@ def data_table(results: Results) -> Table:
         [
             name,
             shortened(part.source, 80),
-            *(count_text(part.class_counts.get(class_name, 0)) for class_name in data.classes),
+            *(count_text((part.label_counts or part.class_counts).get(name, 0)) for name in counted),
             count_text(part.rows),
             count_text(data.duplicates_removed.get(name, 0)),
         ]
         for name, part in data.parts.items()
     ]
     notes = [
-        f"Text column {shortened(data.text_column, 80)}, label column {shortened(data.label_column, 80)}"
+        f"Text column {shortened(data.text_column, 80)}, "
         + (
-            f"; {shortened(data.positive, 80)} is the class to flag."
+            f"{len(data.label_names)} label columns, of which a row can have several"
+            if data.label_names
+            else f"label column {shortened(data.label_column, 80)}"
+        )
+        + (
+            f"; {shortened(data.positive, 80)} is the {'label' if data.label_names else 'class'} to flag."
             if data.positive
             else "; no class is the one to flag."
         ),
@@ -239,11 +248,23 @@ def _recipe_texts(results: Results, model: ModelRuns) -> list[str]:
         distils = first.recipe.get("objective") == "distil"
         how = (
             "LoRA adapters and the head" if lora else "every weight",
-            "the labels and the teacher's outputs" if distils else "the labels",
+            _taught_by(first.recipe, results) if distils else "the labels",
             f"the {first.recipe.get('init')}",
         )
     rate = learning_rate_text(first.training.learning_rate) if first.training else NOTHING
     return [layers, *how, rate]
+
+
+def _taught_by(recipe: dict[str, Any], results: Results) -> str:
+    """What a distilled student learns from; what is its own, and not the experiment's, is told in full."""
+    taught = "the labels and the teacher's outputs"
+    own = recipe.get("distillation")
+    if own is not None:
+        taught += f" ({Distillation.model_validate(own).described()})"
+    share = (own or results.conditions.distillation.model_dump())["unlabelled_share"]
+    if results.data.unlabelled_rows and share:
+        taught += f", also on {results.data.unlabelled_rows:,} unlabelled texts ({share:.0%} of each batch)"
+    return taught
 
 
 def _parts(results: Results) -> list[str]:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from foreshot.facts import Calibration, Decision, PolicyResult, ReliabilityBin
 from foreshot.reporting.behaviour import behaviours
 from foreshot.reporting.drawing import BLUE, GRID, ORANGE, PAPER, Drawing, styled, svg
+from foreshot.reporting.labels import judged_label
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -82,6 +83,8 @@ def calibration_table(results: Results) -> Table:
         "Lower is better. The temperature is fitted on the validation rows alone, the errors are of the test rows. "
         "Scaling leaves every ranking of texts and every likeliest class as it was."
     )
+    if (judged := judged_label(results)) is not None:
+        note += f" This is {judged}, the judged label; the others stand under Labels."
     return table("calibration", "Calibration", columns, rows, note)
 
 
@@ -112,8 +115,14 @@ def thresholds_table(results: Results) -> Table | None:
         "a promise may be missed by chance. Texts to review count as flagged. Means over the seeds.",
         "✗ not met: on the validation rows no threshold keeps the policy's promise; the nearest one was taken. A "
         "policy for which the validation rows are too few is left out.",
+        *_judged_alone(results),
     )
     return Table("thresholds", "Thresholds by policy", columns, tuple(rows), notes)
+
+
+def _judged_alone(results: Results) -> list[str]:
+    judged = judged_label(results)
+    return [] if judged is None else [f"All of {judged}, the judged label, macro-F1 too."]
 
 
 def _policy_row(results: Results, model: ModelRuns, policy: str) -> Row:

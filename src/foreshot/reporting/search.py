@@ -3,6 +3,7 @@
 from foreshot.config import TUNED
 from foreshot.facts import Trial
 from foreshot.reporting.behaviour import behaviours
+from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -25,13 +26,14 @@ def best_table(results: Results) -> Table | None:
     if not best:
         return None
     beside = behaviours(results)
+    macro_f1 = measure_title(results, "macro_f1", "macro-F1")
     columns = [
         Column("recipe", is_number=False),
         Column("best learning rate", group="validation rows"),
-        Column("macro-F1", group="validation rows"),
+        Column(macro_f1, group="validation rows"),
         Column("cross-entropy", group="test rows"),
-        Column("accuracy", group="test rows"),
-        Column("macro-F1", group="test rows"),
+        Column(measure_title(results, "accuracy", "accuracy"), group="test rows"),
+        Column(macro_f1, group="test rows"),
         *(Column(found.title, group="behaviour") for found in beside),
     ]
     rows = []
@@ -68,7 +70,7 @@ def trials_table(results: Results) -> Table | None:
     columns = [
         Column("recipe", is_number=False),
         Column("learning rate"),
-        Column("macro-F1", group="validation rows"),
+        Column(measure_title(results, "macro_f1", "macro-F1"), group="validation rows"),
         Column("cross-entropy", group="validation rows"),
         Column("", is_number=False),
     ]

@@ -7,7 +7,7 @@ from typing import Literal
 from foreshot.facts import Estimate
 from foreshot.judging.summary import spread
 from foreshot.progress import duration
-from foreshot.results import ModelResult, Results, Spread, Summary, Timing
+from foreshot.results import LOSS_PARTS, ModelResult, Results, Spread, Summary, Timing
 
 NOTHING = "–"
 Mark = Literal["", "flagged", "mixed", "kept", "good", "bad", "open"]
@@ -88,7 +88,7 @@ class ModelRuns:
         if self.first.training is None:
             return 0
         final = self.first.training.final
-        return sum(part is not None for part in (final.classification, final.divergence, final.cosine))
+        return sum(getattr(final, part) is not None for part in LOSS_PARTS if part != "objective")
 
     @property
     def is_constant(self) -> bool:

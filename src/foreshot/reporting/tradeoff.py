@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from foreshot.facts import Estimate, SuiteResult
 from foreshot.reporting.drawing import BLUE, GREEN, INK, MUTED, Drawing, styled, svg
+from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import ModelRuns, metric_text, models_of, percent_text
 from foreshot.reporting.texts import shortened
 from foreshot.results import Results, Spread
@@ -62,7 +63,8 @@ def frontier(points: Sequence[Point]) -> list[Point]:
 def tradeoffs(results: Results) -> list[Drawing]:
     """Macro-F1 against parameters, and the suite likewise where there is one."""
     models = models_of(results)
-    panels = [("macro-F1", "on the test rows", _points(models, _macro_f1), metric_text)]
+    metric = measure_title(results, "macro_f1", "macro-F1")
+    panels = [(metric, "on the test rows", _points(models, _macro_f1), metric_text)]
     if results.suite_results:
         by_model = {found.model: found for found in results.suite_results}
         title = "mean of the suite's sides" if results.data.positive is not None else "suite right"

@@ -15,9 +15,11 @@ def question(results: Results) -> list[str]:
     """What is asked, in the words of someone who moderates comments."""
     encoder, data = results.encoder, results.data
     students = [model for model in models_of(results) if not model.is_teacher]
-    job = "flags" if data.positive is not None else "tells apart"
+    job = "marks" if data.label_names else "flags" if data.positive is not None else "tells apart"
     what = (
-        f"{shortened(data.positive, LONGEST_NAME)} comments"
+        f"comments by {len(data.label_names)} labels, {shortened(data.label_names[0], LONGEST_NAME)} first of all"
+        if data.label_names
+        else f"{shortened(data.positive, LONGEST_NAME)} comments"
         if data.positive is not None
         else f"comments of {len(data.classes)} classes"
     )
@@ -45,12 +47,18 @@ def synthetic_notice(results: Results) -> str:
     )
 
 
-def same_conditions() -> str:
+def same_conditions(results: Results) -> str:
     """What "the same conditions" means."""
-    return (
+    said = (
         "Every model trained here saw the same rows, in the same batches and the same order for each seed, "
         "with the same number of updates, optimizer and learning rate, unless it is marked as not matched."
     )
+    if results.data.unlabelled_rows:
+        said += (
+            " Where unlabelled texts take a share of each batch, the updates are as many, and a student sees fewer "
+            "rows with labels."
+        )
+    return said
 
 
 def can_say(results: Results) -> list[str]:

@@ -1,7 +1,7 @@
 """The bundle: the folder that is deployed. What stands in it, how it is written, and when it is refused.
 
 model.onnx, model.int8.onnx   the graphs, at least one: int64 `input_ids` and `attention_mask`, both (batch,
-                              tokens), to float32 `logits` (batch, classes)
+                              tokens), to float32 `logits` (batch, classes or labels)
 tokenizer.json                for the tokenizers library
 foreshot.json                 the manifest: labels, thresholds, where the model came from, how it was proved
 README.md                     the model card
@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from foreshot.data.texts import excerpt
 from foreshot.errors import BundleError
-from foreshot.facts import Decision, Facts, SuiteFacts, SuiteResult
-from foreshot.runtime.decisions import complaint_about
+from foreshot.facts import Decision, Facts, LabelDecisions, SuiteFacts, SuiteResult
+from foreshot.runtime.decisions import complaint_about, view_names
 
 FORMAT_VERSION = 1
 FP32_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
@@ -83,14 +83,18 @@ class Attempt(Facts):
 
 
 class SelfTest(Facts):
-    """A text, and the probability of each class that every graph of the bundle must give it, within `tolerance`."""
+    """A text, and the probability of each class or label that every graph must give it (`runtime.verifying`)."""
 
     text: str
     scores: dict[str, list[float]]  # by graph
 
 
 class Manifest(Facts):
-    """foreshot.json. `labels` stand in the order of the logits; `graphs` in the order of preference."""
+    """foreshot.json. `labels` stand in the order of the logits; `graphs` in the order of preference.
+
+    A model with `decisions` is multi-label: a text can have any of its `labels`. `positive` is then the judged one and
+    `decision` its decision; `suite_result` is about its view, and `label_metrics` has each label's metrics by name.
+    """
 
     format_version: int
     name: str
@@ -100,11 +104,13 @@ class Manifest(Facts):
     pad_token_id: int
     normalisation: str
     decision: Decision
+    decisions: LabelDecisions | None = None
     graphs: list[GraphFacts]
     refused: tuple[Attempt, ...] = ()
     origin: Origin
     metrics: dict[str, float | None]
     metrics_rows: int | None = None
+    label_metrics: dict[str, dict[str, float | None]] | None = None
     suite: SuiteFacts | None = None
     suite_result: SuiteResult | None = None
     self_test: list[SelfTest]
@@ -115,6 +121,16 @@ class Manifest(Facts):
     def positive_index(self) -> int | None:
         """The number of the class that counts as toxic."""
         return None if self.positive is None else self.labels.index(self.positive)
+
+    @property
+    def deciding(self) -> Decision | LabelDecisions:
+        """How it decides: on the class, or on each label."""
+        return self.decisions or self.decision
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of which a text has one: the labels, or those of the judged label's view."""
+        return tuple(self.labels) if self.decisions is None else view_names(self.decisions.judged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,14 +283,34 @@ def _parse_manifest(path: Path, content: bytes) -> Manifest:
 
 
 def _contradiction(manifest: Manifest) -> str | None:
-    if len(manifest.labels) < 2 or len(set(manifest.labels)) < len(manifest.labels):
-        return "its labels must be two or more, each once"
-    if manifest.positive is not None and manifest.positive not in manifest.labels:
-        return f"its positive label {excerpt(manifest.positive)!r} is none of its labels"
+    decisions = manifest.decisions
+    complaint = (
+        _complaint_about_classes(manifest) if decisions is None else _complaint_about_labels(manifest, decisions)
+    )
+    if complaint is not None:
+        return complaint
     if manifest.max_length < 1:
         return "its max_length must be at least 1"
     if not manifest.graphs:
         return "it names no graph"
+    return complaint_about(manifest.decision)
+
+
+def _complaint_about_classes(manifest: Manifest) -> str | None:
+    if len(manifest.labels) < 2 or len(set(manifest.labels)) < len(manifest.labels):
+        return "its labels must be two or more, each once"
+    if manifest.positive is not None and manifest.positive not in manifest.labels:
+        return f"its positive label {excerpt(manifest.positive)!r} is none of its labels"
     if manifest.decision.threshold is not None and manifest.positive is None:
         return "its decision has a threshold and no positive label for it"
-    return complaint_about(manifest.decision)
+    return None
+
+
+def _complaint_about_labels(manifest: Manifest, decisions: LabelDecisions) -> str | None:
+    if list(decisions.by_label) != manifest.labels:
+        return "its decisions must be of its labels, each once and in their order"
+    if complaint := complaint_about(decisions):
+        return complaint
+    if manifest.positive != decisions.judged or manifest.decision != decisions.by_label[decisions.judged]:
+        return f"its positive label and its decision must be those of the judged label {excerpt(decisions.judged)!r}"
+    return None

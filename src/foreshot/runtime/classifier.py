@@ -2,14 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
 from foreshot.data.texts import normalise, valid_unicode
 from foreshot.errors import ConfigError, NotATextError
+from foreshot.facts import LabelDecisions
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
-from foreshot.runtime.decisions import decide, route, scaled_probabilities
+from foreshot.runtime.decisions import (
+    decide,
+    flagged_labels,
+    route,
+    scores_of,
+    view_of,
+)
 from foreshot.runtime.graph import BATCH_SIZE, Graph
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
 
@@ -20,9 +28,14 @@ class Prediction:
 
     `label` is the class decided on; `scores` has every class's probability; `decision` is "allow", "review" or
     "block", None where no class counts as toxic; `truncated` tells that the text's end was not looked at.
+
+    Of a multi-label model `labels` are all labels that the text is decided to have, perhaps none, and `scores` are
+    each label's own, which don't add up to 1. `decision` and `label` are the judged label's: "toxic" or "not toxic".
+    Of any other model `labels` is `label` alone.
     """
 
     label: str
+    labels: tuple[str, ...]
     scores: dict[str, float]
     decision: str | None
     truncated: bool
@@ -89,20 +102,25 @@ class Classifier:
         return self._graph.logits(tokens.ids, batch_size=self._batch_size)
 
     def predictions(self, logits: np.ndarray, truncated: np.ndarray) -> list[Prediction]:
-        """What logits (texts, classes) mean by the bundle's temperature, thresholds and policy."""
-        manifest, positive = self.manifest, self.manifest.positive_index
-        probabilities = scaled_probabilities(logits, manifest.decision.temperature)
-        labels = decide(manifest.decision, logits, positive)
-        routes = [None] * len(logits) if positive is None else route(manifest.decision, logits, positive).tolist()
+        """What logits (texts, classes or labels) mean by the bundle's temperatures, thresholds and policies."""
+        manifest = self.manifest
+        decision, view, positive = view_of(manifest.deciding, logits, manifest.positive_index)
+        decided = [manifest.classes[number] for number in decide(decision, view, positive).tolist()]
+        routes = [None] * len(logits) if positive is None else route(decision, view, positive).tolist()
+        labels: list[tuple[str, ...]] = [(label,) for label in decided]
+        if manifest.decisions is not None:
+            labels = _flagged(logits, manifest.decisions)
+        scores = scores_of(manifest.deciding, logits).tolist()
         return [
             Prediction(
-                label=manifest.labels[label],
-                scores=dict(zip(manifest.labels, scores, strict=True)),
-                decision=decision,
+                label=label,
+                labels=of_text,
+                scores=dict(zip(manifest.labels, probabilities, strict=True)),
+                decision=routed,
                 truncated=cut,
             )
-            for label, scores, decision, cut in zip(
-                labels.tolist(), probabilities.tolist(), routes, truncated.tolist(), strict=True
+            for label, of_text, probabilities, routed, cut in zip(
+                decided, labels, scores, routes, truncated.tolist(), strict=True
             )
         ]
 
@@ -117,6 +135,11 @@ def load(
 ) -> Classifier:
     """The classifier in a bundle's folder; see `Classifier` for the settings and for what is raised."""
     return Classifier(read_bundle(folder), file=file, threads=threads, batch_size=batch_size, max_length=max_length)
+
+
+def _flagged(logits: np.ndarray, decisions: LabelDecisions) -> list[tuple[str, ...]]:
+    """The labels that each text of logits (texts, labels) has."""
+    return [tuple(compress(decisions.by_label, flags)) for flags in flagged_labels(logits, decisions)]
 
 
 def _texts(texts: object) -> list[str]:

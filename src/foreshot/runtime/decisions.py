@@ -3,8 +3,12 @@
 A score is the softmax probability of the positive class after the logits were divided by a temperature. A policy
 says what the thresholds on it must keep to, as text: "argmax", "best-f1", "recall>=0.9", "fpr<=0.05" or
 "review:recall>=0.95,fpr<=0.02". NumPy alone, since a deployed model decides by the same code as a judged one.
+
+Each label of a multi-label model is a question with two classes, whose score is the sigmoid of the label's logit z.
+As sigmoid(z) is softmax((0, z))[1], whatever decides on two classes decides on the label's view of the logits, (0, z).
 """
 
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -14,8 +18,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, ModelError
-from foreshot.facts import Decision
+from foreshot.facts import Decision, LabelDecisions
 from foreshot.rundir import write_atomically
 
 DECISION_FILE = "decision.json"
@@ -103,16 +108,84 @@ def decide(decision: Decision, logits: np.ndarray, positive: int | None) -> np.n
     return np.where(route(decision, logits, positive) == "allow", others.argmax(axis=1), positive)
 
 
-def save_decision(decision: Decision, folder: Path) -> None:
+# ---- several labels ----
+
+
+def view_names(label: str) -> tuple[str, str]:
+    """What the two classes of a label's view are called."""
+    return f"not {label}", label
+
+
+def label_logits(logits: np.ndarray, index: int) -> np.ndarray:
+    """The view of one label of a multi-label model's logits (rows, labels): zeros beside its column, (rows, 2)."""
+    column = logits[:, index]
+    return np.stack([np.zeros_like(column), column], axis=1)
+
+
+def label_probabilities(logits: np.ndarray, decisions: LabelDecisions) -> np.ndarray:
+    """Each label's probability by itself, (rows, labels): the sigmoid of logits (rows, labels) / its temperature."""
+    columns = [
+        scaled_probabilities(label_logits(logits, index), decision.temperature)[:, 1]
+        for index, decision in enumerate(decisions.by_label.values())
+    ]
+    return np.stack(columns, axis=1)
+
+
+def flagged_labels(logits: np.ndarray, decisions: LabelDecisions) -> np.ndarray:
+    """Which labels logits (rows, labels) are decided to have, (rows, labels) of bool."""
+    columns = [
+        decide(decision, label_logits(logits, index), 1) == 1
+        for index, decision in enumerate(decisions.by_label.values())
+    ]
+    return np.stack(columns, axis=1)
+
+
+def scores_of(decision: Decision | LabelDecisions, logits: np.ndarray) -> np.ndarray:
+    """The probability of each class or, of a multi-label model, of each label by itself: as many as logits."""
+    if isinstance(decision, LabelDecisions):
+        return label_probabilities(logits, decision)
+    return scaled_probabilities(logits, decision.temperature)
+
+
+def judged_view(logits: np.ndarray, decisions: LabelDecisions) -> tuple[Decision, np.ndarray]:
+    """The judged label's decision, and its view of logits (rows, labels), whose class 1 is positive."""
+    return decisions.by_label[decisions.judged], label_logits(logits, decisions.judged_index)
+
+
+def view_of(
+    decision: Decision | LabelDecisions, logits: np.ndarray, positive: int | None
+) -> tuple[Decision, np.ndarray, int | None]:
+    """What `route` and `decide` take: what is given or, of a multi-label model, the judged label's view."""
+    if isinstance(decision, LabelDecisions):
+        return (*judged_view(logits, decision), 1)
+    return decision, logits, positive
+
+
+def judging(decisions: LabelDecisions, label: str | None, *, source: str) -> LabelDecisions:
+    """The same decisions with another judged label, if one is given; raises ConfigError for one that isn't there."""
+    if label is None:
+        return decisions
+    if label not in decisions.by_label:
+        raise ConfigError(
+            f"--positive {excerpt(label)}: is no label of {source}; its labels are {listing(decisions.by_label)}"
+        )
+    return decisions.model_copy(update={"judged": label})
+
+
+# ---- the file ----
+
+
+def save_decision(decision: Decision | LabelDecisions, folder: Path) -> None:
     """Write the decision into a model's folder; raises OSError when there is no room or no permission."""
     write_atomically(folder / DECISION_FILE, decision.model_dump_json(indent=1) + "\n")
 
 
-def load_decision(folder: Path) -> Decision | None:
+def load_decision(folder: Path) -> Decision | LabelDecisions | None:
     """The decision in a model's folder, None where there is none; raises ModelError when the file is damaged."""
     path = folder / DECISION_FILE
     try:
-        decision = Decision.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        decision = _kind_of(content).model_validate_json(content)
         complaint = complaint_about(decision)
     except FileNotFoundError:
         return None
@@ -120,14 +193,37 @@ def load_decision(folder: Path) -> Decision | None:
         raise ModelError(f"{path}: can't be read ({error.strerror})") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        complaint = " ".join([*map(str, first["loc"]), first["msg"]])
+        complaint = " ".join([*map(excerpt, first["loc"]), excerpt(first["msg"], 80)])
     if complaint:
         raise ModelError(f"{path}: is damaged ({complaint}); save the model again")
     return decision
 
 
-def complaint_about(decision: Decision) -> str | None:
+def _kind_of(content: bytes) -> type[Decision] | type[LabelDecisions]:
+    """What a file claims to hold; one that is no JSON is refused as either."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return Decision
+    several = isinstance(found, dict) and not found.keys().isdisjoint(LabelDecisions.model_fields)
+    return LabelDecisions if several else Decision
+
+
+def complaint_about(decision: Decision | LabelDecisions) -> str | None:
     """What is wrong with a decision that was read, or None."""
+    return _complaint_about_one(decision) if isinstance(decision, Decision) else _complaint_about_several(decision)
+
+
+def _complaint_about_several(decisions: LabelDecisions) -> str | None:
+    if decisions.judged not in decisions.by_label:
+        return f"its judged label {excerpt(decisions.judged)!r} is none of its labels"
+    for label, decision in decisions.by_label.items():
+        if complaint := _complaint_about_one(decision):
+            return f"label {excerpt(label)!r}: {complaint}"
+    return None
+
+
+def _complaint_about_one(decision: Decision) -> str | None:
     try:
         policy = parse_policy(decision.policy)
     except ConfigError as error:

@@ -20,7 +20,7 @@ from foreshot.progress import Progress, Silent, duration, printable
 from foreshot.rundir import writing_atomically
 from foreshot.runtime.classifier import Classifier, Prediction
 from foreshot.runtime.windows import windows
-from foreshot.runtime.writing import PREFIX, Output, as_json, new_columns, open_output
+from foreshot.runtime.writing import PREFIX, NewColumns, Output, as_json, open_output
 
 WINDOW = 1024
 """Most rows that are scored together; within them the classifier puts texts of like length side by side."""
@@ -30,6 +30,7 @@ WINDOW = 1024
 class Summary:
     """What was scored: rows written, bad rows left out, texts whose end was not looked at, and what was decided.
 
+    Of a multi-label model `labels` counts each text once for each label that it has.
     `notes` are what the progress was told already: a column that was guessed, columns that were renamed.
     """
 
@@ -90,10 +91,10 @@ def score_file(
         columns = records.columns or list(dict.fromkeys(name for row in head for name in row.cells))
         text_column, notes = _text_column(records, columns, text_column)
         columns = columns or [text_column]
-        new = new_columns(classifier.manifest.labels, [*columns, *(records.titles or [])])
+        new = NewColumns.of(classifier.manifest, [*columns, *(records.titles or [])])
         written, note = _output_kind(records, file, out)
         notes += [note] if note else []
-        if new[0].startswith(PREFIX):
+        if new.names[0].startswith(PREFIX):
             notes.append(f"{records.source}: has a column of the same name as a new one; new ones begin with {PREFIX}")
         for said in notes:
             progress.say(said)
@@ -163,7 +164,7 @@ class _Tally:
         """Count a window; `units` is the size of its records."""
         self._rows += len(predictions)
         self._truncated += sum(found.truncated for found in predictions)
-        self._labels.update(found.label for found in predictions)
+        self._labels.update(label for found in predictions for label in found.labels)
         self._decisions.update(found.decision for found in predictions if found.decision)
         self._advance(units)
 

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Protocol
@@ -18,6 +19,7 @@ from foreshot.data.records import Records
 from foreshot.data.spreadsheets import inert
 from foreshot.data.texts import excerpt, valid_unicode
 from foreshot.errors import DataError
+from foreshot.runtime.bundle import Manifest
 from foreshot.runtime.classifier import Prediction
 
 PREFIX = "predicted_"
@@ -36,17 +38,41 @@ class Output(Protocol):
         """Write what is held back."""
 
 
-def new_columns(labels: Sequence[str], taken: Collection[str]) -> list[str]:
-    """Names of the columns that predictions add; all with a prefix where the input has one of them already."""
-    names = ["label", *(f"score_{label}" for label in labels), "decision", "truncated"]
+def new_columns(labels: Sequence[str], taken: Collection[str], *, several: bool = False) -> list[str]:
+    """Names of the columns that predictions add; all with a prefix where the input has one of them already.
+
+    `several` says that a text can have several of the labels.
+    """
+    names = ["labels" if several else "label", *(f"score_{label}" for label in labels), "decision", "truncated"]
     while not set(names).isdisjoint(taken):
         names = [PREFIX + name for name in names]
     return names
 
 
-def new_cells(prediction: Prediction) -> list[Any]:
-    """The cells of the new columns: a str, a float for each class, a str or None, a bool."""
-    return [prediction.label, *prediction.scores.values(), prediction.decision, prediction.truncated]
+@dataclass(frozen=True)
+class NewColumns:
+    """What predictions add to a row: `names`, and whether the first column is a list of labels or one label."""
+
+    names: list[str]
+    several: bool
+
+    @classmethod
+    def of(cls, manifest: Manifest, taken: Collection[str]) -> "NewColumns":
+        """Those of a bundle's predictions, beside the columns that are `taken`."""
+        several = manifest.decisions is not None
+        return cls(new_columns(manifest.labels, taken, several=several), several)
+
+    def cells(self, prediction: Prediction) -> list[Any]:
+        """A str or a list of them, a float for each class or label, a str or None, a bool."""
+        first = list(prediction.labels) if self.several else prediction.label
+        return [first, *prediction.scores.values(), prediction.decision, prediction.truncated]
+
+    def types(self) -> list[Any]:
+        """The Arrow types of the cells."""
+        import pyarrow as pa
+
+        first = pa.list_(pa.string()) if self.several else pa.string()
+        return [first, *[pa.float64()] * (len(self.names) - 3), pa.string(), pa.bool_()]
 
 
 # ---- CSV and TSV ----
@@ -56,9 +82,9 @@ class DelimitedOutput:
     """CSV or TSV. Cells of another format are made safe for spreadsheets; those of a CSV or TSV stay as they are."""
 
     def __init__(
-        self, write: Callable[[str], None], kind: str, records: Records, columns: Sequence[str], new: Sequence[str]
+        self, write: Callable[[str], None], kind: str, records: Records, columns: Sequence[str], new: NewColumns
     ) -> None:
-        self._write, self._records, self._columns = write, records, columns
+        self._write, self._records, self._columns, self._new = write, records, columns, new
         self._verbatim = records.kind in DELIMITERS
         self._lines: list[str] = []
         # With both characters in the line end, the writer puts a cell that holds either of them in quotes.
@@ -66,7 +92,7 @@ class DelimitedOutput:
             SimpleNamespace(write=self._lines.append), delimiter=DELIMITERS[kind], lineterminator="\r\n"
         )
         titles = records.titles or (columns if self._verbatim else [inert(name) for name in columns])
-        self._writer.writerow([*titles, *(inert(name) for name in new)])
+        self._writer.writerow([*titles, *(inert(name) for name in new.names)])
         self._flush()
 
     def write(self, rows: Sequence[Record], predictions: Sequence[Prediction]) -> None:
@@ -75,7 +101,7 @@ class DelimitedOutput:
             refuse_unknown(self._records, row, self._columns)
             cells = [row.cells.get(name) for name in self._columns]
             written = cells if self._verbatim else [_cell(cell) for cell in cells]
-            self._writer.writerow([*written, *(_cell(cell) for cell in new_cells(prediction))])
+            self._writer.writerow([*written, *(_cell(cell) for cell in self._new.cells(prediction))])
         self._flush()
 
     def finish(self) -> None:
@@ -100,7 +126,7 @@ def _cell(value: Any) -> Any:
 class JsonOutput:
     """JSON Lines. An object that was read as JSON stays as it was written, but for its new fields."""
 
-    def __init__(self, write: Callable[[str], None], records: Records, new: Sequence[str]) -> None:
+    def __init__(self, write: Callable[[str], None], records: Records, new: NewColumns) -> None:
         self._write, self._records, self._new = write, records, new
 
     def write(self, rows: Sequence[Record], predictions: Sequence[Prediction]) -> None:
@@ -111,12 +137,12 @@ class JsonOutput:
         """Nothing is held back."""
 
     def _line(self, row: Record, prediction: Prediction) -> str:
-        if taken := row.cells.keys() & set(self._new):
+        if taken := row.cells.keys() & set(self._new.names):
             raise DataError(
                 f"{self._records.place(row.row)}: field {excerpt(min(taken))!r} is one that is added to every row, "
                 "and the first rows had none of this name; rename it"
             )
-        added = dict(zip(self._new, new_cells(prediction), strict=True))
+        added = dict(zip(self._new.names, self._new.cells(prediction), strict=True))
         if self._records.kind == "jsonl" and "\\ud" not in row.raw.lower():
             start = row.raw.strip().removesuffix("}").rstrip()
             return f"{start}{', ' if row.cells else ''}{as_json(added)[1:]}\n"
@@ -157,7 +183,7 @@ class ParquetOutput:
         stack: ExitStack,
         records: Records,
         columns: Sequence[str],
-        new: Sequence[str],
+        new: NewColumns,
         head: Sequence[Record],
     ) -> None:
         import pyarrow as pa
@@ -167,9 +193,8 @@ class ParquetOutput:
         old = records.schema or pa.schema(
             [(name, _arrow_type([row.cells.get(name) for row in head])) for name in columns]
         )
-        types = [pa.string(), *[pa.float64()] * (len(new) - 3), pa.string(), pa.bool_()]
-        self._old = old
-        self._schema = pa.schema([*old, *map(pa.field, new, types)], metadata=old.metadata)
+        self._old, self._new = old, new
+        self._schema = pa.schema([*old, *map(pa.field, new.names, new.types())], metadata=old.metadata)
         self._writer = stack.enter_context(pq.ParquetWriter(file, self._schema))
         self._held: list[Any] = []
 
@@ -178,7 +203,7 @@ class ParquetOutput:
         import pyarrow as pa
 
         old = self._arrow_columns([row.cells for row in rows]) if self._records.schema else self._made_columns(rows)
-        new = zip(*map(new_cells, predictions), strict=True)
+        new = zip(*map(self._new.cells, predictions), strict=True)
         types = self._schema.types[len(old) :]
         arrays = [*old, *(pa.array(cells, kind) for cells, kind in zip(new, types, strict=True))]
         self._held.append(pa.Table.from_arrays(arrays, schema=self._schema))
@@ -259,7 +284,7 @@ def open_output(
     stack: ExitStack,
     records: Records,
     columns: Sequence[str],
-    new: Sequence[str],
+    new: NewColumns,
     head: Sequence[Record],
 ) -> Output:
     """An output of a kind, its header written; `head` are the first rows; what must be closed goes on the `stack`."""

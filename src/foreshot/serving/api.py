@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from foreshot.data.texts import excerpt
+from foreshot.facts import Decision, LabelDecisions
 from foreshot.runtime.classifier import Prediction
 from foreshot.runtime.leave_one_out import Word, influences, left_out, words_of
-from foreshot.serving.bands import band_of, bands_of
+from foreshot.serving.bands import band_of, bands_between, bands_of
 from foreshot.serving.bodies import read_body
 from foreshot.serving.catalogue import Catalogue, ServedModel
 from foreshot.serving.openapi import described, documented, schema_of
@@ -22,6 +23,7 @@ from foreshot.serving.schemas import (
     ClassifyResponse,
     DecisionBand,
     DecisionRule,
+    LabelRule,
     ModelCard,
     ModelsResponse,
     RequestLimits,
@@ -46,7 +48,7 @@ def api_router(catalogue: Catalogue, settings: ServeSettings) -> APIRouter:
         openapi_extra=described(schema_of(request_shape)),
     )
     async def classify(request: Request) -> Response:
-        """Each text gets a label, a score for each class, and a decision by the bundle's policy, in their order."""
+        """Each text gets its label or labels, all scores, and a decision by the bundle's policy, in their order."""
         asked = await read_body(request, request_shape)
         model = _model_asked(catalogue, asked)
         predictions = await model.predict(asked.texts)
@@ -105,6 +107,7 @@ def _result(
     band = band_of(prediction.decision, bands)
     return {
         "label": prediction.label,
+        "labels": prediction.labels,
         "scores": prediction.scores,
         "decision": prediction.decision,
         "band": None if band is None else {"low": band.low, "high": band.high},
@@ -138,8 +141,23 @@ def _card(model: ServedModel, default: bool, bands: list[DecisionBand]) -> Model
         verdict_reasons=list(origin.verdict_reasons),
         metrics=manifest.metrics,
         metrics_rows=manifest.metrics_rows,
+        label_metrics=manifest.label_metrics,
         suite=manifest.suite,
         suite_result=manifest.suite_result,
-        decision=DecisionRule.model_validate(decision.model_dump(include=set(DecisionRule.model_fields))),
+        decision=DecisionRule(**_rule(decision)),
         bands=bands,
+        by_label=_rules(manifest.decisions),
     )
+
+
+def _rules(decisions: LabelDecisions | None) -> dict[str, LabelRule] | None:
+    if decisions is None:
+        return None
+    return {
+        label: LabelRule(**_rule(decision), bands=bands_between(decision))
+        for label, decision in decisions.by_label.items()
+    }
+
+
+def _rule(decision: Decision) -> dict[str, Any]:
+    return decision.model_dump(include=set(DecisionRule.model_fields))

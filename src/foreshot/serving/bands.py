@@ -2,18 +2,24 @@
 
 from collections.abc import Sequence
 
+from foreshot.facts import Decision
 from foreshot.runtime.bundle import Manifest
 from foreshot.serving.schemas import Band, DecisionBand
 
 
 def bands_of(manifest: Manifest) -> list[DecisionBand]:
-    """A model's bands, rising from 0 to 1; none where its decisions don't go by one probability.
+    """A model's bands, rising from 0 to 1; none where its decisions don't go by one probability."""
+    several = manifest.decisions is None and len(manifest.labels) > 2
+    if manifest.positive is None or (manifest.decision.threshold is None and several):
+        return []
+    return bands_between(manifest.decision)
+
+
+def bands_between(decision: Decision) -> list[DecisionBand]:
+    """The bands that a decision makes of the positive class's probability.
 
     Without a threshold the likeliest class is taken: of two classes that is a threshold of one half.
     """
-    decision = manifest.decision
-    if manifest.positive is None or (decision.threshold is None and len(manifest.labels) > 2):
-        return []
     block = 0.5 if decision.threshold is None else decision.threshold
     review = block if decision.review_threshold is None else min(decision.review_threshold, block)
     bands = [

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from foreshot.data.texts import excerpt, listing, valid_unicode
 from foreshot.errors import ConfigError
+from foreshot.runtime.bundle import Manifest
 from foreshot.serving.bodies import MEDIA_TYPE
 from foreshot.serving.catalogue import Catalogue, ServedModel
 from foreshot.serving.discovery import VERSION, discovery_document
@@ -33,6 +34,19 @@ from foreshot.serving.problems import Problem
 from foreshot.serving.sentences import sentence_spans, utf16_spans
 from foreshot.serving.settings import Attribute, ServeSettings
 
+ATTRIBUTES_BY_LABEL = {
+    "toxic": "TOXICITY",
+    "toxicity": "TOXICITY",
+    "severe_toxic": "SEVERE_TOXICITY",
+    "severe_toxicity": "SEVERE_TOXICITY",
+    "identity_hate": "IDENTITY_ATTACK",
+    "identity_attack": "IDENTITY_ATTACK",
+    "insult": "INSULT",
+    "obscene": "PROFANITY",
+    "profanity": "PROFANITY",
+    "threat": "THREAT",
+}
+"""What the labels of public data sets of comments, and of models trained on them, are called in Perspective's API."""
 MOST_SENTENCES = 100
 INVALID_REQUEST = "INVALID_REQUEST"
 REFUSALS = {
@@ -103,12 +117,24 @@ def perspective_router(catalogue: Catalogue, settings: ServeSettings) -> APIRout
 def served_attributes(catalogue: Catalogue, settings: ServeSettings) -> dict[str, ServedAttribute]:
     """The attributes of the settings, with the model and the label that each stands for.
 
-    Without a table TOXICITY is the default model's positive label, if it has one.
+    Without a table TOXICITY is the default model's positive label, if it has one, and the labels of a multi-label model
+    are the attributes that their names say (`ATTRIBUTES_BY_LABEL`).
     """
-    default = catalogue.default.classifier.manifest
-    if "attributes" not in settings.model_fields_set and default.positive is None:
+    attributes = settings.attributes
+    if "attributes" not in settings.model_fields_set:
+        attributes = default_attributes(catalogue.default.classifier.manifest)
+    return {name: _served(name, attribute, catalogue) for name, attribute in attributes.items()}
+
+
+def default_attributes(manifest: Manifest) -> dict[str, Attribute]:
+    """The attributes of a model that no settings speak of; of labels that say the same attribute the first counts."""
+    if manifest.positive is None:
         return {}
-    return {name: _served(name, attribute, catalogue) for name, attribute in settings.attributes.items()}
+    attributes: dict[str, Attribute] = {}
+    for label in manifest.labels if manifest.decisions else ():
+        if name := ATTRIBUTES_BY_LABEL.get(label.casefold()):
+            attributes.setdefault(name, Attribute(label=label))
+    return {"TOXICITY": Attribute(), **attributes}
 
 
 def _served(name: str, attribute: Attribute, catalogue: Catalogue) -> ServedAttribute:

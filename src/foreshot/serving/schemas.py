@@ -61,8 +61,9 @@ class WordInfluence(BaseModel):
 class Result(BaseModel):
     """What a model says of one text."""
 
-    label: str
-    scores: Annotated[dict[str, float], Field(description="The probability of each class.")]
+    label: Annotated[str, Field(description='Its class; by a multi-label model "X" or "not X", X the judged label.')]
+    labels: Annotated[list[str], Field(description="All its labels; by a model of classes the one.")]
+    scores: Annotated[dict[str, float], Field(description="The probability of each class, or of each label by itself.")]
     decision: Annotated[Route | None, Field(description="By the bundle's policy; null where no class is toxic.")]
     band: Annotated[Band | None, Field(description="null where the decision goes by the likeliest of several classes.")]
     truncated: Annotated[bool, Field(description="Whether the end of the text was not looked at.")]
@@ -77,6 +78,7 @@ EXAMPLE: dict[str, Any] = {
     "results": [
         {
             "label": "toxic",
+            "labels": ["toxic"],
             "scores": {"benign": 0.06, "toxic": 0.94},
             "decision": "block",
             "band": {"low": 0.62, "high": 1.0},
@@ -87,6 +89,7 @@ EXAMPLE: dict[str, Any] = {
         },
         {
             "label": "benign",
+            "labels": ["benign"],
             "scores": {"benign": 0.98, "toxic": 0.02},
             "decision": "allow",
             "band": {"low": 0.0, "high": 0.62},
@@ -116,8 +119,18 @@ class DecisionRule(BaseModel):
     temperature: float
 
 
+class LabelRule(DecisionRule):
+    """How one label of a multi-label model is decided on, and the probabilities that lead to it."""
+
+    bands: list[DecisionBand]
+
+
 class ModelCard(BaseModel):
-    """A model that is served: where it came from, how good it is, and how it behaves."""
+    """A model that is served: where it came from, how good it is, and how it behaves.
+
+    With `by_label` it is multi-label: a text can have any of the labels. `positive` is then the judged one, by which
+    alone texts are blocked or allowed.
+    """
 
     name: str
     default: bool
@@ -138,10 +151,12 @@ class ModelCard(BaseModel):
     verdict_reasons: list[str]
     metrics: dict[str, float | None]
     metrics_rows: int | None
+    label_metrics: dict[str, dict[str, float | None]] | None
     suite: SuiteFacts | None
     suite_result: SuiteResult | None
     decision: DecisionRule
     bands: list[DecisionBand]
+    by_label: dict[str, LabelRule] | None
 
 
 class RequestLimits(BaseModel):

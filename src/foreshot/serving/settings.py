@@ -10,7 +10,8 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from foreshot.config import Settings, load_settings, validated
+from foreshot.config import load_settings, validated
+from foreshot.loss_settings import Settings
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -53,7 +54,10 @@ class Attribute(Settings):
 
 
 class ServeSettings(Settings):
-    """All that a server's file of settings can say. Without keys everybody who reaches it may ask."""
+    """All that a server's file of settings can say. Without keys everybody who reaches it may ask.
+
+    Without `attributes` the first model's labels say which there are (`serving.perspective`).
+    """
 
     limits: Limits = Limits()
     keys: tuple[ApiKey, ...] = ()

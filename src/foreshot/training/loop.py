@@ -1,26 +1,28 @@
 """The training loop: one for the teacher and every student; what differs between recipes is passed in."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import nn
-from transformers import get_linear_schedule_with_warmup
+from peft import PeftModel
+from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from foreshot.config import Training
-from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
-from foreshot.loss_settings import Distillation
+from foreshot.data.batches import EncodedRows, collate, length_grouped_batches, mixed_batches
+from foreshot.loss_settings import Classification, Distillation
 from foreshot.models.outputs import Outputs, forward
+from foreshot.models.states import NOTHING, Look, looking
 from foreshot.progress import Progress
-from foreshot.results import LOSS_PARTS
 from foreshot.training.allocator import keep_freed_memory
-from foreshot.training.losses import TargetBatch, distillation_losses, label_losses
+from foreshot.training.losses import BatchOutputs, balanced_weights, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, measured
 from foreshot.training.seeding import generator, seed_torch
+from foreshot.training.teacher_states import TeacherStates
 from foreshot.training.vocabulary import occurring_words_only
 
 OPTIMIZER = "AdamW (fused, betas 0.9 and 0.999, eps 1e-8), linear decay"
@@ -35,61 +37,115 @@ class History:
     took: Measured
 
 
+@dataclass(frozen=True, kw_only=True)
+class Teaching:
+    """What a student learns from besides labels.
+
+    `outputs` are the teacher's on the labelled rows, then on the `unlabelled` ones; `look` says which of the student's
+    layers are compared with the teacher's `states`.
+    """
+
+    settings: Distillation
+    outputs: Outputs
+    unlabelled: EncodedRows | None = None
+    look: Look = NOTHING
+    states: TeacherStates | None = None
+
+
 def train(
-    model: nn.Module,
+    model: PreTrainedModel | PeftModel,
     encoded: EncodedRows,
-    labels: Sequence[int],
+    labels: np.ndarray | Sequence[int],
     *,
     settings: Training,
     learning_rate: float,
     seed: int,
-    targets: Outputs | None = None,
-    distillation: Distillation | None = None,
+    teaching: Teaching | None = None,
     progress: Progress,
 ) -> History:
-    """Train `model` in place on all rows: by labels alone, or with the teacher's cached outputs as `targets`.
+    """Train `model` in place on all rows: by labels alone, or by a teacher's outputs too.
 
-    The order of batches and the draws of dropout depend on `seed` alone, so they are equal for every recipe.
+    `labels` are class numbers (rows,), or floats of 0 and 1 (rows, labels). The order of batches and the draws of
+    dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows.
     """
     keep_freed_memory()
     accelerator = Accelerator(cpu=True)
     steps_per_epoch = math.ceil(len(encoded) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
-    label_tensor = torch.tensor(labels)
-    batch_order = generator(seed, "batches")
+    label_tensor = torch.as_tensor(labels)
+    class_weights = weights_of_classes(settings.classification, label_tensor)
+    rows_of = encoded.followed_by(teaching.unlabelled) if teaching and teaching.unlabelled else encoded
+    epochs = batch_epochs(rows_of, len(encoded), settings, teaching, generator(seed, "batches"))
     seed_torch(seed, "dropout")
     model.train()
-    logged: list[list[float]] = []
+    logged: list[dict[str, float]] = []
     # With weight decay even words that never occur would change.
-    words = occurring_words_only(model, encoded) if settings.weight_decay == 0 else nullcontext()
-    with measured() as took, words:
+    words = occurring_words_only(model, rows_of) if settings.weight_decay == 0 else nullcontext()
+    with measured() as took, words, looking(model, teaching.look if teaching else NOTHING) as seen:
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
         schedule = get_linear_schedule_with_warmup(optimizer, round(settings.warmup_fraction * steps), steps)
         prepared, optimizer = accelerator.prepare(model, optimizer)
-        for _ in range(settings.epochs):
-            for rows in length_grouped_batches(encoded.lengths, settings.batch_size, batch_order):
-                logits, representations = forward(prepared, collate(encoded, rows))
-                if targets is not None and distillation is not None:
-                    losses = distillation_losses(
-                        logits, representations, label_tensor[rows], target_batch(targets, rows), distillation
-                    )
-                else:
-                    losses = label_losses(logits, label_tensor[rows])
-                accelerator.backward(losses.objective)
-                accelerator.clip_grad_norm_(trained, settings.max_grad_norm)
-                optimizer.step()
-                schedule.step()
-                optimizer.zero_grad()
-                logged.append([part.item() for part in losses.parts()])
-                progress.advance(len(rows), f"loss {logged[-1][0]:.3f}")
-    columns = zip(LOSS_PARTS, np.array(logged).T, strict=False)  # labels alone give the first two
-    return History(losses=dict(columns), steps_per_epoch=steps_per_epoch, took=took)
-
-
-def target_batch(targets: Outputs, rows: np.ndarray) -> TargetBatch:
-    """The teacher's cached outputs on these rows, as tensors."""
-    return TargetBatch(
-        logits=torch.from_numpy(targets.logits[rows]),
-        representations=torch.from_numpy(targets.representations[rows]),
+        for rows in chain.from_iterable(islice(epochs, settings.epochs)):
+            inputs = collate(rows_of, rows)
+            logits, representations = forward(prepared, inputs)
+            row_labels = label_tensor[rows[rows < len(encoded)]]
+            if teaching is None:
+                losses = label_losses(logits, row_labels, settings.classification, class_weights)
+            else:
+                losses = distillation_losses(
+                    BatchOutputs(
+                        logits=logits,
+                        representations=representations,
+                        states=seen.states,
+                        projections=seen.projections,
+                    ),
+                    teacher_batch(teaching, rows),
+                    row_labels,
+                    inputs["attention_mask"],
+                    teaching.settings,
+                    progress=len(logged) / max(1, steps - 1),
+                    classification=settings.classification,
+                    class_weights=class_weights,
+                )
+            accelerator.backward(losses.objective)
+            accelerator.clip_grad_norm_(trained, settings.max_grad_norm)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            logged.append(losses.values())
+            progress.advance(len(rows), f"loss {logged[-1]['objective']:.3f}")
+    return History(
+        losses={name: np.array([values[name] for values in logged]) for name in logged[0]},
+        steps_per_epoch=steps_per_epoch,
+        took=took,
     )
+
+
+def batch_epochs(
+    rows: EncodedRows, labelled: int, settings: Training, teaching: Teaching | None, rng: np.random.Generator
+) -> Iterator[list[np.ndarray]]:
+    """Epochs of batches of row numbers, without end; some rows of each have no label where there are such."""
+    share = teaching.settings.unlabelled_share if teaching and teaching.unlabelled else 0.0
+    if share:
+        yield from mixed_batches(rows.lengths, settings.batch_size, rng, labelled=labelled, unlabelled_share=share)
+    while True:
+        yield length_grouped_batches(rows.lengths[:labelled], settings.batch_size, rng)
+
+
+def teacher_batch(teaching: Teaching, rows: np.ndarray) -> BatchOutputs:
+    """The teacher's outputs on these rows, as tensors."""
+    states, projections = teaching.states(rows) if teaching.states else (None, None)
+    return BatchOutputs(
+        logits=torch.from_numpy(teaching.outputs.logits[rows]),
+        representations=torch.from_numpy(teaching.outputs.representations[rows]),
+        states=states,
+        projections=projections,
+    )
+
+
+def weights_of_classes(settings: Classification, labels: torch.Tensor) -> torch.Tensor | None:
+    """The weights that settings ask for, (classes,), from labels (rows,) or (rows, labels)."""
+    if settings.class_weights == "balanced":
+        return balanced_weights(labels)
+    return None if settings.class_weights is None else torch.tensor(settings.class_weights)

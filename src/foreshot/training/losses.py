@@ -1,39 +1,87 @@
-"""The three losses of the distillation objective, as plain functions on tensors, and their weighted sum."""
+"""The losses of training, as plain functions on tensors, and the weighted sum that a student is trained by."""
 
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from foreshot.loss_settings import Distillation
-from foreshot.results import LOSS_PARTS
+from foreshot.loss_settings import Classification, Distillation, value_at
 
 
 @dataclass(frozen=True, kw_only=True)
 class Losses:
-    """The objective of one batch and its parts: scalar tensors, or None where there is no such part."""
+    """The objective of one batch, and the losses that it is made of, by name: scalar tensors."""
 
     objective: torch.Tensor
-    classification: torch.Tensor
-    divergence: torch.Tensor | None = None
-    cosine: torch.Tensor | None = None
+    parts: dict[str, torch.Tensor]
 
-    def parts(self) -> list[torch.Tensor]:
-        """The losses that are there, in the order of `LOSS_PARTS`."""
-        return [part for name in LOSS_PARTS if (part := getattr(self, name)) is not None]
+    def values(self) -> dict[str, float]:
+        """The objective and its parts as numbers, named as in `LOSS_PARTS`."""
+        return {"objective": self.objective.item(), **{name: part.item() for name, part in self.parts.items()}}
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetBatch:
-    """The teacher's outputs on a batch: `logits` (batch, classes), `representations` (batch, hidden)."""
+class BatchOutputs:
+    """What a model says about a batch.
+
+    `logits` (batch, classes or labels) and `representations` (batch, hidden); where a loss looks at them, `states`
+    (batch, layers, tokens, hidden) of the layers that are compared, and `projections` (batch, 3, tokens, hidden):
+    queries, keys and values.
+    """
 
     logits: torch.Tensor
     representations: torch.Tensor
+    states: torch.Tensor | None = None
+    projections: torch.Tensor | None = None
 
 
-def classification_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of logits (batch, classes) against labels (batch,), in nats."""
-    return F.cross_entropy(logits, labels)
+def classification_loss(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    settings: Classification | None = None,
+    class_weights: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Mean cross-entropy in nats of logits (batch, classes) against integer labels (batch,), or binary cross-entropy
+    of logits (batch, labels) against labels (batch, labels) of 0 and 1, as a float tensor.
+
+    With label smoothing ε the target of the true class is 1 − ε + ε/classes (Szegedy et al. 2016, section 7), of
+    a label that is there 1 − ε/2. Each term is weighed by (1 − p)^γ, p being the probability of the truth (Lin et al.
+    2017, eq. 4), and by its class's weight; the mean over rows is then weighted by class weights too. With several
+    labels, `class_weights` (labels,) weigh the rows that have the label, and the mean is plain.
+    """
+    settings = settings or Classification()
+    if labels.is_floating_point():
+        return _binary_classification_loss(logits, labels, settings, class_weights)
+    smoothing = settings.label_smoothing
+    if not settings.focal_gamma:
+        return F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
+    losses = F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing, reduction="none")
+    truth = logits.softmax(dim=-1).gather(1, labels[:, None])[:, 0]
+    losses = losses * (1 - truth) ** settings.focal_gamma
+    return losses.mean() if class_weights is None else losses.sum() / class_weights[labels].sum()
+
+
+def _binary_classification_loss(
+    logits: torch.Tensor, labels: torch.Tensor, settings: Classification, class_weights: torch.Tensor | None
+) -> torch.Tensor:
+    smoothing = settings.label_smoothing
+    targets = labels * (1 - smoothing) + smoothing / 2
+    losses = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=class_weights, reduction="none")
+    if settings.focal_gamma:
+        truth = torch.where(labels > 0.5, logits.sigmoid(), (-logits).sigmoid())
+        losses = losses * (1 - truth) ** settings.focal_gamma
+    return losses.mean()
+
+
+def balanced_weights(labels: torch.Tensor) -> torch.Tensor:
+    """Weights that make classes count alike: rows / (classes · rows of the class) (King and Zeng 2001) for labels
+    (rows,); for several labels (rows, labels) of 0 and 1 the rows without each label by the rows with it.
+    """
+    if labels.is_floating_point():
+        having = labels.sum(dim=0)
+        return (len(labels) - having) / having
+    counts = torch.bincount(labels)  # every class has a row
+    return len(labels) / (len(counts) * counts)
 
 
 def divergence_loss(logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -46,34 +94,106 @@ def divergence_loss(logits: torch.Tensor, teacher_logits: torch.Tensor, temperat
     return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
 
 
+def bernoulli_divergence_loss(logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """T² · KL(teacher ‖ student) of independent labels at temperature T, mean over batch and labels, in nats.
+
+    Of logits (batch, labels); a label's probability is sigmoid(logit / T). `divergence_loss` of each label's two
+    outcomes.
+    """
+    student, teacher = logits / temperature, teacher_logits / temperature
+    there = teacher.sigmoid() * (F.logsigmoid(teacher) - F.logsigmoid(student))
+    not_there = (-teacher).sigmoid() * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
+    return (there + not_there).mean() * temperature**2
+
+
 def cosine_loss(vectors: torch.Tensor, teacher_vectors: torch.Tensor) -> torch.Tensor:
     """1 − cosine similarity of vectors (batch, size), mean over the batch: 0 to 2. Sanh et al. 2019, section 3."""
     return (1 - F.cosine_similarity(vectors, teacher_vectors, dim=-1)).mean()
 
 
-def label_losses(logits: torch.Tensor, labels: torch.Tensor) -> Losses:
+def hidden_loss(
+    states: torch.Tensor, teacher_states: torch.Tensor, mask: torch.Tensor, distance: str = "cosine"
+) -> torch.Tensor:
+    """Distance between states (batch, layers, tokens, hidden) of mapped layers, mean over layers and real tokens.
+
+    `mask` (batch, tokens) is 1 for real tokens. "cosine" is 1 − cosine similarity, which is half the squared distance
+    of normalised states (Sun et al. 2019, eq. 7, "patient" distillation, there of the first token); "mse" is the mean
+    squared difference, over the hidden size too (Jiao et al. 2020, eq. 8).
+    """
+    if distance == "cosine":
+        distances = 1 - F.cosine_similarity(states, teacher_states, dim=-1)
+    else:
+        distances = (states - teacher_states).square().mean(dim=-1)
+    weights = mask[:, None, :].to(distances.dtype).expand_as(distances)
+    return (distances * weights).sum() / weights.sum()
+
+
+def relation_loss(
+    projections: torch.Tensor, teacher_projections: torch.Tensor, mask: torch.Tensor, heads: int
+) -> torch.Tensor:
+    """KL(teacher ‖ student) of attention relations, mean over the three relations, relation heads and real tokens.
+
+    Of projections (batch, 3, tokens, width): queries, keys and values, whose widths may differ between the two as
+    long as `heads` divides both. A relation of a head is softmax(X Xᵀ / √d) over real tokens, d being the head's
+    width (Wang et al. 2021, "MiniLMv2", eq. 2 to 5; there the three are summed).
+    """
+    student, teacher = (_relations(vectors, mask, heads) for vectors in (projections, teacher_projections))
+    divergences = (teacher.exp() * (teacher - student)).sum(dim=-1)  # (batch, 3, heads, tokens)
+    weights = mask[:, None, None, :].to(divergences.dtype).expand_as(divergences)
+    return (divergences * weights).sum() / weights.sum()
+
+
+def _relations(projections: torch.Tensor, mask: torch.Tensor, heads: int) -> torch.Tensor:
+    """Logarithms of relations (batch, 3, heads, tokens, tokens)."""
+    batch, three, tokens, width = projections.shape
+    vectors = projections.view(batch, three, tokens, heads, width // heads).transpose(2, 3)
+    scores = vectors @ vectors.transpose(-1, -2) / (width // heads) ** 0.5
+    # Not minus infinity, of which two have no difference.
+    return scores.masked_fill(mask[:, None, None, None, :] == 0, -1e9).log_softmax(dim=-1)
+
+
+def label_losses(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    settings: Classification | None = None,
+    class_weights: torch.Tensor | None = None,
+) -> Losses:
     """The objective that learns from labels alone."""
-    classification = classification_loss(logits, labels)
-    return Losses(objective=classification, classification=classification)
+    classification = classification_loss(logits, labels, settings, class_weights)
+    return Losses(objective=classification, parts={"classification": classification})
 
 
 def distillation_losses(
-    logits: torch.Tensor,
-    representations: torch.Tensor,
+    student: BatchOutputs,
+    teacher: BatchOutputs,
     labels: torch.Tensor,
-    teacher: TargetBatch,
+    mask: torch.Tensor,
     settings: Distillation,
+    *,
+    progress: float = 0.0,
+    classification: Classification | None = None,
+    class_weights: torch.Tensor | None = None,
 ) -> Losses:
-    """The weighted sum of classification, divergence and cosine losses.
+    """The weighted sum of the losses that weigh something, when a share `progress` of the updates is done.
 
-    The cosine loss compares the sentence representations, or the logits as the origin experiment did.
+    The first rows of the batch have `labels`, the rest have none; `mask` (batch, tokens) is 1 for real tokens. The
+    cosine loss compares the sentence representations, or the logits as the origin experiment did.
     """
-    classification = classification_loss(logits, labels)
-    divergence = divergence_loss(logits, teacher.logits, settings.temperature)
-    if settings.cosine_on == "logits":
-        cosine = cosine_loss(logits, teacher.logits)
-    else:
-        cosine = cosine_loss(representations, teacher.representations)
-    weights = settings.weights
-    objective = weights.classification * classification + weights.divergence * divergence + weights.cosine * cosine
-    return Losses(objective=objective, classification=classification, divergence=divergence, cosine=cosine)
+    temperature, weights = value_at(settings.temperature, progress), settings.weights.at(progress)
+    several = labels.is_floating_point()
+    divergence = bernoulli_divergence_loss if several else divergence_loss
+    vectors = "logits" if settings.cosine_on == "logits" else "representations"
+    parts = {
+        "classification": classification_loss(student.logits[: len(labels)], labels, classification, class_weights),
+        "divergence": divergence(student.logits, teacher.logits, temperature),
+        "cosine": cosine_loss(getattr(student, vectors), getattr(teacher, vectors)),
+    }
+    if student.states is not None and teacher.states is not None:
+        tokens = teacher.states.shape[2]  # 1 where the first alone is looked at
+        parts["hidden"] = hidden_loss(
+            student.states[:, :, :tokens], teacher.states, mask[:, :tokens], settings.hidden.distance
+        )
+    if student.projections is not None and teacher.projections is not None:
+        parts["relations"] = relation_loss(student.projections, teacher.projections, mask, settings.relations.heads)
+    objective = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+    return Losses(objective=objective, parts=parts)

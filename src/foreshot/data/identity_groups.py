@@ -1,0 +1,87 @@
+"""Identity groups: which test rows mention which group, by columns of the table or by a file of terms."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from foreshot.data.files import open_sheet
+from foreshot.data.split import Split, fold
+from foreshot.data.texts import excerpt, listing, normalise, place, printable
+from foreshot.errors import DataError
+
+TERM_COLUMNS = ("group", "term")
+
+# Marks belong to the letter before them, and Python doesn't count them among a word's characters.
+_BETWEEN_WORDS = re.compile(r"[^\w\s]|_")
+_SPELT_ALIKE = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\ufe0e": None, "\ufe0f": None})
+
+
+def with_identity_groups(split: Split, terms: str | None) -> Split:
+    """The split whose test part says which rows mention which group: by a file of terms, else as its columns said.
+
+    How many rows each group has is announced. Raises DataError where no class counts as toxic, and for a file of
+    terms that can't be used.
+    """
+    if split.classes.positive is None:
+        raise DataError(
+            "identity groups: they are judged by the scores of the class that counts as toxic, and none does here; "
+            "name it with --positive"
+        )
+    test = split.parts["test"]
+    if terms is not None:
+        test = replace(test, identities=mentions(test.texts, read_identity_terms(terms)))
+    rows = {excerpt(group): sum(mentioned) for group, mentioned in test.identities.items()}
+    counts = ", ".join(f"{group} {count:,}" for group, count in rows.items())
+    announcements = [f"identity groups, by test rows that mention them: {counts}"]
+    if empty := [group for group, count in rows.items() if not count]:
+        announcements.append(f"{terms or test.source}: no test row mentions {listing(empty)}")
+    return replace(split, parts={**split.parts, "test": test}, announcements=(*split.announcements, *announcements))
+
+
+def read_identity_terms(source: str) -> dict[str, list[str]]:
+    """The terms of each group, from a table with the columns group and term: one term a row, of one or more words.
+
+    Raises DataError that names the file and the row.
+    """
+    sheet = open_sheet(source)
+    for column in TERM_COLUMNS:
+        if column not in sheet.columns:
+            raise DataError(
+                f"{source}: identity terms need the columns group and term (its columns: {listing(sheet.columns)})"
+            )
+    terms: dict[str, list[str]] = {}
+    for row, group, term in zip(sheet.rows, sheet.columns["group"], sheet.columns["term"], strict=True):
+        named = printable(group) if isinstance(group, str) else ""
+        if not named:
+            raise DataError(f"{place(source, row)}: names no group; write it under group")
+        if not isinstance(term, str) or not _words(normalise(term)):
+            raise DataError(
+                f"{place(source, row)}: group {excerpt(named)!r} has no term here; write a word, or remove the row"
+            )
+        terms.setdefault(named, []).append(term)
+    return terms
+
+
+def mentions(texts: Sequence[str], terms: Mapping[str, Sequence[str]]) -> dict[str, list[bool]]:
+    """For each group which texts, normalised, hold one of its terms: whole words, without regard to case (see `fold`).
+
+    Hyphens stand between words as spaces do; an apostrophe ends a word, so that "women's" mentions "women"; other
+    signs, emoji among them, are words by themselves. Nothing is known of inflection, or of languages that write no
+    spaces.
+    """
+    worded = [f" {_words(text)} " for text in texts]
+    wanted = {group: [f" {_words(normalise(term))} " for term in of_group] for group, of_group in terms.items()}
+    return {group: [any(term in text for term in of_group) for text in worded] for group, of_group in wanted.items()}
+
+
+def _words(text: str) -> str:
+    """The words of a text, folded, with one space between them."""
+    return " ".join(_BETWEEN_WORDS.sub(_set_apart, fold(text).translate(_SPELT_ALIKE)).split())
+
+
+def _set_apart(found: re.Match[str]) -> str:
+    category = unicodedata.category(found[0])
+    if category.startswith("M"):
+        return found[0]
+    return " " if category == "Pd" else f" {found[0]} "

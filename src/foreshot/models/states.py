@@ -1,0 +1,107 @@
+"""What happens inside a classifier: the output of each layer, and the queries, keys and values of one."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from peft import PeftModel
+from torch import nn
+from transformers import PreTrainedModel
+
+from foreshot.errors import ModelError
+from foreshot.models.encoders import layer_stack
+
+PROJECTIONS = (
+    ("query", "key", "value"),  # BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA
+    ("q", "k", "v"),  # MPNet
+    ("q_lin", "k_lin", "v_lin"),  # DistilBERT
+    ("query_proj", "key_proj", "value_proj"),  # DeBERTa-v2
+    ("Wqkv",),  # ModernBERT: all three at once
+)
+"""What attention layers call the linear layers that make queries, keys and values."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What is looked at: the outputs of `layers`, and the queries, keys and values of one layer, or of none.
+
+    Layers are numbered from 1. `projections` names the linear layers of an architecture that PROJECTIONS doesn't know.
+    """
+
+    layers: tuple[int, ...] = ()
+    projections_of: int | None = None
+    projections: tuple[str, ...] | None = None
+
+
+NOTHING = Look()
+
+
+@dataclass
+class Seen:
+    """What was seen in the last forward pass."""
+
+    look: Look
+    outputs: dict[int, torch.Tensor] = field(default_factory=dict)
+    projected: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def states(self) -> torch.Tensor | None:
+        """The layers' outputs (batch, layers, tokens, hidden), in the order that was asked for."""
+        if not self.look.layers:
+            return None
+        return torch.stack([self.outputs[number] for number in self.look.layers], dim=1)
+
+    @property
+    def projections(self) -> torch.Tensor | None:
+        """Queries, keys and values (batch, 3, tokens, hidden)."""
+        if not self.projected:
+            return None
+        found = list(self.projected.values())
+        return torch.stack(list(found[0].chunk(3, dim=-1)) if len(found) == 1 else found, dim=1)
+
+
+@contextlib.contextmanager
+def looking(model: PreTrainedModel | PeftModel, look: Look) -> Iterator[Seen]:
+    """Look inside a model, adapted by LoRA or not, at every forward pass within the block.
+
+    Raises ModelError where the attention layer's queries, keys and values aren't found.
+    """
+    plain = cast(PreTrainedModel, model.get_base_model()) if isinstance(model, PeftModel) else model
+    _, layers = layer_stack(plain)
+    seen = Seen(look)
+
+    def remember(into: dict[Any, torch.Tensor], key: int | str) -> Any:
+        def hook(_: nn.Module, __: Any, output: Any) -> None:
+            into[key] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    hooks = [
+        layers[number - 1].register_forward_hook(remember(seen.outputs, number)) for number in sorted(set(look.layers))
+    ]
+    if look.projections_of is not None:
+        found = projection_modules(
+            layers[look.projections_of - 1], look.projections, architecture=str(plain.config.model_type)
+        )
+        hooks += [module.register_forward_hook(remember(seen.projected, name)) for name, module in found.items()]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def projection_modules(layer: nn.Module, names: Sequence[str] | None, *, architecture: str) -> dict[str, nn.Module]:
+    """The modules of one layer that make queries, keys and values, by name; raises ModelError where there are none."""
+    by_name: dict[str, list[nn.Module]] = {}
+    for path, module in layer.named_modules():
+        by_name.setdefault(path.rpartition(".")[2], []).append(module)
+    for known in (names,) if names else PROJECTIONS:
+        if all(len(by_name.get(name, [])) == 1 for name in known):
+            return {name: by_name[name][0] for name in known}
+    raise ModelError(
+        f"{architecture}: no queries, keys and values called {' or '.join(names) if names else 'as known'} in its "
+        "attention layers; name the linear layers under distillation.relations.projections"
+    )
