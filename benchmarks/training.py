@@ -39,11 +39,12 @@ from foreshot.loss_settings import Distillation
 from foreshot.models.encoders import find_model, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, forward, model_outputs
 from foreshot.models.students import add_lora, keep_layers
-from foreshot.plan import Plan, make_plan
+from foreshot.plan import Plan
+from foreshot.planning import make_plan
 from foreshot.progress import Silent
 from foreshot.trained import save_classifier
-from foreshot.training.loop import train
-from foreshot.training.losses import TargetBatch, distillation_losses, label_losses
+from foreshot.training.loop import Teaching, train
+from foreshot.training.losses import BatchOutputs, distillation_losses, label_losses
 from foreshot.training.seeding import derived_seed, generator, seed_torch
 
 STUDENTS = ("odd", "even", "lora")
@@ -91,10 +92,9 @@ def train_as_origin(setting: Setting, model: nn.Module, student: str, seed: int,
             logits, representations = forward(model, inputs)
             if distils:
                 with torch.no_grad():
-                    teacher = TargetBatch(
-                        **dict(zip(("logits", "representations"), forward(setting.teacher, inputs), strict=True))
-                    )
-                losses = distillation_losses(logits, representations, labels[rows], teacher, Distillation())
+                    taught = outputs_of(forward(setting.teacher, inputs))
+                own, mask = outputs_of((logits, representations)), inputs["attention_mask"]
+                losses = distillation_losses(own, taught, labels[rows], mask, Distillation())
             else:
                 losses = label_losses(logits, labels[rows])
             losses.objective.backward()
@@ -102,6 +102,11 @@ def train_as_origin(setting: Setting, model: nn.Module, student: str, seed: int,
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
+
+
+def outputs_of(found: tuple[torch.Tensor, torch.Tensor]) -> BatchOutputs:
+    """Logits and sentence representations as the losses take them."""
+    return BatchOutputs(logits=found[0], representations=found[1])
 
 
 def padded(rows: EncodedRows, numbers: np.ndarray, length: int) -> dict[str, torch.Tensor]:
@@ -126,8 +131,7 @@ def train_as_foreshot(setting: Setting, model: nn.Module, student: str, seed: in
         settings=setting.training,
         learning_rate=setting.training.learning_rate,
         seed=seed,
-        targets=targets if distils else None,
-        distillation=Distillation() if distils else None,
+        teaching=Teaching(settings=Distillation(), outputs=targets) if distils else None,
         progress=Silent(),
     )
 

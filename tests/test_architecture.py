@@ -30,6 +30,7 @@ LAYERS = [
     {"training"},
     {"judging"},
     {"plan", "trained"},
+    {"planning"},
     {"findings"},
     {"stages"},
     {"tuning"},

@@ -15,6 +15,8 @@ from cli_runs import FAST, contents, make_comments, run_process, write_csv
 
 Foreshot = Callable[..., Any]
 ROWS = make_comments(40)
+SHORT = ("--max-length", "24", "--recipes", "odd")
+RELATIONS = ("--set", "distillation.weights.relations=1")
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,79 @@ OPTIONS: dict[str, Case] = {
         ["'first:13'", "only 4 layers"],
     ),
     "layer zero": (lambda p: p.with_options("--layers", "0,1"), ["layers", "count from 1"]),
-    "layers that fall": (lambda p: p.with_options("--layers", "3,1"), ["layers", "must rise"]),
+    "more layers by influence than there are": (
+        lambda p: p.with_options("--max-length", "24", "--layers", "influence:5"),
+        ["'influence:5'", "only 4 layers"],
+    ),
+    "a recipe that keeps nothing": (
+        lambda p: p.with_options("--layers", "greedy:0"),
+        ["'greedy:0' keeps no layer", "at least 1"],
+    ),
+    "weights for another number of classes": (
+        lambda p: p.with_options("--set", "training.classification.class_weights=[1, 2, 3]"),
+        ["training.classification.class_weights: 3 weights", "2 classes", "benign, toxic"],
+    ),
+    "a weight of nothing for a class": (
+        lambda p: p.with_options("--set", "training.classification.class_weights=[1, 0]"),
+        ["training.classification.class_weights.1: Input should be greater than 0"],
+    ),
+    "losses that weigh nothing in the end": (
+        lambda p: p.with_options(
+            "--set", "distillation.weights={classification: {start: 1, end: 0}, divergence: 0, cosine: 0}"
+        ),
+        ["distillation.weights", "all weights are 0 at the end"],
+    ),
+    "a temperature that falls to nothing": (
+        lambda p: p.with_options("--set", "distillation.temperature={start: 4, end: 0}"),
+        ["distillation.temperature", "above 0 at the start and at the end"],
+    ),
+    "relation heads that don't fit": (
+        lambda p: p.with_options(*SHORT, *RELATIONS),
+        ["relations.heads: 12 don't divide the model's width, 32"],
+    ),
+    "a relation layer beyond the model": (
+        lambda p: p.with_options(
+            *SHORT, *RELATIONS, "--set", "distillation.relations.heads=2", "--set", "distillation.relations.layer=5"
+        ),
+        ["relations.layer: 5", "only 4 layers"],
+    ),
+    "projections that aren't there": (
+        lambda p: p.with_options(
+            *SHORT, *RELATIONS, "--set", "distillation.relations={heads: 2, projections: [wq, wk, wv]}"
+        ),
+        ["bert: no queries, keys and values called wq or wk or wv", "distillation.relations.projections"],
+    ),
+    "a path to no layers": (
+        lambda p: p.with_options("--max-length", "24", "--set", "layer_stack=encoder.blocks"),
+        ["bert: has no stack of its 4 layers at encoder.blocks", "it may be encoder.layer"],
+    ),
+    "an empty file of texts without labels": (
+        lambda p: p.with_options(*SHORT, "--unlabelled", p.file("more.txt", "")),
+        ["more.txt: holds no text"],
+    ),
+    "a missing file of texts without labels": (
+        lambda p: p.with_options(*SHORT, "--unlabelled", p.folder / "gone.csv"),
+        ["gone.csv: no such file"],
+    ),
+    "no text but those with labels": (
+        lambda p: p.with_options(
+            *SHORT, "--unlabelled", p.file("more.txt", "\n".join(text.upper() for text, _ in make_comments()))
+        ),
+        ["more.txt: holds no text but those of the labelled rows"],
+    ),
+    "texts without labels that nobody learns from": (
+        lambda p: p.with_options(
+            "--max-length", "24", "--recipes", "odd-labels,lora", "--unlabelled", p.file("more.txt", "a new one")
+        ),
+        ["unlabelled: no recipe learns from the teacher"],
+    ),
+    "a share of a batch that is no text": (
+        lambda p: p.with_options(
+            *SHORT, "--unlabelled", p.file("more.txt", "a new one"), "--set", "distillation.unlabelled_share=0.01"
+        ),
+        ["distillation.unlabelled_share: 0.01 of a batch of 32 is not one text"],
+    ),
+    "a setting without a value": (lambda p: p.with_options("--set", "layer_sample"), ["--set layer_sample", "value"]),
     "a misspelt layer": (lambda p: p.with_options("--layers", "1,x"), ["--layers 1,x", "first:3"]),
     "a misspelt strategy": (lambda p: p.with_options("--layers", "uneven"), ["'uneven'", "spaced:K"]),
     "seeds that are no numbers": (lambda p: p.with_options("--seeds", "0,x"), ["seeds.1", "integer"]),

@@ -76,6 +76,24 @@ def test_columns_of_the_data_follow_the_rows_that_are_split_off(
     assert (group["positive"], group["negative"]) == (sum(mentioned), len(mentioned) - sum(mentioned))
 
 
+def test_of_several_labels_the_first_one_is_judged(foreshot: Foreshot, encoder: Path, tmp_path: Path) -> None:
+    rows = [
+        (text, label, str(int(" cook " in text)), str(int(" mayor " in text))) for text, label in make_comments(300)
+    ]
+    data = write_csv(tmp_path / "data.csv", rows, header=("comment", "rude", "about_cooks", "mayors"))
+    done = foreshot(
+        *("compare", "--data", data, "--labels", "rude,about_cooks", "--encoder", encoder, "--suite", "none"),
+        *("--recipes", "odd", "--identity-columns", "mayors", *FAST, "--name", "labels", "--runs", tmp_path),
+    )
+    assert done.exit_code == 0, done.stderr
+    test = pq.read_table(tmp_path / "labels" / "data" / "test.parquet").to_pydict()
+    (group,) = bias_of(tmp_path / "labels")["groups"]
+    rude = {text: int(label) for text, label, *_ in rows}
+    mentioned = [rude[text] for text in test["text"] if " mayor " in text]
+    assert 0 < sum(mentioned) < len(mentioned)
+    assert (group["positive"], group["negative"]) == (sum(mentioned), len(mentioned) - sum(mentioned))
+
+
 def test_a_run_is_asked_about_groups_anew_without_training(
     foreshot: Foreshot, finished_run: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tiny_bundles import tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, tiny_bundle
 
 import foreshot as library
 from foreshot.errors import ConfigError
@@ -140,3 +140,21 @@ def test_a_stream_of_another_kind_is_told(foreshot, bundle):
     done = foreshot("predict", bundle, "-", "--stream", "xml")
     assert done.exit_code == 2
     assert "lines, csv, tsv, jsonl" in done.stderr
+
+
+def test_all_labels_of_a_multi_label_bundle_are_told(foreshot, tmp_path):
+    decisions = label_decisions("toxic", "insult", "threat")
+    bundle = tiny_bundle(tmp_path / "bundle", decisions=decisions)
+    texts = ["you absolute walnut", "thank you"]
+    done = foreshot("predict", bundle, *texts)
+    assert done.exit_code == 0, done.stderr
+    rude, kind = done.stdout.splitlines()[1:]
+    scores = [f"{label_probabilities_of(text, decisions)[0]:.1%}" for text in texts]
+    assert rude.split()[:4] == ["block", "toxic,", "insult", scores[0]]
+    assert kind.split()[:3] == ["allow", "–", scores[1]]
+    lines = [json.loads(line) for line in foreshot("predict", bundle, *texts, "--json").stdout.splitlines()]
+    assert [(line["label"], line["labels"], line["decision"]) for line in lines] == [
+        ("toxic", ["toxic", "insult"], "block"),
+        ("not toxic", [], "allow"),
+    ]
+    assert list(lines[0]["scores"].values()) == pytest.approx(label_probabilities_of(texts[0], decisions), abs=1e-6)

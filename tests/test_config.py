@@ -18,7 +18,15 @@ from foreshot.config import (
     recipe_of_layers,
 )
 from foreshot.errors import ConfigError
-from foreshot.loss_settings import Distillation, LossWeights
+from foreshot.loss_settings import (
+    Classification,
+    Distillation,
+    HiddenLoss,
+    LossWeights,
+    Ramp,
+    RelationLoss,
+    value_at,
+)
 
 LEAST = {"name": "run", "data": "a.csv", "encoder": "some/encoder"}
 OWN = {"name": "own", "layers": "all", "tuning": "full", "objective": "labels", "init": "encoder"}
@@ -78,10 +86,30 @@ FULL = Experiment(
         RECIPES["odd"],
         Recipe(**{**OWN, "layers": (1, 4, 12), "learning_rate": 3e-4}),
         recipe_of_layers("spaced:4"),
+        recipe_of_layers((3, 1, 3)),
+        Recipe(
+            **{**OWN, "name": "another", "layers": "greedy:2", "objective": "distil"},
+            distillation=Distillation(temperature=3, teacher_states="live"),
+        ),
     ),
     seeds=(3, 0, 2**32 - 1),
-    training=Training(epochs=2, learning_rate=5e-05, warmup_fraction=0.1, batch_size=16),
-    distillation=Distillation(weights=LossWeights(classification=1, divergence=0, cosine=0.1), cosine_on="logits"),
+    training=Training(
+        epochs=2,
+        learning_rate=5e-05,
+        warmup_fraction=0.1,
+        batch_size=16,
+        classification=Classification(label_smoothing=0.1, focal_gamma=2, class_weights=(1, 2.5)),
+    ),
+    distillation=Distillation(
+        weights=LossWeights(classification=1, divergence=0, cosine=0.1, hidden=Ramp(start=0, end=1), relations=2),
+        temperature=Ramp(start=4, end=1),
+        cosine_on="logits",
+        hidden=HiddenLoss(distance="mse", tokens="first"),
+        relations=RelationLoss(heads=4, layer=3, projections=("q", "k", "v")),
+        unlabelled_share=0.25,
+    ),
+    unlabelled="more.txt",
+    layer_stack="encoder.layers",
     lora=Lora(rank=4, target_modules=("query", "key")),
     probes="probes.txt",
 )
@@ -128,20 +156,61 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
         ({"distillation": {"temperature": 0}}, "distillation.temperature: Input should be greater than 0"),
         (
             {"distillation": {"weights": {"classification": 0, "divergence": 0, "cosine": 0}}},
-            "distillation.weights: at least one weight must be above 0",
+            "distillation.weights: all weights are 0 at the start; at least one must be above 0",
+        ),
+        (
+            {"distillation": {"weights": {"classification": {"start": 1, "end": 0}, "divergence": 0, "cosine": 0}}},
+            "distillation.weights: all weights are 0 at the end; at least one must be above 0",
+        ),
+        ({"distillation": {"weights": {"hidden": -1}}}, "distillation.weights.hidden: Input should be greater than or"),
+        (
+            {"distillation": {"weights": {"hidden": {"start": -1, "end": 0}}}},
+            "distillation.weights.hidden.start: Input should be greater than or equal to 0",
+        ),
+        ({"distillation": {"weights": {"nonsense": 1}}}, "distillation.weights.nonsense: Extra inputs"),
+        (
+            {"distillation": {"temperature": {"start": 4, "end": 0}}},
+            "distillation.temperature: must be above 0 at the start and at the end",
+        ),
+        ({"distillation": {"temperature": {"start": 4}}}, "distillation.temperature.end: Field required"),
+        ({"distillation": {"temperature": "hot"}}, "distillation.temperature: Input should be a valid number"),
+        ({"distillation": {"unlabelled_share": 1}}, "distillation.unlabelled_share: Input should be less than 1"),
+        ({"distillation": {"relations": {"heads": 0}}}, "distillation.relations.heads: Input should be greater than"),
+        ({"distillation": {"relations": {"layer": 0}}}, "distillation.relations.layer: Input should be greater than"),
+        ({"distillation": {"hidden": {"distance": "l1"}}}, "distillation.hidden.distance: Input should be 'cosine' or"),
+        ({"distillation": {"teacher_states": "ram"}}, "distillation.teacher_states: Input should be 'cached' or"),
+        (
+            {"training": {"classification": {"class_weights": [1, 0]}}},
+            "training.classification.class_weights.1: Input should be greater than 0",
+        ),
+        (
+            {"training": {"classification": {"class_weights": "equal"}}},
+            "training.classification.class_weights: Input should be 'balanced'",
+        ),
+        ({"training": {"classification": {"label_smoothing": 1}}}, "training.classification.label_smoothing: "),
+        ({"training": {"classification": {"focal_gamma": -1}}}, "training.classification.focal_gamma: "),
+        ({"layer_sample": 0}, "layer_sample: Input should be greater than or equal to 1"),
+        ({"layer_stack": ""}, "layer_stack: "),
+        ({"unlabelled": ""}, "unlabelled: "),
+        ({"recipes": [{**OWN, "distillation": {}}]}, "recipes.0: distillation: is for the objective distil alone"),
+        (
+            {"recipes": [{**OWN, "objective": "distil", "distillation": {"temperature": 0}}]},
+            "recipes.0.distillation.temperature: Input should be greater than 0",
         ),
         (
             {"recipes": [{**OWN, "layers": "none"}]},
-            "'none' is not one of all, odd, even, first:K, last:K, spaced:K or a",
+            "'none' is not one of all, odd, even, first:K, last:K, spaced:K, ends:K, influence:K, greedy:K or a list",
         ),
-        ({"recipes": [{**OWN, "layers": "first:0"}]}, "'first:0' is not one of"),
+        ({"recipes": [{**OWN, "layers": "first:0"}]}, "recipes.0.layers: 'first:0' keeps no layer; K must be at least"),
+        ({"recipes": [{**OWN, "layers": "greedy:00"}]}, "recipes.0.layers: 'greedy:00' keeps no layer"),
+        ({"recipes": [{**OWN, "layers": "ends:-1"}]}, "recipes.0.layers: 'ends:-1' is not one of"),
         ({"recipes": [{**OWN, "layers": "first"}]}, "'first' is not one of"),
         ({"recipes": [{**OWN, "layers": "odd:3"}]}, "'odd:3' is not one of"),
         ({"recipes": [{**OWN, "layers": "all\n"}]}, "is not one of"),
-        ({"recipes": [{**OWN, "layers": [0, 1]}]}, "layer numbers count from 1 and must rise, each once"),
-        ({"recipes": [{**OWN, "layers": [2, 1]}]}, "layer numbers count from 1 and must rise"),
-        ({"recipes": [{**OWN, "layers": [1, 1]}]}, "layer numbers count from 1 and must rise"),
-        ({"recipes": [{**OWN, "layers": []}]}, "layer numbers count from 1 and must rise"),
+        ({"recipes": [{**OWN, "layers": [0, 1]}]}, "recipes.0.layers: layer numbers count from 1, and there must be"),
+        ({"recipes": [{**OWN, "layers": []}]}, "recipes.0.layers: layer numbers count from 1, and there must be one"),
+        ({"recipes": [{**OWN, "layers": [1, "x"]}]}, "recipes.0.layers.1: Input should be a valid integer"),
+        ({"recipes": [{**OWN, "layers": 3}]}, "recipes.0.layers: Input should be a valid string"),
         ({"recipes": [{**OWN, "name": "teacher"}]}, "recipes.0.name: must be letters"),
         ({"recipes": [{**OWN, "name": "../x"}]}, "recipes.0.name: must be letters"),
         ({"recipes": [{**OWN, "tuning": "half"}]}, "recipes.0.tuning: Input should be 'full' or 'lora'"),
@@ -151,6 +220,32 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
 )
 def test_what_makes_no_sense_is_refused_by_name(settings, message):
     assert message in refused(**settings)
+
+
+def test_layers_may_be_in_any_order_and_more_than_once():
+    assert recipe_of_layers([3, 1, 3]).layers == (3, 1, 3)
+    assert recipe_of_layers([3, 1, 3]).name == "layers-3-1-3"
+
+
+@pytest.mark.parametrize(
+    ("layers", "measured"),
+    [("influence:2", "influence"), ("greedy:2", "greedy"), ("ends:2", None), ("odd", None), ((2, 1), None)],
+)
+def test_some_strategies_look_at_the_teachers_layers(layers, measured):
+    assert recipe_of_layers(layers).measured == measured
+
+
+def test_a_number_or_a_ramp():
+    assert value_at(0.5, 0.7) == 0.5
+    assert [value_at(Ramp(start=4, end=1), progress) for progress in (0, 1 / 3, 1)] == pytest.approx([4, 3, 1])
+
+
+def test_a_loss_that_weighs_something_at_any_time_is_looked_at():
+    weights = LossWeights(hidden=Ramp(start=0, end=1), relations=Ramp(start=1, end=0), cosine=0)
+    assert [name for name in LossWeights.model_fields if weights.ever(name)] == [
+        *("classification", "divergence", "hidden", "relations")
+    ]
+    assert weights.at(0.5)["hidden"] == weights.at(0.5)["relations"] == 0.5
 
 
 def test_a_ready_teacher_is_enough():

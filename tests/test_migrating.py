@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from scipy import stats
-from tiny_bundles import probabilities_of, tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
 from foreshot import migrating
 from foreshot.errors import BundleError, ConfigError, DataError
@@ -263,3 +263,40 @@ def test_thresholds_come_by_comma_or_repeated() -> None:
 def test_equal_thresholds_are_one(bundle: Path, stored: Path) -> None:
     found = migrate(stored, bundle, thresholds=np.array([0.9, 0.5, 0.9]).tolist())
     assert [one.threshold for one in found.agreement.thresholds] == [0.5, 0.9]
+
+
+# ---- several labels ----
+
+
+@pytest.mark.parametrize(("label", "index", "least"), [(None, 0, 0.5), ("toxic", 0, 0.5), ("insult", 1, 0.9)])
+def test_a_label_of_a_multi_label_bundle_is_compared(
+    stored: Path, tmp_path: Path, label: str | None, index: int, least: float
+) -> None:
+    decisions = label_decisions("toxic", "insult", insult=Decision(policy="recall>=0.9", threshold=0.9))
+    suite = SuiteFacts(name="builtin", cases=1, class_counts={}, pairs=0, fingerprint="0" * 16)
+    share = Estimate(value=1, low=0, high=1)
+    result = SuiteResult(model="m", accuracy=share, by_label={}, functionalities=[], groups=[], pairs_right=None)
+    bundle = tiny_bundle(tmp_path / "several", decisions=decisions, suite=suite, suite_result=result)
+    found = migrate(stored, bundle, label=label, out=tmp_path / "both.jsonl")
+    new = [label_probabilities_of(text, decisions)[index] for text, _ in ROWS]
+    old = [score for _, score in ROWS]
+    assert found.positive == list(decisions.by_label)[index]
+    assert found.agreement.pearson.value == pytest.approx(stats.pearsonr(old, new).statistic, abs=1e-6)
+    flagged = sum(score >= least for score in new)
+    assert found.agreement.thresholds[0].own.flagged == wilson(flagged, 6)
+    assert (found.suite, found.suite_result) == ((suite, result) if index == 0 else (None, None))
+    lines = [json.loads(line) for line in (tmp_path / "both.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["score_insult"] for line in lines] == pytest.approx(
+        [label_probabilities_of(text, decisions)[1] for text, _ in ROWS], abs=1e-6
+    )
+
+
+def test_a_label_that_is_not_there_or_of_a_model_of_classes_is_refused(
+    bundle: Path, stored: Path, tmp_path: Path
+) -> None:
+    several = tiny_bundle(tmp_path / "several", decisions=label_decisions("toxic", "insult"))
+    with pytest.raises(ConfigError, match=r"^--label spam: is no label of .*; its labels are toxic, insult$"):
+        migrate(stored, several, label="spam")
+    with pytest.raises(ConfigError, match=r"^--label benign: is for multi-label bundles; .* gives a text one class$"):
+        migrate(stored, bundle, label="benign")
+    assert migrate(stored, bundle, label="toxic").positive == "toxic"

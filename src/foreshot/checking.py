@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from foreshot.data.labels import Classes, find_classes
+from foreshot.data.marks import classes_of_mark
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, DataError, ModelError
 from foreshot.facts import Decision, Facts, LabelDecisions, SuiteFacts, SuiteResult
@@ -21,7 +23,7 @@ from foreshot.results import Results
 from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint, read_run
 from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
 from foreshot.runtime.classifier import Classifier
-from foreshot.runtime.decisions import decide, judging, view_names, view_of
+from foreshot.runtime.decisions import decide, judging, view_of
 
 WINDOW = 256  # texts that a bundle scores before it reports progress
 
@@ -156,9 +158,8 @@ def classes_of(model: Checkable, positive: str | None) -> Classes:
 
 def judged_classes(name: str, decisions: LabelDecisions, *, announced: bool) -> Classes:
     """The two classes of the view of a multi-label model's judged label, which is `announced` where nobody named it."""
-    names = view_names(decisions.judged)
     told = f"{name}: of its labels, {excerpt(decisions.judged)!r} is judged (--positive names another)"
-    return Classes(names, 1, {label: label for label in names}, (told,) if announced else ())
+    return replace(classes_of_mark(decisions.judged), announcements=(told,) if announced else ())
 
 
 def model_classes(name: str, labels: Sequence[str], positive: str | None) -> Classes:

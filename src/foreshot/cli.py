@@ -146,7 +146,9 @@ def check_command(
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
     ] = None,
-    positive: Annotated[str | None, typer.Option(help="The model's class that counts as toxic.")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
+    ] = None,
     file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     fail_under: Annotated[
@@ -199,7 +201,9 @@ def export_command(
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
     ] = None,
-    positive: Annotated[str | None, typer.Option(help="The model's class that counts as toxic.")] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
+    ] = None,
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
     console = Console(highlight=False)
@@ -283,6 +287,7 @@ def migrate_command(
     model: Annotated[Path, typer.Option(help="A bundle's folder.")],
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     score: Annotated[str | None, typer.Option(help="Column with Perspective's scores, 0 to 1.")] = None,
+    label: Annotated[str | None, typer.Option(help="The label of a multi-label bundle; else the judged one.")] = None,
     threshold: Annotated[
         list[str] | None, typer.Option(help="Thresholds in use with Perspective, by comma; else 0.5,0.7,0.9.")
     ] = None,
@@ -305,6 +310,7 @@ def migrate_command(
             model,
             text=text,
             score=score,
+            label=label,
             thresholds=parse_thresholds(threshold),
             skip_bad_rows=skip_bad_rows,
             worst=worst,

@@ -14,7 +14,8 @@ from foreshot.judging.cost import cost
 from foreshot.judging.flips import counts as flip_counts
 from foreshot.judging.flips import to_csv as flips_csv
 from foreshot.judging.scores import score
-from foreshot.plan import Plan, make_plan
+from foreshot.plan import Plan
+from foreshot.planning import make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
 from foreshot.results import Conditions, Made, Results, Timing

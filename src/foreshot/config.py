@@ -21,7 +21,9 @@ MEASURED_STRATEGIES = ("influence", "greedy")
 COUNTED_STRATEGIES = ("first", "last", "spaced", "ends", *MEASURED_STRATEGIES)
 STRATEGIES = ("all", "odd", "even", *(f"{name}:K" for name in COUNTED_STRATEGIES))
 LAYER_STRATEGY = re.compile(rf"(all|odd|even|({'|'.join(COUNTED_STRATEGIES)}):(?P<count>\d+))\Z")
-UNION_BRANCHES = frozenset({"str", "tuple[int, ...]", "constrained-float", "float", "Ramp"})
+UNION_BRANCHES = frozenset(
+    {"str", "tuple[int, ...]", "tuple[constrained-float, ...]", "literal['balanced']", "constrained-float", "Ramp"}
+)
 """What Pydantic puts into the place of an error besides the fields' names."""
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 
@@ -303,7 +305,11 @@ def validated(model: type[Model], settings: Mapping[str, Any], *, source: str) -
     try:
         return model.model_validate(dict(settings))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"] if part not in UNION_BRANCHES)
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"{source}: {field + ': ' if field else ''}{message}") from None
+        found = [
+            ([str(part) for part in one["loc"] if part not in UNION_BRANCHES], one["msg"].removeprefix("Value error, "))
+            for one in error.errors(include_url=False)
+        ]
+        first, _ = found[0]
+        # Of a union every branch complains; the one that got deepest is the one that was meant.
+        field, message = max((one for one in found if one[0][: len(first)] == first), key=lambda one: len(one[0]))
+        raise ConfigError(f"{source}: {'.'.join(field) + ': ' if field else ''}{message}") from None

@@ -155,6 +155,7 @@ def _manifest(proof: Proof, graphs: Sequence[MadeGraph], refused: tuple[Attempt,
             **(run.origin() if run else {}),
         ),
         metrics=run.metrics() if run else {},
+        label_metrics=run.label_metrics() if run else None,
         metrics_rows=run.results.data.parts["test"].rows if run else None,
         suite=suite.facts() if suite else None,
         suite_result=suite_shares(

@@ -139,12 +139,15 @@ class SuiteResult(Facts):
 
 
 class IdentityGroup(Facts):
-    """An identity group: the test rows that mention it, by label. `too_few` says why an AUC of it is not known."""
+    """An identity group: the test rows that mention it, by label.
+
+    `too_few` has the AUCs of it that are not known, with the rows that are too few: "3 negative mentioning it".
+    """
 
     name: str
     positive: int
     negative: int
-    too_few: dict[str, str]  # by AUC (`judging.identity_bias.AUCS`)
+    too_few: dict[str, list[str]]  # by AUC (`judging.identity_bias.AUCS`)
 
 
 class BiasScore(Facts):

@@ -11,12 +11,13 @@ import numpy as np
 
 from foreshot.data.records import KINDS, Records, open_records
 from foreshot.data.stored_scores import StoredRow, StoredScores, look_through
-from foreshot.data.texts import excerpt
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, DataError
 from foreshot.facts import Decision, Facts, SuiteFacts, SuiteResult
 from foreshot.judging.agreement import ScoreAgreement, score_agreement
 from foreshot.progress import Progress, Silent
 from foreshot.rundir import writing_atomically
+from foreshot.runtime.bundle import Manifest
 from foreshot.runtime.classifier import Classifier, Prediction, load
 from foreshot.runtime.windows import windows
 from foreshot.runtime.writing import NewColumns, Output, open_output
@@ -66,6 +67,7 @@ def migrate(
     *,
     text: str | None = None,
     score: str | None = None,
+    label: str | None = None,
     thresholds: Sequence[float] = THRESHOLDS,
     skip_bad_rows: bool = False,
     worst: int = 10,
@@ -75,21 +77,20 @@ def migrate(
     """Score the texts of a file of stored scores with the bundle `model`, and compare.
 
     `stored` is a CSV, TSV, JSONL or Parquet file; `text` and `score` name its columns (`a.b` a field in a field), which
-    are guessed otherwise. `thresholds` are those in use with the stored scores. All rows are looked through before any
-    is scored; the memory that scoring takes grows by 17 bytes a row. `out`, with all the columns and what `predict`
+    are guessed otherwise. `label` is the one of a multi-label bundle whose score is compared, else the judged one, that
+    alone has a suite's result. `thresholds` are those in use with the stored scores. All rows are looked through before
+    any is scored; the memory that scoring takes grows by 17 bytes a row. `out`, with all the columns and what `predict`
     adds, is written whole or not at all. Raises ForeshotError for a file, a bundle or an option that can't be used.
     """
     path, out = Path(stored), None if out is None else Path(out)
     progress = progress or Silent()
     _refuse_unfit(path, thresholds, worst, out)
     classifier = load(model)
-    positive = classifier.manifest.positive
-    if positive is None:
-        raise ConfigError(f"{model}: names no class that counts as toxic; export it again with --positive")
+    manifest = classifier.manifest
+    positive, decision = _compared(manifest, label, str(model))
     looked = look_through(path, text=text, score=score, skip_bad_rows=skip_bad_rows)
     scored = _Scored(positive, worst)
     _score(classifier, path, looked, scored, out, progress)
-    decision = classifier.manifest.decision
     agreement = score_agreement(
         np.array(scored.stored),
         np.array(scored.new),
@@ -104,7 +105,7 @@ def migrate(
         score_column=looked.score_column,
         bundle=str(model),
         file=classifier.file,
-        model=classifier.manifest.name,
+        model=manifest.name,
         positive=positive,
         decision=decision,
         rows=len(scored.stored),
@@ -113,10 +114,25 @@ def migrate(
         agreement=agreement,
         higher=scored.higher.found,
         lower=scored.lower.found,
-        suite=classifier.manifest.suite,
-        suite_result=classifier.manifest.suite_result,
+        suite=manifest.suite if positive == manifest.positive else None,
+        suite_result=manifest.suite_result if positive == manifest.positive else None,
         announcements=looked.announcements,
     )
+
+
+def _compared(manifest: Manifest, label: str | None, model: str) -> tuple[str, Decision]:
+    """The label whose score is compared, and how it is decided on; raises ConfigError where there is none."""
+    if manifest.positive is None:
+        raise ConfigError(f"{model}: names no class that counts as toxic; export it again with --positive")
+    if label is None or label == manifest.positive:
+        return manifest.positive, manifest.decision
+    if manifest.decisions is None:
+        raise ConfigError(f"--label {excerpt(label)}: is for multi-label bundles; {model} gives a text one class")
+    if label not in manifest.labels:
+        raise ConfigError(
+            f"--label {excerpt(label)}: is no label of {model}; its labels are {listing(manifest.labels)}"
+        )
+    return label, manifest.decisions.by_label[label]
 
 
 def parse_thresholds(given: Sequence[str] | None) -> tuple[float, ...]:
@@ -187,7 +203,7 @@ class _Scored:
         new = [prediction.scores[self._positive] for prediction in predictions]
         self.stored.extend(row.score for row in rows)
         self.new.extend(new)
-        self.flagged.extend(prediction.decision != "allow" for prediction in predictions)
+        self.flagged.extend(self._positive in prediction.labels for prediction in predictions)
         self.truncated += sum(prediction.truncated for prediction in predictions)
         both = [
             Disagreement(row=row.record.row, text=row.text, stored=row.score, new=score)

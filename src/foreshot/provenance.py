@@ -65,9 +65,19 @@ class RunModel:
         }
 
     def metrics(self) -> dict[str, float | None]:
-        """Its test metrics, by the names that `judging.summary` has for them."""
+        """Its test metrics, by the names that `judging.summary` has for them.
+
+        Of a multi-label task macro-F1 is a mean over the labels, and all else is the judged label's.
+        """
         test = self.model.test
         return {name: getattr(test, name) for name in ("accuracy", "macro_f1", "mcc", "auroc", "average_precision")}
+
+    def label_metrics(self) -> dict[str, dict[str, float | None]] | None:
+        """The test metrics of each label of a multi-label task, None for a task with classes."""
+        names = ("auroc", "average_precision", "f1", "precision", "recall")
+        return {
+            of_label.name: {name: getattr(of_label, name) for name in names} for of_label in self.model.labels
+        } or None
 
 
 def run_of(folder: Path) -> Path | None:

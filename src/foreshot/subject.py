@@ -14,7 +14,7 @@ from foreshot.data.labels import Classes
 from foreshot.data.texts import excerpt
 from foreshot.errors import ModelError
 from foreshot.facts import Decision, LabelDecisions
-from foreshot.models.classifiers import MULTI_LABEL, decision_of
+from foreshot.models.classifiers import decision_of
 from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
@@ -113,7 +113,7 @@ def find_subject(name: str, max_length: int | None, positive: str | None, progre
 def _refuse_other_tasks(source: ModelSource) -> None:
     """A bundle's scores are a softmax over classes, of which a text has one, or a sigmoid for each of its labels."""
     task, labels = source.config.problem_type, source.labels
-    if task != MULTI_LABEL and (task not in {None, "single_label_classification"} or len(labels) < 2):
+    if not source.is_multi_label and (task not in {None, "single_label_classification"} or len(labels) < 2):
         raise ModelError(f"{source.name}: is no classifier that gives a text one of several classes; can't be exported")
     if len(set(labels)) < len(labels):
         raise ModelError(f"{source.name}: two of its classes have the same name; rename them in its config.json")

@@ -1,5 +1,7 @@
 """Batches: every row once, the same for a seed, with little padding; and what the model gets of them."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,16 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from foreshot.data.batches import POOL, EncodedRows, collate, encode, fixed_batches, length_grouped_batches
+from foreshot.data.batches import (
+    POOL,
+    EncodedRows,
+    collate,
+    encode,
+    fixed_batches,
+    length_grouped_batches,
+    mixed_batches,
+    rows_without_label,
+)
 
 
 @pytest.fixture
@@ -81,6 +92,68 @@ def test_rows_of_equal_length_are_shuffled():
 def test_batches_for_evaluation_take_the_longest_rows_first():
     made = [rows.tolist() for rows in fixed_batches(np.array([3, 9, 5, 9, 1]), 2)]
     assert made == [[1, 3], [2, 0], [4]]
+
+
+# ---- batches of which a share has no label ----
+
+
+def mixed(labelled: int, others: int, batch_size=8, share=0.5, epochs=3, seed=0) -> list[list[list[int]]]:
+    rng = np.random.default_rng(seed)
+    made = mixed_batches(comment_lengths(labelled + others), batch_size, rng, labelled=labelled, unlabelled_share=share)
+    return [[rows.tolist() for rows in batches] for batches in islice(made, epochs)]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "share", "without"), [(8, 0.5, 4), (8, 0.25, 2), (8, 0.99, 7), (5, 0.5, 2), (3, 0.9, 2), (2, 0.5, 1)]
+)
+@pytest.mark.parametrize("labelled", [1, 13, 450])
+def test_every_batch_has_its_share_of_rows_without_label_after_the_others(labelled, batch_size, share, without):
+    assert rows_without_label(batch_size, share) == without
+    for batches in mixed(labelled, 30, batch_size, share):
+        assert len(batches) == -(-labelled // batch_size)  # as many as without them
+        for batch in batches:
+            assert len(batch) == batch_size
+            assert all(row < labelled for row in batch[:-without])
+            assert all(labelled <= row < labelled + 30 for row in batch[-without:])
+
+
+@pytest.mark.parametrize(("labelled", "others"), [(40, 100), (100, 7), (450, 450)])
+def test_no_row_comes_again_before_all_others_of_its_kind_did(labelled, others):
+    epochs = mixed(labelled, others, epochs=8)
+    batches = [batch for batches in epochs for batch in batches]
+    for kind, count in ((range(labelled), labelled), (range(labelled, labelled + others), others)):
+        seen = [row for batch in batches for row in batch if row in kind]
+        counts = np.bincount(np.array(seen) - kind.start, minlength=count)
+        assert len(seen) == 4 * len(batches)
+        assert counts.max() - counts.min() <= 1
+        # Also while it goes on: of the batches of a pool it isn't told which comes first.
+        for end in range(POOL, len(batches), POOL) if labelled == 450 else ():
+            part = np.bincount(np.array(seen[: 4 * end]) - kind.start, minlength=count)
+            assert part.max() - part.min() <= 2
+
+
+def test_mixed_batches_depend_on_their_seed_alone():
+    assert mixed(40, 30, seed=1) == mixed(40, 30, seed=1)
+    assert mixed(40, 30, seed=1) != mixed(40, 30, seed=2)
+    first, second, _ = mixed(40, 30)
+    assert first != second
+
+
+def test_mixed_batches_spare_padding_too():
+    lengths = comment_lengths(4000)
+    made = mixed(2000, 2000, batch_size=32, epochs=1)[0]
+    rows = np.concatenate(made)
+    padded = sum(lengths[batch].max() * len(batch) for batch in made)
+    assert 1 - lengths[rows].sum() / padded < 0.2
+    assert abs(np.corrcoef([lengths[batch].max() for batch in made], range(len(made)))[0, 1]) < 0.4
+
+
+def test_rows_follow_others(tokenizer):
+    first, second = (EncodedRows(ids=ids, tokenizer=tokenizer) for ids in ([[1, 2]], [[1, 3, 2], [1, 4, 2]]))
+    both = first.followed_by(second)
+    assert both.ids == [[1, 2], [1, 3, 2], [1, 4, 2]]
+    assert both.lengths.tolist() == [2, 3, 3]
+    assert len(first) == 1
 
 
 def test_encode_cuts_texts_and_does_not_pad(tokenizer):

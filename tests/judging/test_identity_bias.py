@@ -165,11 +165,11 @@ def test_an_auc_with_too_few_rows_is_not_known_and_says_why(quick):
     *_, few, none, everybody = found.groups
     assert (few.positive, few.negative) == (12, 3)
     assert set(few.too_few) == {"subgroup", "bpsn"}
-    assert few.too_few["bpsn"] == "negative test rows that mention it: 3, needed: 10"
+    assert few.too_few["bpsn"] == ["3 negative mentioning it"]
     assert set(none.too_few) == {"subgroup", "bpsn", "bnsp"}
     assert everybody.too_few == {
-        "bpsn": "positive test rows that do not mention it: 0, needed: 10",
-        "bnsp": "negative test rows that do not mention it: 0, needed: 10",
+        "bpsn": ["0 positive not mentioning it"],
+        "bnsp": ["0 negative not mentioning it"],
     }
     odd = found.models[1]
     assert set(odd.groups["rare"]) == {"bnsp"}

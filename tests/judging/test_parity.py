@@ -5,7 +5,7 @@ from math import log, nan
 import numpy as np
 import pytest
 
-from foreshot.facts import Case, Decision
+from foreshot.facts import Case, Decision, LabelDecisions
 from foreshot.judging.parity import flipped, fp32_complaint, int8_complaint, parity
 from foreshot.runtime.bundle import Parity
 
@@ -102,6 +102,44 @@ def test_a_case_that_goes_to_review_is_still_right() -> None:
         logits_for(0.9), logits_for(0.5), REVIEW, 1, source="", cases=cases_of(("a", "toxic")), class_names=NAMES
     )
     assert (found.suite_change, found.decisions_equal) == (0, 0)
+
+
+# ---- several labels ----
+
+SEVERAL = LabelDecisions(judged="insult", by_label={"toxic": ARGMAX, "insult": ARGMAX, "threat": REVIEW})
+
+
+def several(*rows: tuple[float, ...]) -> np.ndarray:
+    """Logits (rows, labels) whose sigmoids are these probabilities."""
+    scores = np.array(rows)
+    return np.log(scores / (1 - scores))
+
+
+def test_a_row_is_equal_when_all_its_labels_are() -> None:
+    model = several((0.9, 0.2, 0.3), (0.9, 0.2, 0.3), (0.9, 0.2, 0.5), (0.4, 0.4, 0.9))
+    graph = several((0.8, 0.3, 0.2), (0.9, 0.6, 0.3), (0.9, 0.2, 0.9), (0.6, 0.6, 0.3))
+    found = parity(model, graph, SEVERAL, 1, source="")
+    assert flipped(model, graph, SEVERAL, 1).tolist() == [1, 2, 3]  # row 2: from review to block
+    assert (found.rows, found.decisions_equal) == (4, 0.25)
+    assert found.largest_difference == pytest.approx(0.6)  # of a label that isn't judged
+
+
+def test_temperatures_are_each_labels_own() -> None:
+    """Odds of 9 become 3 at temperature 2: from 0.75 to 0.5."""
+    cool = ARGMAX.model_copy(update={"temperature": 2.0})
+    decisions = LabelDecisions(judged="a", by_label={"a": ARGMAX, "b": cool})
+    found = parity(several((0.5, 0.9)), several((0.5, 0.5)), decisions, 1, source="")
+    assert found.largest_difference == pytest.approx(0.25)
+
+
+def test_the_suite_is_judged_by_the_judged_label() -> None:
+    """The insult is the second label: two of three cases are right before, one after; what others do doesn't count."""
+    cases = cases_of(("a", "insult"), ("a", "insult"), ("b", "not insult"))
+    model = several((0.1, 0.9, 0.1), (0.1, 0.1, 0.1), (0.9, 0.1, 0.9))
+    graph = several((0.9, 0.1, 0.9), (0.1, 0.1, 0.1), (0.1, 0.1, 0.1))
+    found = parity(model, graph, SEVERAL, 1, source="", cases=cases, class_names=("not insult", "insult"))
+    assert found.suite_change == pytest.approx(-1 / 3)
+    assert found.worst_functionality == ("a (insult)", -0.5)
 
 
 # ---- the gates ----

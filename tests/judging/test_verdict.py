@@ -1,5 +1,7 @@
 """The verdict: a table of numbers and what follows from them, worked out by hand from the rules."""
 
+from dataclasses import replace
+
 import pytest
 from verdict_evidence import (
     against_teacher,
@@ -13,7 +15,7 @@ from verdict_evidence import (
     states,
 )
 
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Evidence
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Evidence, metric_name
 from foreshot.judging.verdict import verdict
 
 ODD = [candidate("odd")]
@@ -471,3 +473,10 @@ def test_equal_numbers_give_equal_verdicts_and_nothing_is_changed():
 def test_the_order_of_the_comparisons_does_not_matter():
     asked = evidence([LORA, EVEN], TRAP)
     assert verdict(Evidence(**{**vars(asked), "comparisons": asked.comparisons[::-1]})) == verdict(asked)
+
+
+def test_the_metric_of_several_labels_is_named_honestly():
+    given = replace(evidence(ODD, against_teacher(METRIC, -0.05, -0.06, -0.04)), metric_name=metric_name(True))
+    assert reason(verdict(given), METRIC).startswith("mean macro-F1 over the labels −5.0 points")
+    plain = evidence(ODD, against_teacher(METRIC, -0.05, -0.06, -0.04))
+    assert reason(verdict(plain), METRIC).startswith("macro-F1 −5.0 points")

@@ -7,8 +7,16 @@ from importlib import import_module
 
 import pytest
 import torch
-from tiny_models import CONFIGS, VOCABULARY, logits_of, tiny_classifier, tiny_tokenizer
-from transformers import AlbertConfig, BertTokenizer, GPT2Config, GPT2ForSequenceClassification, T5Config
+from tiny_models import CONFIGS, USUAL, VOCABULARY, logits_of, tiny_classifier, tiny_tokenizer
+from transformers import (
+    AlbertConfig,
+    BertTokenizer,
+    GPT2Config,
+    GPT2ForSequenceClassification,
+    SqueezeBertConfig,
+    SqueezeBertForSequenceClassification,
+    T5Config,
+)
 
 from foreshot.errors import ModelError
 from foreshot.models import encoders
@@ -21,6 +29,7 @@ from foreshot.models.encoders import (
     load_tokenizer,
     longest_input,
 )
+from foreshot.models.students import keep_layers
 
 NAMES = ("benign", "toxic")
 
@@ -132,10 +141,72 @@ def test_what_has_no_layers_is_refused(tmp_path):
     assert "a resnet is not an encoder" in refused(tmp_path)
 
 
-def test_a_decoder_has_no_layer_stack(tmp_path):
+def test_a_decoders_layers_are_not_where_an_encoders_are():
     config = GPT2Config(n_layer=1, n_embd=16, n_head=2, vocab_size=VOCABULARY, bos_token_id=1, eos_token_id=1)
-    with pytest.raises(ModelError, match=r"gpt2: no layer stack .* not supported"):
+    with pytest.raises(ModelError) as caught:
         layer_stack(GPT2ForSequenceClassification(config))
+    assert str(caught.value) == (
+        "gpt2: has no stack of its 1 layers at encoder.layer or transformer.layer or layers; name the path to it from "
+        "the base model with layer_stack (it may be h)"
+    )
+
+
+# ---- layers that stand elsewhere ----
+
+
+@pytest.fixture
+def unknown_folder(tmp_path):
+    """SqueezeBERT, whose layers are called `encoder.layers`, with a tokenizer."""
+    torch.manual_seed(0)
+    config = SqueezeBertConfig(**USUAL, embedding_size=16, num_hidden_layers=3)
+    model = SqueezeBertForSequenceClassification(config)
+    model.transformer.save_pretrained(tmp_path / "squeeze")
+    tiny_tokenizer().save_pretrained(tmp_path / "squeeze")
+    return tmp_path / "squeeze"
+
+
+def test_an_unknown_architecture_without_a_path_is_refused(unknown_folder):
+    loaded = load_encoder(find_model(str(unknown_folder)), NAMES, seed=0)
+    with pytest.raises(ModelError, match=r"^squeezebert: has no stack of its 3 .* \(it may be encoder\.layers\)$"):
+        layer_stack(loaded)
+
+
+@pytest.mark.parametrize("path", ["encoder", "layers", "encoder.layers.0", "nonsense", "transformer.encoder.layers"])
+def test_a_wrong_path_is_refused(unknown_folder, path):
+    loaded = load_encoder(find_model(str(unknown_folder), layers_at=path), NAMES, seed=0)
+    with pytest.raises(ModelError) as caught:
+        layer_stack(loaded)
+    assert str(caught.value) == (
+        f"squeezebert: has no stack of its 3 layers at {path}; name the path to it from the base model with "
+        "layer_stack (it may be encoder.layers)"
+    )
+
+
+def test_the_path_to_the_layers_stays_with_a_saved_student(unknown_folder, tmp_path):
+    loaded = load_encoder(find_model(str(unknown_folder), layers_at="encoder.layers"), NAMES, seed=0).eval()
+    path, layers = layer_stack(loaded)
+    assert path == "transformer.encoder.layers"
+    assert layers is loaded.transformer.encoder.layers
+    student = keep_layers(loaded, (3, 1))
+    for place, number in ((0, 2), (1, 0)):
+        kept = student.transformer.encoder.layers[place].state_dict()
+        for name, tensor in layers[number].state_dict().items():
+            assert torch.equal(kept[name], tensor), name
+    student.save_pretrained(tmp_path / "student")
+    again = load_classifier(find_model(str(tmp_path / "student")), NAMES)
+    assert layer_stack(again)[0] == path
+    assert len(layer_stack(again)[1]) == 2
+    assert torch.equal(logits_of(again), logits_of(student))
+    plain = SqueezeBertForSequenceClassification.from_pretrained(tmp_path / "student")
+    assert torch.equal(logits_of(plain), logits_of(student))
+
+
+def test_a_path_for_a_known_architecture_must_be_right_too(encoder_folder):
+    right = load_encoder(find_model(str(encoder_folder), layers_at="encoder.layer"), NAMES, seed=0)
+    assert layer_stack(right)[0] == "bert.encoder.layer"
+    wrong = load_encoder(find_model(str(encoder_folder), layers_at="encoder.layers"), NAMES, seed=0)
+    with pytest.raises(ModelError, match=r"at encoder\.layers; .*\(it may be encoder\.layer\)$"):
+        layer_stack(wrong)
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
@@ -232,6 +303,46 @@ def test_a_classifier_without_names_of_its_own_takes_those_of_the_data(tmp_path)
     names = [f"class {number}" for number in range(12)]
     loaded = load_classifier(find_model(str(tmp_path)), names)
     assert loaded.config.id2label == dict(enumerate(names))
+
+
+# ---- several labels ----
+
+
+def test_a_new_classifier_of_several_labels_says_so_in_its_config(encoder_folder, tmp_path):
+    load_encoder(find_model(str(encoder_folder)), ["a", "b", "c"], seed=0, multi_label=True).save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["problem_type"] == "multi_label_classification"
+    assert config["id2label"] == {"0": "a", "1": "b", "2": "c"}
+    assert find_model(str(tmp_path)).is_multi_label
+
+
+def test_a_new_classifier_of_classes_does_not(encoder_folder, tmp_path):
+    load_encoder(find_model(str(encoder_folder)), NAMES, seed=0).save_pretrained(tmp_path)
+    assert not find_model(str(tmp_path)).is_multi_label
+
+
+@pytest.mark.parametrize(
+    ("problem", "multi_label", "accepted"),
+    [
+        ("multi_label_classification", True, True),
+        ("multi_label_classification", None, True),
+        ("multi_label_classification", False, False),
+        ("single_label_classification", True, False),
+        ("single_label_classification", None, True),
+        (None, True, True),
+        (None, False, True),
+    ],
+)
+def test_a_classifier_of_another_kind_of_labels_is_refused(classifier_folder, problem, multi_label, accepted):
+    change_config(classifier_folder, problem_type=problem)
+    source = find_model(str(classifier_folder))
+    if accepted:
+        loaded = load_classifier(source, NAMES, multi_label=multi_label)
+        is_multi = problem == "multi_label_classification" or multi_label is True
+        assert (loaded.config.problem_type == "multi_label_classification") == is_multi
+    else:
+        with pytest.raises(ModelError, match=f"its problem_type is {problem}"):
+            load_classifier(source, NAMES, multi_label=multi_label)
 
 
 def test_a_tokenizer_is_loaded_with_its_words(encoder_folder):

@@ -5,12 +5,15 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tiny_models import CONFIGS, VOCABULARY, tiny_classifier
+from tiny_models import CONFIGS, USUAL, VOCABULARY, tiny_classifier
+from transformers import SqueezeBertConfig, SqueezeBertForSequenceClassification
 
 from foreshot.errors import ModelError
 from foreshot.models import export
+from foreshot.models.encoders import LAYER_STACK_FIELD
 from foreshot.models.export import OPSET, to_onnx
 from foreshot.models.int8 import linear_layers, quantised
+from foreshot.models.students import keep_layers
 
 SHAPES = [(1, 1), (1, 30), (5, 7), (2, 33)]
 
@@ -39,6 +42,19 @@ def test_a_graph_gives_the_logits_of_the_model(architecture):
         with torch.inference_mode():
             expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
         assert run(content, ids, mask) == pytest.approx(expected, abs=1e-5), shape
+
+
+def test_a_student_of_an_unknown_architecture_is_exported_too():
+    torch.manual_seed(0)
+    config = SqueezeBertConfig(**USUAL, embedding_size=16, num_hidden_layers=3)
+    model = SqueezeBertForSequenceClassification(config).eval()
+    setattr(model.config, LAYER_STACK_FIELD, "encoder.layers")
+    student = keep_layers(model, (3, 1))
+    content = to_onnx(student)
+    ids, mask = some_rows(5, 7, pad=0)
+    with torch.inference_mode():
+        expected = student(input_ids=ids, attention_mask=mask).logits.numpy()
+    assert run(content, ids, mask) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,17 @@ from foreshot.models.layers import layer_map
         ("spaced:12", 12, tuple(range(1, 13))),
         ("spaced:5", 12, (3, 5, 8, 10, 12)),
         ("spaced:3", 7, (3, 5, 7)),
+        ("ends:4", 12, (1, 2, 11, 12)),
+        ("ends:5", 12, (1, 2, 3, 11, 12)),
+        ("ends:4", 7, (1, 2, 6, 7)),
+        ("ends:5", 7, (1, 2, 3, 6, 7)),
+        ("ends:3", 6, (1, 2, 6)),
+        ("ends:1", 6, (1,)),
+        ("ends:2", 2, (1, 2)),
+        ("ends:6", 6, (1, 2, 3, 4, 5, 6)),
         ((1, 4, 12), 12, (1, 4, 12)),
+        ((4, 1), 6, (4, 1)),
+        ((1, 3, 3, 2), 6, (1, 3, 3, 2)),
         ([12], 12, (12,)),
     ],
 )
@@ -59,12 +69,44 @@ def test_spaced_layers_are_as_many_as_asked_rise_evenly_and_end_with_the_last(de
         assert max(steps) - min(steps) <= 1
 
 
+@pytest.mark.parametrize("strategy", ["first", "last", "spaced", "ends", "influence", "greedy"])
+@pytest.mark.parametrize("depth", range(1, 14))
+def test_counted_layers_are_as_many_as_asked_and_rise(strategy, depth):
+    ranking = list(range(2, depth + 1, 2)) + list(range(1, depth + 1, 2))
+    for count in range(1, depth + 1):
+        kept = layer_map(f"{strategy}:{count}", depth, ranking=ranking)
+        assert len(kept) == count
+        assert 1 <= min(kept) <= max(kept) <= depth
+        assert all(low < high for low, high in itertools.pairwise(kept))
+
+
+@pytest.mark.parametrize("depth", range(2, 14))
+def test_the_ends_are_what_is_left_when_the_middle_is_dropped(depth):
+    for count in range(1, depth + 1):
+        dropped = sorted(set(range(1, depth + 1)) - set(layer_map(f"ends:{count}", depth)))
+        assert dropped == list(range(dropped[0], dropped[-1] + 1)) if dropped else count == depth
+        below, above = (dropped[0] - 1, depth - dropped[-1]) if dropped else (0, 0)
+        assert below - above in {0, 1}
+
+
+@pytest.mark.parametrize("strategy", ["influence", "greedy"])
+def test_measured_layers_are_the_first_of_the_ranking_in_the_encoders_order(strategy):
+    ranking = (5, 1, 6, 2, 4, 3)
+    assert layer_map(f"{strategy}:1", 6, ranking=ranking) == (5,)
+    assert layer_map(f"{strategy}:3", 6, ranking=ranking) == (1, 5, 6)
+    assert layer_map(f"{strategy}:6", 6, ranking=ranking) == (1, 2, 3, 4, 5, 6)
+
+
 @pytest.mark.parametrize(
     ("layers", "depth", "message"),
     [
         ("first:13", 12, "layers 'first:13': the encoder has only 12 layers"),
         ("last:13", 12, "layers 'last:13': the encoder has only 12 layers"),
         ("spaced:7", 6, "layers 'spaced:7': the encoder has only 6 layers"),
+        ("ends:7", 6, "layers 'ends:7': the encoder has only 6 layers"),
+        ("influence:7", 6, "layers 'influence:7': the encoder has only 6 layers"),
+        ("greedy:7", 6, "layers 'greedy:7': the encoder has only 6 layers"),
+        ((7, 1), 6, r"layers \[7, 1\]: the encoder has only 6 layers"),
         ((1, 7), 6, r"layers \[1, 7\]: the encoder has only 6 layers"),
         ("even", 1, "layers 'even': the encoder has only 1 layer"),
     ],

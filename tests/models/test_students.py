@@ -6,11 +6,12 @@ from copy import deepcopy
 import pytest
 import torch
 from peft import PeftModel
-from tiny_models import CONFIGS, logits_of, tiny_classifier
+from tiny_models import CONFIGS, logits_of, some_inputs, tiny_classifier
 from transformers import AutoModelForSequenceClassification
 
 from foreshot.config import Lora
 from foreshot.errors import ModelError
+from foreshot.judging.guards import check_layers_equal
 from foreshot.models.layers import layer_map
 from foreshot.models.students import LORA_TARGETS, add_lora, keep_layers, lora_targets, merge, parameters
 
@@ -45,8 +46,8 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
 
 KEPT = [
     pytest.param(architecture, layers, id=f"{architecture}-{layers}")
-    for architecture, layers in itertools.product(CONFIGS, ("odd", "even", (1, 4, 5, 6)))
-    if (architecture, layers) != ("modernbert", "even")
+    for architecture, layers in itertools.product(CONFIGS, ("odd", "even", (1, 4, 5, 6), (1, 3, 3, 2), (5, 5, 2)))
+    if architecture != "modernbert" or layers in {"odd", (1, 4, 5, 6), (1, 3, 3, 2)}
 ]
 
 
@@ -66,6 +67,7 @@ def test_each_kept_layer_is_its_mapped_layer_and_all_else_is_as_it_was(architect
         assert layer
         expected |= {name.replace(f".{number - 1}.", f".{place}.", 1): tensor for name, tensor in layer.items()}
     assert_same(weights(student), expected)
+    check_layers_equal(student, model, numbers)
     assert len(student.get_submodule(stack)) == student.config.num_hidden_layers == len(numbers)
 
     logits = logits_of(student)
@@ -80,7 +82,7 @@ def test_each_kept_layer_is_its_mapped_layer_and_all_else_is_as_it_was(architect
 def test_a_student_has_no_weight_in_common_with_its_origin():
     model = tiny_classifier()
     before = weights(model)
-    student = keep_layers(model, (1, 2))
+    student = keep_layers(model, (1, 2, 2))
     with torch.no_grad():
         for parameter in student.parameters():
             parameter.zero_()
@@ -110,20 +112,44 @@ def test_modernbert_keeps_the_kind_of_attention_of_each_layer():
     student = keep_layers(model, (1, 2, 4))
     assert student.config.layer_types == ["full_attention", "sliding_attention", "full_attention"]
     assert model.config.layer_types == kinds
+    student = keep_layers(model, (1, 4, 3, 4, 2))
+    full, sliding = "full_attention", "sliding_attention"
+    assert student.config.layer_types == [full, full, sliding, full, sliding]
+    assert [layer.attn.config.layer_types[layer.attn.layer_idx] for layer in student.model.layers] == [
+        *(full, full, sliding, full, sliding)
+    ]
 
 
-@pytest.mark.parametrize("layers", [(2, 4, 6), (3,)])
-def test_modernbert_without_its_first_layer_is_refused(layers):
-    with pytest.raises(ModelError, match=f"layer {layers[0]} can't be the first; give layers that begin with 1"):
+@pytest.mark.parametrize("layers", [(2, 4, 6), (3,), (2, 1), (1, 1, 2)])
+def test_modernbert_with_another_first_layer_or_its_own_elsewhere_is_refused(layers):
+    message = (
+        rf"^modernbert: its layers are not alike, and \[{', '.join(map(str, layers))}\] puts one where another was"
+    )
+    with pytest.raises(ModelError, match=message) as caught:
         keep_layers(tiny_classifier("modernbert", DEPTH), layers)
+    assert str(caught.value).endswith("give layers that begin with 1, and have it once")
+
+
+def test_a_layer_that_is_named_twice_runs_twice():
+    model = tiny_classifier("bert", 3)
+    inputs = some_inputs()
+    with torch.inference_mode():
+        hidden = model.bert.embeddings(inputs["input_ids"])
+        mask = (1 - inputs["attention_mask"][:, None, None, :].float()) * torch.finfo(torch.float32).min
+        for number in (3, 1, 1):
+            output = model.bert.encoder.layer[number - 1](hidden, mask)
+            hidden = output[0] if isinstance(output, tuple) else output
+        expected = model.classifier(model.bert.pooler(hidden))
+    assert torch.allclose(logits_of(keep_layers(model, (3, 1, 1))), expected, atol=1e-5)
 
 
 @every_architecture
-def test_plain_transformers_loads_a_saved_student(architecture, tmp_path):
-    student = keep_layers(tiny_classifier(architecture, DEPTH, labels=3), layer_map("odd", DEPTH))
+@pytest.mark.parametrize("layers", ["odd", (1, 3, 2, 3)])
+def test_plain_transformers_loads_a_saved_student(architecture, layers, tmp_path):
+    student = keep_layers(tiny_classifier(architecture, DEPTH, labels=3), layer_map(layers, DEPTH))
     student.save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
-    assert loaded.config.num_hidden_layers == 3
+    assert loaded.config.num_hidden_layers == (3 if layers == "odd" else 4)
     assert torch.equal(logits_of(loaded), logits_of(student))
 
 

@@ -17,7 +17,7 @@ from foreshot.facts import CellResult, Decision, Estimate, SuiteFacts, SuiteResu
 from foreshot.reporting.card import LONGEST_NAME, card
 from foreshot.reporting.texts import shortened, visible
 from foreshot.runtime.bundle import Attempt, GraphFacts, Manifest, Origin, Parity
-from runtime.tiny_bundles import make_manifest, tiny_bundle
+from runtime.tiny_bundles import label_decisions, label_probabilities_of, make_manifest, tiny_bundle
 
 
 def estimate(value: float) -> Estimate:
@@ -281,3 +281,67 @@ def test_the_python_in_the_card_runs(tmp_path: Path):
     script = next(script for script in scripts if "foreshot.load" in script)
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["toxic", "benign"]
+
+
+# ---- several labels ----
+
+SEVERAL = label_decisions(
+    *("toxic", "insult", "threat"),
+    insult=Decision(policy="best-f1", threshold=0.7, temperature=1.5),
+    threat=Decision(policy="review:recall>=0.9,fpr<=0.05", threshold=0.8, review_threshold=0.3, met=False),
+)
+
+
+def test_a_multi_label_model_is_described_label_by_label():
+    figures = {"toxic": {"auroc": 0.9512, "f1": 0.7}, "insult": {"auroc": None, "f1": 0.5}, "threat": {}}
+    words = words_of(card(student(decisions=SEVERAL, label_metrics=figures)))
+    for line in (
+        "Its labels, of which a text can have any: toxic, insult, threat.",
+        "macro-F1 (mean over the labels)\n0.915",
+        "accuracy (toxic)\n0.950",
+        "label\nAUROC\nF1\ntoxic\n0.951\n0.700\ninsult\n–\n0.500\nthreat\n–\n–",
+        "The scores of a text don't add up to 1.",
+        "One label alone, toxic, decides what is blocked and what allowed",
+        "toxic\nargmax\nabove 0.500\n1.000",
+        "insult\nbest-f1\n0.700\n1.500",
+        "review from 0.300, block from 0.800 (its promise was not kept)",
+    ):
+        assert line in words
+    assert "softmax" not in words
+    assert not any(word in words_of(card(student())) for word in ("of which a text can have", "One label alone"))
+
+
+def test_the_judged_labels_thresholds_are_told_in_words():
+    review = {"policy": "review:recall>=0.9,fpr<=0.05", "threshold": 0.8, "review_threshold": 0.3}
+    for decision, line in (
+        (Decision(**review), "From 0.300 up to there a person should look."),
+        (Decision(policy="best-f1", threshold=0.7), "Anything lower is allowed, without this label."),
+    ):
+        words = words_of(card(student(decisions=label_decisions("toxic", "insult", toxic=decision))))
+        assert f"A text whose score for toxic is at least {decision.threshold:.3f} is to be blocked." in words
+        assert line in words
+
+
+@pytest.mark.parametrize("text", HOSTILE_LINES)
+def test_labels_of_strangers_do_nothing(text):
+    def of(label: str) -> str:
+        decisions = label_decisions(label, "insult", judged=label)
+        figures = {label: {label: 0.5}, "insult": {label: 0.5}}
+        return card(student(decisions=decisions, label_metrics=figures, **make_suite(f"not {label}", label)))
+
+    assert shape(of(text)) == shape(of("harmless"))
+    assert words_of(of(text)).count(shortened(text, LONGEST_NAME)) >= 7
+
+
+def test_the_scripts_in_a_multi_label_card_run(tmp_path):
+    bundle = tiny_bundle(tmp_path / "bundle", decisions=SEVERAL)
+    scripts = [token.content for token in MarkdownIt().parse(ModelCard(card(make_manifest(decisions=SEVERAL))).text)]
+    alone = next(script for script in scripts if "import numpy, onnxruntime" in script)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", alone], cwd=bundle, capture_output=True, text=True, check=True
+    )
+    expected = dict(zip(SEVERAL.by_label, label_probabilities_of("you absolute walnut", SEVERAL), strict=True))
+    assert ast.literal_eval(done.stdout) == pytest.approx(expected, abs=1e-6)
+    ours = next(script for script in scripts if "import foreshot" in script)
+    done = subprocess.run([sys.executable, "-c", ours], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert [line.partition(" {")[0] for line in done.stdout.splitlines()] == ["('toxic', 'threat')", "()"]

@@ -61,7 +61,7 @@ def test_the_means_stand_last(results):
 
 def test_a_group_with_too_few_rows_is_explained(results):
     (note,) = [note for note in aucs_table(results).notes if "not known" in note]
-    assert "walnut growers: positive test rows that mention it: 4, needed: 10" in note
+    assert "must have 10 test rows (walnut growers: 4 positive mentioning it, 0 negative mentioning it)" in note
     assert "walnut growers" not in results.identity_bias.models[0].groups
 
 

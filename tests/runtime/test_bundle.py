@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_bundles import make_graph, make_manifest, tiny_bundle
+from tiny_bundles import label_decisions, make_graph, make_manifest, tiny_bundle
 
 from foreshot import load
 from foreshot.errors import BundleError
@@ -98,6 +98,20 @@ def write_file(name: str, content: bytes) -> Callable[[Path], None]:
     return write
 
 
+ARGMAX = {"policy": "argmax"}
+BY_LABEL = {"toxic": ARGMAX, "insult": ARGMAX}
+
+
+def change_several(**fields: Any) -> Callable[[Path], None]:
+    """Fields of the manifest of a multi-label bundle, which is put in the place of the one that is there."""
+
+    def change(bundle: Path) -> None:
+        tiny_bundle(bundle, decisions=label_decisions("toxic", "insult"))
+        change_manifest(**fields)(bundle)
+
+    return change
+
+
 GRAPH = make_manifest().graphs[0].model_dump()
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -138,6 +152,35 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty line": (change_sums(lambda lines: ["", *lines]), "SHA256SUMS, line 1: is not"),
     "odd letters": (change_sums(lambda lines: [*lines, "ü"]), "SHA256SUMS: can't be read"),
     "empty sums": (change_sums(lambda _: []), "SHA256SUMS, line 1: is not"),
+    # ---- several labels ----
+    "other labels": (
+        change_several(labels=["insult", "toxic"]),
+        "its decisions must be of its labels, each once and in",
+    ),
+    "more labels": (change_several(labels=["toxic", "insult", "threat"]), "its decisions must be of its labels"),
+    "no labels": (change_several(labels=[], decisions={"judged": "a", "by_label": {}}), "judged label 'a' is none of"),
+    "label twice": (change_several(labels=["toxic", "toxic"]), "its decisions must be of its labels, each once"),
+    "judged elsewhere": (
+        change_several(decisions={"judged": HOSTILE, "by_label": BY_LABEL}),
+        "its judged label '[31mred =1+1' is none of its labels",
+    ),
+    "other positive": (
+        change_several(positive="insult"),
+        "its positive label and its decision must be those of the ju",
+    ),
+    "no positive": (change_several(positive=None), "its positive label and its decision must be those of the judged"),
+    "other decision": (
+        change_several(decision={"policy": "best-f1", "threshold": 0.3}),
+        "its positive label and its decision must be those of the judged label 'toxic'",
+    ),
+    "odd decision": (
+        change_several(decisions={"judged": "toxic", "by_label": {**BY_LABEL, "insult": {"policy": "best-f1"}}}),
+        "label 'insult': its thresholds are not those of 'best-f1'; export",
+    ),
+    "decisions of a model of classes": (
+        change_manifest(decisions={"judged": "toxic", "by_label": BY_LABEL}),
+        "its decisions must be of its labels",
+    ),
     # ---- the manifest ----
     "newer": (change_manifest(format_version=2), "is of format 2, and this Foreshot reads format 1; upgrade Foreshot"),
     "older": (change_manifest(format_version=0), "is of format 0, and this Foreshot reads format 1; export the bundle"),
@@ -266,3 +309,23 @@ def test_what_can_be_no_folder_is_told_at_once(tmp_path: Path) -> None:
             refuse_as_target(path)
     with pytest.raises(BundleError, match=r"can't hold a bundle \(File name too long\)"):
         refuse_as_target(tmp_path / ("x" * 300))
+
+
+# ---- several labels ----
+
+
+def test_a_multi_label_bundle_may_have_one_label(tmp_path: Path) -> None:
+    for labels in (("hate",), ("hate", "insult")):
+        bundle = tiny_bundle(tmp_path / "-".join(labels), decisions=label_decisions(*labels, judged="hate"))
+        manifest = read_bundle(bundle).manifest
+        assert (manifest.labels, manifest.positive, manifest.positive_index) == (list(labels), "hate", 0)
+        assert manifest.classes == ("not hate", "hate")
+        assert manifest.deciding == manifest.decisions
+
+
+def test_a_manifest_of_before_there_were_several_labels_is_of_classes(bundle: Path) -> None:
+    manifest = json.loads((bundle / MANIFEST_FILE).read_text(encoding="utf-8"))
+    del manifest["decisions"], manifest["label_metrics"]
+    write_manifest(bundle, json.dumps(manifest))
+    found = read_bundle(bundle).manifest
+    assert (found.decisions, found.classes, found.deciding) == (None, ("benign", "toxic"), found.decision)

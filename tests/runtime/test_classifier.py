@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_bundles import make_manifest, probabilities_of, tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, make_manifest, probabilities_of, tiny_bundle
 
 import foreshot
 from foreshot.errors import BundleError, ConfigError, ForeshotError, NotATextError
@@ -191,3 +191,31 @@ def test_the_graph_is_the_first_unless_another_is_named(tmp_path: Path) -> None:
     assert load(two, file="model.onnx").file == "model.onnx"
     with pytest.raises(BundleError, match=r"has no other\.onnx; it has model\.int8\.onnx, model\.onnx$"):
         load(two, file="other.onnx")
+
+
+# ---- several labels ----
+
+
+def test_a_text_has_each_label_by_its_own_score(tmp_path: Path) -> None:
+    """Logits (16 r - 3 i k) / (n + 2): of 2, 0.8 and -0.4, of -1.5, -3 and -4.5, of 16/3 each, and of 0."""
+    decisions = label_decisions(
+        *("toxic", "insult", "threat"),
+        judged="insult",
+        insult=Decision(policy="review:recall>=0.9,fpr<=0.05", threshold=0.95, review_threshold=0.6, temperature=2.0),
+    )
+    texts = ["you absolute walnut", "thank you", "fool", ""]
+    found = load(tiny_bundle(tmp_path / "bundle", decisions=decisions))(texts)
+    expected = [
+        ("not insult", ("toxic",), "allow"),  # insult: 0.8 / 2 is 0.599
+        ("not insult", (), "allow"),
+        ("insult", ("toxic", "insult", "threat"), "review"),  # 8/3 is 0.935
+        ("not insult", (), "allow"),
+    ]
+    assert [(one.label, one.labels, one.decision) for one in found] == expected
+    for prediction, text in zip(found, texts, strict=True):
+        assert list(prediction.scores.values()) == pytest.approx(label_probabilities_of(text, decisions), abs=1e-6)
+    assert sum(found[2].scores.values()) > 2
+
+
+def test_a_model_of_classes_gives_one_label(classifier: Classifier) -> None:
+    assert {prediction.labels == (prediction.label,) for prediction in classifier(TEXTS)} == {True}

@@ -1,23 +1,31 @@
 """Decisions of a model by its thresholds, by hand; softmax against SciPy's; the file, whole and damaged."""
 
+import json
 import math
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from foreshot.errors import ConfigError, ModelError
-from foreshot.facts import Decision
+from foreshot.facts import Decision, LabelDecisions
 from foreshot.judging.thresholds import STANDARD_POLICIES
 from foreshot.runtime.decisions import (
     DECISION_FILE,
     Policy,
     decide,
+    flagged_labels,
+    judged_view,
+    judging,
+    label_logits,
+    label_probabilities,
     load_decision,
     parse_policy,
     route,
     save_decision,
     scaled_probabilities,
+    scores_of,
+    view_of,
 )
 
 # ---- policies ----
@@ -127,7 +135,94 @@ def test_no_rows_are_no_decisions():
         assert route(decision, np.zeros((0, 2)), 1).shape == (0,)
 
 
+# ---- several labels ----
+
+ARGMAX = Decision(policy="argmax")
+SEVERAL = LabelDecisions(
+    judged="insult",
+    by_label={
+        "toxic": ARGMAX.model_copy(update={"temperature": 2.0}),
+        "insult": Decision(policy="best-f1", temperature=0.5, threshold=0.8),
+        "threat": Decision(policy="review:recall>=0.9,fpr<=0.05", threshold=0.9, review_threshold=0.25),
+    },
+)
+
+
+def test_a_labels_probability_is_the_sigmoid_of_its_logit_by_its_temperature():
+    logits = np.random.default_rng(0).normal(0, 20, (200, 3)).astype(np.float32)
+    exact = logits.astype(np.float64)
+    found = label_probabilities(logits, SEVERAL)
+    assert found == pytest.approx(expit(exact / [2.0, 0.5, 1.0]), abs=1e-15)
+    assert (scores_of(SEVERAL, logits) == found).all()
+    assert (scores_of(ARGMAX, logits) == scaled_probabilities(logits, 1.0)).all()
+    assert label_probabilities(np.zeros((0, 3)), SEVERAL).shape == (0, 3)
+
+
+def test_a_view_is_what_a_model_of_two_classes_gives():
+    logits = np.array([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]], dtype=np.float32)
+    assert label_logits(logits, 1).tolist() == [[0, -2], [0, 0]]
+    assert label_logits(logits, 1).dtype == np.float32
+    decision, view = judged_view(logits, SEVERAL)
+    assert decision == SEVERAL.by_label["insult"]
+    assert view.tolist() == [[0, -2], [0, 0]]
+    decision, view, positive = view_of(SEVERAL, logits, None)
+    assert (decision.threshold, view.tolist(), positive) == (0.8, [[0, -2], [0, 0]], 1)
+    assert view_of(ARGMAX, logits, 2) == (ARGMAX, logits, 2)
+
+
+def test_labels_are_flagged_each_by_its_own_threshold():
+    """Odds of 9, 1 and 1/9; temperature 1/2 squares them: 81 (0.99), 1 (0.5), 1/81. From review on counts."""
+    logits = np.log([[9.0, 9, 9], [1, 1, 1], [1 / 9, 1 / 9, 1 / 9], [9, 1, 1 / 2]])
+    expected = [[True, True, True], [False, False, True], [False, False, False], [True, False, True]]
+    assert flagged_labels(logits, SEVERAL).tolist() == expected
+
+
+def test_another_label_may_be_judged():
+    assert judging(SEVERAL, None, source="m") == SEVERAL
+    other = judging(SEVERAL, "threat", source="m")
+    assert (other.judged, other.by_label, SEVERAL.judged) == ("threat", SEVERAL.by_label, "insult")
+    with pytest.raises(ConfigError, match=r"^--positive x: is no label of m; its labels are toxic, insult, threat$"):
+        judging(SEVERAL, "\x1bx", source="m")
+
+
 # ---- the file ----
+
+
+def test_decisions_of_labels_are_read_back_as_they_were(tmp_path):
+    save_decision(SEVERAL, tmp_path)
+    found = load_decision(tmp_path)
+    assert found == SEVERAL
+    assert list(found.by_label) == ["toxic", "insult", "threat"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ({"judged": "a"}, "by_label Field required"),
+        ({"by_label": {}}, "judged Field required"),
+        ({"judged": "a", "by_label": {}}, "its judged label 'a' is none of its labels"),
+        ({"judged": "a", "by_label": []}, "by_label Input should be"),
+        ({"judged": "b", "by_label": {"a": {"policy": "argmax"}}}, "its judged label 'b' is none of its labels"),
+        ({"judged": "a", "by_label": {"a": {"policy": "guess"}}}, "label 'a': decision 'guess' is not one of"),
+        ({"judged": "a", "by_label": {"a": {"policy": "best-f1"}}}, "label 'a': its thresholds are not those of"),
+        ({"judged": "a", "by_label": {"a": {}}}, "by_label a policy Field required"),
+        ({"judged": "a", "by_label": {"a\x1b[31m\n": {}}}, "by_label a[31m policy Field required"),
+        ({"judged": "a", "by_label": {"a": {"policy": "argmax"}}, "more": 1}, "more"),
+        ({"judged": "a", "by_label": {"a": {"policy": "argmax"}}, "policy": "argmax"}, "policy"),
+    ],
+)
+def test_damaged_decisions_of_labels_are_told(content, complaint, tmp_path):
+    (tmp_path / DECISION_FILE).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ModelError) as caught:
+        load_decision(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / DECISION_FILE}: is damaged ({complaint}")
+    assert str(caught.value).isprintable()
+
+
+def test_a_file_nested_too_deeply_is_told(tmp_path):
+    (tmp_path / DECISION_FILE).write_text('{"by_label":' * 100_000, encoding="utf-8")
+    with pytest.raises(ModelError, match=r"is damaged \("):
+        load_decision(tmp_path)
 
 
 @pytest.mark.parametrize(

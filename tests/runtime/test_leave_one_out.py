@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny_bundles import probabilities_of, tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
 import foreshot
 from foreshot.runtime.leave_one_out import Word, influences, left_out, words_of
@@ -78,3 +78,12 @@ def test_without_a_positive_class_it_is_the_decided_label_that_counts(tmp_path: 
 
 def test_a_word_says_where_it_stands() -> None:
     assert words_of("x kind", 2)[1] == Word(begin=2, end=6, word="kind")
+
+
+def test_of_several_labels_it_is_the_judged_one_that_counts(tmp_path: Path) -> None:
+    decisions = label_decisions("toxic", "insult", judged="insult")
+    classifier = foreshot.load(tiny_bundle(tmp_path / "bundle", decisions=decisions))
+    text, rests = "you fool", ("fool", "you")
+    found = influences(classifier(text)[0], classifier(list(rests)), classifier.manifest.positive)
+    insult = {one: label_probabilities_of(one, decisions)[1] for one in (text, *rests)}
+    assert found == pytest.approx([insult[text] - insult[rest] for rest in rests], abs=1e-6)

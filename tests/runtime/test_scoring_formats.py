@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scored_files import EXPECTED, NEW, TEXTS, Heard, answer_of, names, read_output, write_input
-from tiny_bundles import tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, tiny_bundle
 
 from foreshot.errors import DataError
 from foreshot.facts import Decision
@@ -240,3 +240,39 @@ def test_a_missing_column_lists_those_there_are(tmp_path, classifier, name):
     with pytest.raises(DataError, match=f"has no column 'body'; its columns are {columns}$"):
         score_file(classifier, write_input(tmp_path / name, TEXTS), tmp_path / "out.csv", text_column="body")
     assert names(tmp_path) == {name}
+
+
+# ---- several labels ----
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.tsv", "out.jsonl", "out.parquet"])
+def test_a_texts_labels_are_a_list_in_every_format(tmp_path, out):
+    decisions = label_decisions("toxic", "=insult", 'a,"b')
+    classifier = load(tiny_bundle(tmp_path / "bundle", decisions=decisions))
+    texts = ["you absolute walnut", "fool", "thank you"]
+    summary = score_file(classifier, write_input(tmp_path / "in.csv", texts), tmp_path / out)
+    rows = read_output(tmp_path / out)
+    scores = ["score_toxic", "score_=insult", 'score_a,"b']
+    assert list(rows[0]) == ["n", "text", "labels", *scores, "decision", "truncated"]
+    labels = [json.loads(row["labels"]) if out.endswith("sv") else row["labels"] for row in rows]
+    assert labels == [["toxic", "=insult"], ["toxic", "=insult", 'a,"b'], []]
+    for row, text in zip(rows, texts, strict=True):
+        found = [float(row[name]) for name in scores]
+        assert found == pytest.approx(label_probabilities_of(text, decisions), abs=1e-6)
+    assert [row["decision"] for row in rows] == ["block", "block", "allow"]
+    assert summary.labels == {"toxic": 2, "=insult": 2, 'a,"b': 1}
+    assert summary.decisions == {"block": 2, "allow": 1}
+
+
+def test_lists_of_labels_have_a_type_even_where_all_are_empty(tmp_path):
+    classifier = load(tiny_bundle(tmp_path / "bundle", decisions=label_decisions("toxic", "insult")))
+    score_file(classifier, write_input(tmp_path / "in.txt", ["thank you"]), tmp_path / "out.parquet")
+    assert pq.read_schema(tmp_path / "out.parquet").field("labels").type == pa.list_(pa.string())
+
+
+def test_a_column_of_labels_that_is_there_already_stays(tmp_path):
+    classifier = load(tiny_bundle(tmp_path / "bundle", decisions=label_decisions("toxic", "insult")))
+    (tmp_path / "in.csv").write_text("text,labels,label\nfool,mine,too\n")
+    score_file(classifier, tmp_path / "in.csv", tmp_path / "out.csv")
+    (row,) = read_output(tmp_path / "out.csv")
+    assert (row["labels"], row["label"], row["predicted_labels"]) == ("mine", "too", '["toxic", "insult"]')

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from served import THRESHOLD, check_problem, make_bundles, served
 from starlette.testclient import TestClient
-from tiny_bundles import probabilities_of, tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
 from foreshot.config import RECIPES
-from foreshot.facts import CellResult, Estimate, SuiteFacts, SuiteResult
+from foreshot.facts import CellResult, Decision, Estimate, SuiteFacts, SuiteResult
 from foreshot.runtime.bundle import SUMS_FILE, Origin
 
 RUDE, KIND = "you absolute walnut", "thank you"
+LABELS = ("toxic", "insult")
+SEVERAL = label_decisions(*LABELS, insult=Decision(policy="best-f1", threshold=0.7))
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +216,46 @@ def test_a_student_of_a_run_says_where_it_came_from(tmp_path: Path) -> None:
     (functionality,) = found["suite_result"]["functionalities"]
     expected = {"name": "negation", "label": "toxic", "cases": 20, "accuracy": estimate}
     assert expected.items() <= functionality.items()
+
+
+# ---- several labels ----
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    metrics = {"toxic": {"auroc": 0.9, "f1": 0.7}, "insult": {"auroc": None, "f1": 0.5}}
+    bundle = tiny_bundle(tmp_path_factory.mktemp("several") / "several", decisions=SEVERAL, label_metrics=metrics)
+    with served({"several": bundle}) as client:
+        yield client
+
+
+def test_a_text_may_have_several_labels(several: TestClient) -> None:
+    rude, worse, kind = classify(several, [RUDE, "fool", KIND])
+    scores = dict(zip(LABELS, label_probabilities_of(RUDE, SEVERAL), strict=True))
+    assert rude["scores"] == pytest.approx(scores, abs=1e-6)
+    assert (rude["label"], rude["labels"], rude["decision"]) == ("toxic", ["toxic"], "block")  # insult: 0.69 of 0.7
+    assert rude["band"] == {"low": 0.5, "high": 1.0}
+    assert (worse["label"], worse["labels"]) == ("toxic", list(LABELS))
+    assert (kind["label"], kind["labels"], kind["decision"]) == ("not toxic", [], "allow")
+
+
+def test_the_words_are_those_of_the_judged_label(several: TestClient) -> None:
+    (result,) = classify(several, ["you fool"], explain=True)
+    toxic = {text: label_probabilities_of(text, SEVERAL)[0] for text in ("you fool", "fool", "you")}
+    expected = [toxic["you fool"] - toxic["fool"], toxic["you fool"] - toxic["you"]]
+    assert [word["influence"] for word in result["words"]] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_multi_label_model_is_described_label_by_label(several: TestClient, client: TestClient) -> None:
+    (found,) = several.get("/v1/models").json()["models"]
+    assert (found["labels"], found["positive"]) == (list(LABELS), "toxic")
+    assert [band["low"] for band in found["bands"]] == [0.0, 0.5]
+    plain = {"policy": "argmax", "threshold": None, "review_threshold": None, "temperature": 1.0}
+    assert {name: {key: rule[key] for key in plain} for name, rule in found["by_label"].items()} == {
+        "toxic": plain,
+        "insult": {**plain, "policy": "best-f1", "threshold": 0.7},
+    }
+    assert [band["low"] for band in found["by_label"]["insult"]["bands"]] == [0.0, 0.7]
+    assert found["label_metrics"] == {"toxic": {"auroc": 0.9, "f1": 0.7}, "insult": {"auroc": None, "f1": 0.5}}
+    others = client.get("/v1/models").json()["models"]
+    assert [(other["by_label"], other["label_metrics"]) for other in others] == [(None, None)] * 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny_bundles import make_manifest
+from tiny_bundles import label_decisions, make_manifest
 
 from foreshot.facts import Decision
 from foreshot.runtime.decisions import route
@@ -53,3 +53,11 @@ def test_there_are_none_where_one_score_does_not_decide(labels: list[str]) -> No
     assert bands == []
     assert band_of("block", bands) is None
     assert band_of(None, bands) is None
+
+
+def test_of_several_labels_the_judged_one_decides() -> None:
+    decisions = label_decisions("toxic", "insult", "threat", judged="insult", insult=REVIEW, toxic=BEST_F1)
+    bands = bands_of(make_manifest(decisions=decisions))
+    assert [(band.decision, band.low) for band in bands] == [("allow", 0.0), ("review", 0.3), ("block", 0.8)]
+    argmax = bands_of(make_manifest(decisions=label_decisions("toxic", "insult", "threat")))
+    assert [(band.decision, band.low) for band in argmax] == [("allow", 0.0), ("block", 0.5)]

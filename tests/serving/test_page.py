@@ -10,8 +10,9 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 from live_app import live_app  # noqa: E402
 from page_browser import THRESHOLD, ask, make_origin, needs_chromium, visiting  # noqa: E402
-from tiny_bundles import probabilities_of, tiny_bundle  # noqa: E402
+from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle  # noqa: E402
 
+from foreshot.facts import Decision  # noqa: E402
 from foreshot.serving.settings import new_key  # noqa: E402
 
 pytestmark = needs_chromium
@@ -111,6 +112,33 @@ def test_a_model_without_a_positive_class_answers_with_its_label_and_a_bar_for_e
         expect(page.locator(".verdict")).to_contain_text(f"Food {score:.2f}, the likeliest of 3 classes.")
         shown = page.locator(".classes li").all_inner_texts()
         assert [text.split("\n")[0] for text in shown] == ["Food", "Sport", "Weather"]
+
+
+def test_a_multi_label_model_decides_by_the_judged_label_and_shows_a_bar_for_each(browser, tmp_path):
+    insult = Decision(policy="best-f1", threshold=0.7)
+    decisions = label_decisions("toxic", "insult", "threat", insult=insult)
+    bundle = tiny_bundle(tmp_path / "several", decisions=decisions)
+    with live_app({"several": bundle}) as address, visiting(browser, address) as page:
+        card = page.locator(".card")
+        for text, word, more in (
+            (TOXIC, "Block", ""),  # sigmoids of 2, 0.8 (less than the insult's threshold) and -0.4
+            ("fool", "Block", " Other labels: insult and threat."),  # of 16/3 each
+            (BENIGN, "Allow", ""),
+        ):
+            ask(page, text)
+            toxic, *others = label_probabilities_of(text, decisions)
+            expect(card.locator(".verdict strong")).to_have_text(word)
+            expect(card.locator(".verdict span")).to_have_text(f"Toxic {toxic:.2f}, threshold 0.50.{more}")
+            rows = dict(row.split("\n") for row in card.locator(".classes li").all_inner_texts())
+            scores = dict(zip(("Toxic", "Insult", "Threat"), (toxic, *others), strict=True))
+            assert rows == {label: f"{score:.2f}" for label, score in scores.items()}
+            flagged = card.locator(".classes .here .class").all_inner_texts()
+            assert flagged == [name for name in scores if scores[name] > (0.7 if name == "Insult" else 0.5)]
+        cuts = card.locator(".classes .cut").evaluate_all("cuts => cuts.map(cut => cut.style.left)")
+        assert sorted(cuts) == ["50%", "50%", "70%"]
+        facts = card.locator(".facts dl").inner_text()
+        assert "by the label toxic: threshold 0.50" in facts
+        assert "toxic: from 0.50\ninsult: from 0.70\nthreat: from 0.50" in facts
 
 
 WATCH_FETCH = """

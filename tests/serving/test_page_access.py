@@ -4,7 +4,9 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
+from live_app import live_app  # noqa: E402
 from page_browser import AXE, ask, needs_chromium, violations, visiting  # noqa: E402
+from tiny_bundles import label_decisions, tiny_bundle  # noqa: E402
 
 pytestmark = needs_chromium
 expect = sync_api.expect
@@ -89,6 +91,17 @@ def test_axe_finds_nothing_serious(browser, two_models, scheme, width):
     with visiting(browser, two_models, **options) as page:  # an axe that finds nothing anywhere proves nothing
         page.locator("#clear").evaluate("button => { button.textContent = ''; button.disabled = false; }")
         assert any("button-name" in found for found in violations(page))
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm ci --prefix tests/serving/npm")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_where_a_model_has_several_labels(browser, tmp_path, scheme):
+    bundle = tiny_bundle(tmp_path / "several", decisions=label_decisions("toxic", "insult", "threat"))
+    options = {"color_scheme": scheme, "bypass_csp": True, "reduced_motion": "reduce"}
+    with live_app({"several": bundle}) as address, visiting(browser, address, **options) as page:
+        ask(page, TOXIC)
+        expect(page.locator(".classes .here")).to_have_count(2)
+        assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [360, 390, 768])

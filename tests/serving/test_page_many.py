@@ -12,6 +12,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 from live_app import live_app  # noqa: E402
 from page_browser import needs_chromium, visiting  # noqa: E402
+from tiny_bundles import label_decisions, tiny_bundle  # noqa: E402
 
 import foreshot  # noqa: E402
 from foreshot.data.spreadsheets import inert  # noqa: E402
@@ -111,6 +112,25 @@ def test_several_models_have_columns_of_their_own(browser, two_models, page_bund
         assert header == ["text", *names]
         both = [cells(folder, LINES) for folder in page_bundles.values()]
         assert rows == [[text, *odd, *careful] for text, odd, careful in zip(LINES, *both, strict=True)]
+
+
+def test_a_multi_label_models_labels_stand_in_the_table_the_filter_and_the_file(browser, tmp_path):
+    decisions = label_decisions("toxic", "insult", "threat")
+    bundle = tiny_bundle(tmp_path / "several", decisions=decisions)
+    texts = ["you absolute walnut", "thank you", "fool"]  # toxic and insult, nothing, all three
+    with live_app({"several": bundle}) as address, visiting(browser, address) as page:
+        paste(page, texts)
+        score(page, len(texts))
+        assert shown(page, 3) == ["Block\ninsult", "Allow", "Block\ninsult, threat"]
+        page.get_by_label("Show").select_option(label="threat")
+        assert shown(page) == ["fool"]
+        _, content = downloaded(page)
+    header, *rows = rows_of(content)
+    assert header == ["text", *new_columns(list(decisions.by_label), ["text"], several=True)]
+    for row, text, prediction in zip(rows, texts, foreshot.load(bundle)(texts), strict=True):
+        cells = dict(zip(header, row, strict=True))
+        assert (cells["text"], json.loads(cells["labels"])) == (text, list(prediction.labels))
+        assert {name: float(cells[f"score_{name}"]) for name in decisions.by_label} == prediction.scores
 
 
 def test_a_file_is_dropped_its_column_guessed_and_all_its_columns_kept(browser, one_model, page_bundles):

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 from live_app import get, live_app, post
 from prometheus_client.parser import text_string_to_metric_families
-from tiny_bundles import probabilities_of, tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
 from foreshot.errors import ConfigError
+from foreshot.serving.catalogue import load_catalogue
+from foreshot.serving.observing import Metrics
+from foreshot.serving.perspective import served_attributes
 from foreshot.serving.perspective_schemas import AnalyzeCommentRequest, AnalyzeCommentResponse, request_schema
+from foreshot.serving.settings import Limits, ServeSettings
 
 ATTRIBUTES = {
     "TOXICITY": {},
@@ -363,6 +367,46 @@ def test_an_attribute_that_stands_for_nothing_is_refused_at_the_start(folders, t
     with pytest.raises(ConfigError) as error, live_app({**folders, "plain": plain}, attributes=attributes):
         pass
     assert str(error.value) == complaint
+
+
+JIGSAW = ("toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate")
+
+
+def test_labels_of_a_multi_label_model_are_the_attributes_that_their_names_say(tmp_path):
+    decisions = label_decisions(*JIGSAW)
+    expected = dict(zip(JIGSAW, label_probabilities_of(RUDE, decisions), strict=True))
+    names = {
+        **{"TOXICITY": "toxic", "SEVERE_TOXICITY": "severe_toxic", "PROFANITY": "obscene", "THREAT": "threat"},
+        **{"INSULT": "insult", "IDENTITY_ATTACK": "identity_hate"},
+    }
+    with live_app({"jigsaw": tiny_bundle(tmp_path / "jigsaw", decisions=decisions)}) as url:
+        body = {"comment": {"text": RUDE}, "requestedAttributes": {name: {} for name in names}}
+        status, answer = post(f"{url}/v1alpha1/comments:analyze", body)
+        assert status == 200
+        found = {name: scores["summaryScore"] for name, scores in answer["attributeScores"].items()}
+        assert found == {name: score(expected[label]) for name, label in names.items()}
+        _, document = get(f"{url}/$discovery/rest?version=v1alpha1")
+        described = document["schemas"]["AnalyzeCommentRequest"]["properties"]["requestedAttributes"]["description"]
+        assert described == f"Of these: {', '.join(names)}."
+
+
+@pytest.mark.parametrize(
+    ("labels", "judged", "expected"),
+    [
+        (("insult", "spam"), "spam", {"TOXICITY": "spam", "INSULT": "insult"}),
+        (("Toxic", "identity_hate"), "Toxic", {"TOXICITY": "Toxic", "IDENTITY_ATTACK": "identity_hate"}),
+        (("profanity", "obscene"), "obscene", {"TOXICITY": "obscene", "PROFANITY": "profanity"}),
+        (("severe_toxicity", "toxicity"), "toxicity", {"TOXICITY": "toxicity", "SEVERE_TOXICITY": "severe_toxicity"}),
+    ],
+)
+def test_toxicity_is_the_label_of_that_name_else_the_judged_one(tmp_path, labels, judged, expected):
+    decisions = label_decisions(*labels, judged=judged)
+    catalogue = load_catalogue({"m": tiny_bundle(tmp_path / "m", decisions=decisions)}, Limits(), Metrics())
+    found = served_attributes(catalogue, ServeSettings())
+    assert {name: attribute.label for name, attribute in found.items()} == expected
+    table = ServeSettings.model_validate({"attributes": {"SPAM": {"label": labels[0]}, "TOXICITY": {}}})
+    named = served_attributes(catalogue, table)
+    assert {name: attribute.label for name, attribute in named.items()} == {"SPAM": labels[0], "TOXICITY": judged}
 
 
 def test_a_model_without_a_positive_label_is_served_without_perspectives_paths(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 from live_app import live_app
-from tiny_bundles import probabilities_of, tiny_bundle
+from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
 NPM = Path(__file__).parent / "npm"
 KEY = "a-key-of-the-tests"
@@ -52,6 +52,17 @@ def google_refusal(address: str, body: dict[str, Any], key: str = KEY) -> HttpEr
     with google_client(address, key) as client, pytest.raises(HttpError) as error:
         client.comments().analyze(body=body).execute()
     return error.value
+
+
+def test_googles_client_gets_a_multi_label_models_attributes_without_any_settings(tmp_path):
+    decisions = label_decisions("toxic", "insult", "identity_hate")
+    bundle = tiny_bundle(tmp_path / "several", decisions=decisions)
+    with live_app({"several": bundle}) as url, google_client(url) as client:
+        attributes = ("TOXICITY", "INSULT", "IDENTITY_ATTACK")
+        body = {"comment": {"text": RUDE}, "requestedAttributes": {name: {} for name in attributes}}
+        answer = client.comments().analyze(body=body).execute()
+    found = [answer["attributeScores"][name]["summaryScore"]["value"] for name in attributes]
+    assert found == [approximately(value) for value in label_probabilities_of(RUDE, decisions)]
 
 
 def test_googles_client_is_built_of_our_document_and_gets_scores(address):

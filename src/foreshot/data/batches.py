@@ -70,7 +70,7 @@ def mixed_batches(
     Rows come in shuffled rounds, so that none comes again before all others did; of neighbouring batches both kinds are
     sorted by length, as in `length_grouped_batches`.
     """
-    without_label = min(round(batch_size * unlabelled_share), batch_size - 1)
+    without_label = rows_without_label(batch_size, unlabelled_share)
     counts = (batch_size - without_label, without_label)
     rounds = _rounds(0, labelled, rng), _rounds(labelled, len(lengths), rng)
     while True:
@@ -84,6 +84,11 @@ def mixed_batches(
                 of_either.append(rows[np.argsort(lengths[rows], kind="stable")].reshape(pool, count))
             batches += list(np.concatenate(of_either, axis=1))
         yield [batches[index] for index in rng.permutation(len(batches))]
+
+
+def rows_without_label(batch_size: int, unlabelled_share: float) -> int:
+    """How many rows of a batch have no label: all but one at most."""
+    return min(round(batch_size * unlabelled_share), batch_size - 1)
 
 
 def _rounds(first: int, end: int, rng: np.random.Generator) -> Iterator[int]:

@@ -51,7 +51,8 @@ def read_unlabelled(source: str, *, text: str | None, known: Iterable[str]) -> U
         seen.add(folded)
         texts.append(normal)
     if not texts:
-        raise DataError(f"{source}: holds no text but those of the labelled rows; nothing is left to learn from")
+        but = " but those of the labelled rows" if left_out["also among the labelled rows"] else ""
+        raise DataError(f"{source}: holds no text{but}; nothing is left to learn from")
     return Unlabelled(
         source=source,
         texts=texts,

@@ -170,11 +170,11 @@ def _group(name: str, mentioned: np.ndarray, positive: np.ndarray) -> IdentityGr
     for auc, needed in sides.items():
         lacking = [side for side in needed if counts[side] < LEAST_ROWS]
         if lacking:
-            too_few[auc] = "; ".join(
-                f"{'positive' if is_positive else 'negative'} test rows that {'' if is_mentioned else 'do not '}mention "
-                f"it: {counts[is_mentioned, is_positive]}, needed: {LEAST_ROWS}"
+            too_few[auc] = [
+                f"{counts[is_mentioned, is_positive]} {'positive' if is_positive else 'negative'} "
+                f"{'mentioning it' if is_mentioned else 'not mentioning it'}"
                 for is_mentioned, is_positive in lacking
-            )
+            ]
     return IdentityGroup(name=name, positive=counts[True, True], negative=counts[True, False], too_few=too_few)
 
 

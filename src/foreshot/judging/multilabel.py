@@ -21,7 +21,8 @@ from foreshot.runtime.decisions import flagged_labels, label_logits, label_proba
 def binary_cross_entropy(logits: np.ndarray, marks: np.ndarray) -> float:
     """Mean binary cross-entropy, in nats, of logits against marks, over all rows and labels."""
     exact = logits.astype(np.float64)
-    return float(np.mean(np.logaddexp(0.0, exact) - marks * exact))
+    with np.errstate(invalid="ignore"):  # a training that blew up has no loss
+        return float(np.mean(np.logaddexp(0.0, exact) - marks * exact))
 
 
 def label_aurocs(logits: np.ndarray, marks: np.ndarray) -> list[float | None]:
@@ -104,10 +105,16 @@ def label_task(flagged: Mapping[str, np.ndarray], marks: np.ndarray) -> Task:
     return Task.make(
         {model: (first_class + decided).reshape(len(decided), -1) for model, decided in flagged.items()},
         (first_class + marks).ravel(),
-        macro_f1,
-        classes=2 * labels,
+        _macro_f1_over_labels,
+        classes=2,
         units=np.repeat(np.arange(rows), labels),
+        tables=labels,
     )
+
+
+def _macro_f1_over_labels(counts: np.ndarray) -> np.ndarray:
+    """Confusion counts (..., labels × 2, 2), a table below another, to the mean of the tables' macro-F1, (...)."""
+    return np.asarray(macro_f1(counts.reshape(*counts.shape[:-2], -1, 2, 2)).mean(axis=-1))
 
 
 def _differ(marks: np.ndarray) -> bool:

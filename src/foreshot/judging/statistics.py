@@ -57,6 +57,7 @@ class Task:
 
     `predicted[model]` has shape (seeds, rows), `labels` (rows,), both class numbers below `classes`. Rows with the
     same number in `units` (rows,) are drawn together when rows are resampled, as cases of one template must be.
+    With several `tables` a row belongs to one of them: class c of table t has the number t * classes + c.
     """
 
     predicted: Mapping[str, np.ndarray]
@@ -64,6 +65,7 @@ class Task:
     metric: Metric
     classes: int
     units: np.ndarray
+    tables: int = 1
 
     @classmethod
     def make(
@@ -74,10 +76,11 @@ class Task:
         *,
         classes: int,
         units: np.ndarray | None = None,
+        tables: int = 1,
     ) -> "Task":
         """A task whose rows are units by themselves unless `units` says otherwise."""
         units = np.arange(len(labels)) if units is None else units
-        return cls(predicted=predicted, labels=labels, metric=metric, classes=classes, units=units)
+        return cls(predicted=predicted, labels=labels, metric=metric, classes=classes, units=units, tables=tables)
 
     def of_rows(self, chosen: np.ndarray) -> "Task":
         """The same on some rows: a mask (rows,) or row numbers."""
@@ -85,12 +88,12 @@ class Task:
         return replace(self, predicted=predicted, labels=self.labels[chosen], units=self.units[chosen])
 
     def counts(self, model: str) -> np.ndarray:
-        """Confusion counts of every unit, (seeds, units, classes, classes)."""
+        """Confusion counts of every unit, (seeds, units, tables × classes, classes)."""
         unit_of_row = np.unique(self.units, return_inverse=True)[1]
         decided = self.predicted[model]
-        counts = np.zeros((len(decided), int(unit_of_row.max()) + 1, self.classes, self.classes))
+        counts = np.zeros((len(decided), int(unit_of_row.max()) + 1, self.tables * self.classes, self.classes))
         for seed, of_seed in enumerate(decided):
-            np.add.at(counts[seed], (unit_of_row, self.labels, of_seed), 1.0)
+            np.add.at(counts[seed], (unit_of_row, self.labels, of_seed % self.classes), 1.0)
         return counts
 
     def mean(self, model: str) -> float:
@@ -109,7 +112,7 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
         return []
     models = list(dict.fromkeys(model for pair in pairs for model in pair))
     by_model = [task.counts(model) for model in models]
-    counts = np.concatenate(by_model)  # (models × seeds, units, classes, classes)
+    counts = np.concatenate(by_model)  # (models × seeds, units, tables × classes, classes)
     units = counts.shape[1]
     flat = counts.transpose(1, 0, 2, 3).reshape(units, -1)
     seeds = np.array([len(found) for found in by_model])

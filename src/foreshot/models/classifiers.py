@@ -9,13 +9,19 @@ from foreshot.data.labels import TOXIC_WORDS
 from foreshot.data.texts import listing
 from foreshot.errors import ConfigError, ModelError
 from foreshot.facts import Decision, LabelDecisions
-from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
+from foreshot.models.encoders import (
+    MULTI_LABEL,
+    ModelSource,
+    find_model,
+    load_classifier,
+    load_tokenizer,
+    longest_input,
+)
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
 from foreshot.runtime.decisions import DECISION_FILE, judging, load_decision
 
 LONGEST = 512  # tokens
-MULTI_LABEL = "multi_label_classification"
 
 
 class HubClassifier:
@@ -50,7 +56,7 @@ def decision_of(source: ModelSource, judged: str | None) -> Decision | LabelDeci
     says that it is toxic. Raises ModelError for a decision.json of another model, ConfigError where no label is judged.
     """
     saved, where = load_decision(source.folder), source.folder / DECISION_FILE
-    if source.config.problem_type != MULTI_LABEL:
+    if not source.is_multi_label:
         if isinstance(saved, LabelDecisions):
             raise ModelError(f"{where}: is of several labels, and config.json doesn't say {MULTI_LABEL}; save it again")
         return saved or Decision(policy="argmax")

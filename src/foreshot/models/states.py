@@ -44,7 +44,7 @@ class Seen:
 
     look: Look
     outputs: dict[int, torch.Tensor] = field(default_factory=dict)
-    projected: dict[str, torch.Tensor] = field(default_factory=dict)
+    projected: dict[int, torch.Tensor] = field(default_factory=dict)  # by their place among queries, keys and values
 
     @property
     def states(self) -> torch.Tensor | None:
@@ -58,7 +58,7 @@ class Seen:
         """Queries, keys and values (batch, 3, tokens, hidden)."""
         if not self.projected:
             return None
-        found = list(self.projected.values())
+        found = [tensor for _, tensor in sorted(self.projected.items())]
         return torch.stack(list(found[0].chunk(3, dim=-1)) if len(found) == 1 else found, dim=1)
 
 
@@ -72,25 +72,46 @@ def looking(model: PreTrainedModel | PeftModel, look: Look) -> Iterator[Seen]:
     _, layers = layer_stack(plain)
     seen = Seen(look)
 
-    def remember(into: dict[Any, torch.Tensor], key: int | str) -> Any:
+    def remember(into: dict[int, torch.Tensor], key: int) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
-            into[key] = output[0] if isinstance(output, tuple) else output
+            into.setdefault(key, output[0] if isinstance(output, tuple) else output)
 
         return hook
 
-    hooks = [
-        layers[number - 1].register_forward_hook(remember(seen.outputs, number)) for number in sorted(set(look.layers))
-    ]
+    def forget(*_: Any) -> None:
+        seen.outputs.clear()
+        seen.projected.clear()
+
+    # DeBERTa calls its projections again, on positions; it is the first call that gives queries, keys and values.
+    hooks = [plain.base_model.register_forward_pre_hook(forget)]
+    hooks += [layers[number - 1].register_forward_hook(remember(seen.outputs, number)) for number in set(look.layers)]
     if look.projections_of is not None:
         found = projection_modules(
             layers[look.projections_of - 1], look.projections, architecture=str(plain.config.model_type)
         )
-        hooks += [module.register_forward_hook(remember(seen.projected, name)) for name, module in found.items()]
+        hooks += [
+            module.register_forward_hook(remember(seen.projected, place)) for place, module in enumerate(found.values())
+        ]
     try:
         yield seen
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@torch.inference_mode()
+def check_look(model: PreTrainedModel, look: Look) -> None:
+    """Raise ModelError where a forward pass doesn't show, of each token, what is looked at."""
+    tokens = torch.zeros((1, 3), dtype=torch.int64)
+    with looking(model, look) as seen:
+        model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+    missing = set(look.layers) - seen.outputs.keys()
+    shapes = [tensor.shape[:2] for tensor in (*seen.outputs.values(), *seen.projected.values())]
+    if missing or any(shape != tokens.shape for shape in shapes):
+        raise ModelError(
+            f"{model.config.model_type}: what goes on in its layers can't be looked at; leave out the losses hidden "
+            "and relations, and the strategy influence"
+        )
 
 
 def projection_modules(layer: nn.Module, names: Sequence[str] | None, *, architecture: str) -> dict[str, nn.Module]:

@@ -49,8 +49,8 @@ def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedM
         student.load_state_dict(_kept_weights(model.state_dict(), path, layer_map), strict=True)
     except RuntimeError:
         raise ModelError(
-            f"{config.model_type}: its layers are not alike, and layer {layer_map[0]} can't be the first; "
-            "give layers that begin with 1"
+            f"{config.model_type}: its layers are not alike, and {list(layer_map)} puts one where another was; "
+            "give layers that begin with 1, and have it once"
         ) from None
     student.tie_weights()
     return student.train(model.training)

@@ -54,7 +54,9 @@ def card(manifest: Manifest) -> str:
         made_from=_made_from(manifest),
         labels=[shortened(label, LONGEST_NAME) for label in manifest.labels],
         metrics=[
-            (_metric_name(name), metric_text(value)) for name, value in manifest.metrics.items() if value is not None
+            (_whose_metric(manifest, name), metric_text(value))
+            for name, value in manifest.metrics.items()
+            if value is not None
         ],
         label_metrics=_label_metrics(manifest),
         label_thresholds=_label_thresholds(manifest),
@@ -88,7 +90,9 @@ def _measured(manifest: Manifest) -> list[dict[str, Any]]:
     """Results for the hub: the test rows', and the suite's beside them."""
     found = []
     known = [
-        (*METRICS[name], value) for name, value in manifest.metrics.items() if name in METRICS and value is not None
+        (METRICS[name][0], _whose_metric(manifest, name), value)
+        for name, value in manifest.metrics.items()
+        if name in METRICS and value is not None
     ]
     if known:
         dataset = {"name": shortened(manifest.origin.data or "test rows", LONGEST_NAME), "split": "test"}
@@ -256,6 +260,14 @@ def _label_metrics(manifest: Manifest) -> tuple[list[str], list[list[str]]]:
         for label, metrics in found.items()
     ]
     return [_metric_name(name) for name in names], rows
+
+
+def _whose_metric(manifest: Manifest, name: str) -> str:
+    """A metric's name; of a multi-label model, with what it is about (`RunModel.metrics`)."""
+    if manifest.decisions is None:
+        return _metric_name(name)
+    about = "mean over the labels" if name == "macro_f1" else shortened(manifest.decisions.judged, LONGEST_NAME)
+    return f"{_metric_name(name)} ({about})"
 
 
 def _metric_name(name: str) -> str:

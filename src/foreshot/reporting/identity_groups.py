@@ -200,13 +200,13 @@ def _too_few_notes(found: IdentityBias) -> list[str]:
     lacking = [group for group in found.groups if group.too_few]
     if not lacking:
         return []
-    named = "; ".join(
-        f"{shortened(group.name, LONGEST_GROUP)}: {reason}"
+    reasons = [
+        (group.name, dict.fromkeys(reason for of_auc in group.too_few.values() for reason in of_auc))
         for group in lacking[:MOST_NAMED]
-        for reason in dict.fromkeys(group.too_few.values())
-    )
+    ]
+    named = "; ".join(f"{shortened(name, LONGEST_GROUP)}: {', '.join(found)}" for name, found in reasons)
     more = f"; and {len(lacking) - MOST_NAMED} more groups" if len(lacking) > MOST_NAMED else ""
     return [
-        f"{NOTHING}: not known, since either side of an AUC must have {LEAST_ROWS} rows ({named}{more}). Means are "
-        "over the groups that have the AUC."
+        f"{NOTHING}: not known, since either side of an AUC must have {LEAST_ROWS} test rows ({named}{more}). Means "
+        "are over the groups that have the AUC."
     ]

@@ -17,10 +17,11 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from foreshot.data.marks import classes_of_mark
 from foreshot.data.texts import excerpt
 from foreshot.errors import BundleError
 from foreshot.facts import Decision, Facts, LabelDecisions, SuiteFacts, SuiteResult
-from foreshot.runtime.decisions import complaint_about, view_names
+from foreshot.runtime.decisions import complaint_about
 
 FORMAT_VERSION = 1
 FP32_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
@@ -130,7 +131,7 @@ class Manifest(Facts):
     @property
     def classes(self) -> tuple[str, ...]:
         """The classes of which a text has one: the labels, or those of the judged label's view."""
-        return tuple(self.labels) if self.decisions is None else view_names(self.decisions.judged)
+        return tuple(self.labels) if self.decisions is None else classes_of_mark(self.decisions.judged).names
 
 
 @dataclass(frozen=True, kw_only=True)

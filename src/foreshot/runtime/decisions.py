@@ -111,11 +111,6 @@ def decide(decision: Decision, logits: np.ndarray, positive: int | None) -> np.n
 # ---- several labels ----
 
 
-def view_names(label: str) -> tuple[str, str]:
-    """What the two classes of a label's view are called."""
-    return f"not {label}", label
-
-
 def label_logits(logits: np.ndarray, index: int) -> np.ndarray:
     """The view of one label of a multi-label model's logits (rows, labels): zeros beside its column, (rows, 2)."""
     column = logits[:, index]

@@ -57,7 +57,7 @@ def classification_loss(
         return F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
     losses = F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing, reduction="none")
     truth = logits.softmax(dim=-1).gather(1, labels[:, None])[:, 0]
-    losses = losses * (1 - truth) ** settings.focal_gamma
+    losses = losses * _focus(truth, settings.focal_gamma)
     return losses.mean() if class_weights is None else losses.sum() / class_weights[labels].sum()
 
 
@@ -69,8 +69,13 @@ def _binary_classification_loss(
     losses = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=class_weights, reduction="none")
     if settings.focal_gamma:
         truth = torch.where(labels > 0.5, logits.sigmoid(), (-logits).sigmoid())
-        losses = losses * (1 - truth) ** settings.focal_gamma
+        losses = losses * _focus(truth, settings.focal_gamma)
     return losses.mean()
+
+
+def _focus(truth: torch.Tensor, gamma: float) -> torch.Tensor:
+    # At 0 the slope of a power below 1 is infinite, and times a loss of 0 no number.
+    return (1 - truth).clamp(min=torch.finfo(truth.dtype).eps) ** gamma
 
 
 def balanced_weights(labels: torch.Tensor) -> torch.Tensor:

@@ -83,6 +83,11 @@ def write_cache(
             for file, tensor in ((STATES_FILE, seen.states), (PROJECTIONS_FILE, seen.projections)):
                 if tensor is None:
                     continue
+                if not (tensor.abs() <= np.finfo(facts.precision).max).all():
+                    raise ForeshotError(
+                        f"the teacher's states are too large for {facts.precision}; set distillation.cache_precision: "
+                        "float32, or distillation.teacher_states: live"
+                    )
                 values, starts = tensor.numpy(), places[file]
                 for index, row in enumerate(rows):
                     begin, end = starts[row], starts[row + 1]

@@ -1,13 +1,16 @@
-// A score against its thresholds, as a bar; or the likeliest classes, a bar each.
+// A score against its thresholds, as a bar; a bar each for the labels of a multi-label model; or for the likeliest
+// classes.
 
 import { element } from "./dom.js";
 import { called, cutsOf, DECISIONS, digitsFor } from "./wording.js";
 
-const MOST_CLASSES = 6;
+const MOST_SHOWN = 6; // classes or labels
 
 /** The bar of a model; `result` is null as long as there is none. */
 export function makeBar(model, result) {
-  return model.bands.length ? bandBar(model, result) : classBars(model, result);
+  if (!model.by_label) return model.bands.length ? bandBar(model, result) : scoreBars(model, result);
+  const title = element("h4", {}, "Each label by itself");
+  return element("div", { class: "several" }, bandBar(model, result), title, scoreBars(model, result));
 }
 
 function bandBar(model, result) {
@@ -24,11 +27,7 @@ function bandBar(model, result) {
   const fill = element("span", { class: "fill" });
   fill.style.width = `${(score ?? 0) * 100}%`;
   track.append(fill);
-  for (const cut of cuts) {
-    const tick = element("span", { class: "cut" });
-    tick.style.left = `${cut * 100}%`;
-    track.append(tick);
-  }
+  track.append(...ticks(cuts));
   const names = model.bands.map((band, number) => {
     const range = [
       number ? `from ${band.low.toFixed(digits)}` : null,
@@ -45,21 +44,30 @@ function bandBar(model, result) {
   return element("div", { class: "bar" }, track, element("ul", { class: "bands" }, ...names));
 }
 
-function classBars(model, result) {
+function ticks(cuts) {
+  return cuts.map((cut) => {
+    const tick = element("span", { class: "cut" });
+    tick.style.left = `${cut * 100}%`;
+    return tick;
+  });
+}
+
+function scoreBars(model, result) {
+  const has = (label) => Boolean(result?.labels.includes(label));
   const scores = Object.entries(result?.scores ?? Object.fromEntries(model.labels.map((label) => [label, 0])));
-  scores.sort(([, a], [, b]) => b - a);
-  const rows = scores.slice(0, MOST_CLASSES).map(([label, score]) => {
+  scores.sort(([one, a], [other, b]) => has(other) - has(one) || b - a);
+  const rows = scores.slice(0, MOST_SHOWN).map(([label, score]) => {
     const fill = element("span", { class: "fill" });
     fill.style.width = `${score * 100}%`;
     return element(
       "li",
-      { class: result?.label === label ? "here" : null },
+      { class: has(label) ? "here" : null },
       element("span", { class: "class" }, called(label)),
-      element("span", { class: "track", "aria-hidden": "true" }, fill),
+      element("span", { class: "track", "aria-hidden": "true" }, fill, ...ticks(cutsOf(model.by_label?.[label]))),
       element("span", { class: "n" }, result ? score.toFixed(2) : "–"),
     );
   });
-  const others = scores.length - MOST_CLASSES;
+  const others = scores.length - MOST_SHOWN;
   const more = others > 0 ? element("p", { class: "note" }, `and ${others} less likely ones`) : null;
   return element("div", { class: "bar" }, element("ul", { class: "classes" }, ...rows), more);
 }

@@ -17,9 +17,12 @@ export function download(sheet, models, rows) {
 /** As `foreshot predict` names them; with several models, each name begins with the model's. */
 function newColumns(models, taken) {
   let names = models.flatMap((model) =>
-    ["label", ...model.labels.map((label) => `score_${label}`), "decision", "truncated"].map((name) =>
-      models.length > 1 ? `${model.name}_${name}` : name,
-    ),
+    [
+      model.by_label ? "labels" : "label",
+      ...model.labels.map((label) => `score_${label}`),
+      "decision",
+      "truncated",
+    ].map((name) => (models.length > 1 ? `${model.name}_${name}` : name)),
   );
   while (names.some((name) => taken.includes(name))) names = names.map((name) => `predicted_${name}`);
   return names;
@@ -29,6 +32,7 @@ function cellsOf(models, row) {
   return models.flatMap((model) => {
     const result = row.results[model.name];
     if (!result) return Array(model.labels.length + 3).fill(null);
-    return [result.label, ...model.labels.map((label) => result.scores[label]), result.decision, result.truncated];
+    const first = model.by_label ? JSON.stringify(result.labels) : result.label;
+    return [first, ...model.labels.map((label) => result.scores[label]), result.decision, result.truncated];
   });
 }

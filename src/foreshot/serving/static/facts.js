@@ -10,6 +10,7 @@ const METRICS = {
   mcc: "MCC",
   auroc: "AUROC",
   average_precision: "average precision",
+  f1: "F1",
 };
 const TUNINGS = { full: "every weight trained", lora: "LoRA adapters trained" };
 const OBJECTIVES = { distil: "distilled from the teacher", labels: "learnt from labels alone" };
@@ -32,6 +33,7 @@ export function factsOf(model, { open }) {
     ["Size", `${millions(model.parameters)} parameters, ${model.file}`],
     ["Reads", `the first ${count(model.max_length)} tokens of a text`],
     ["Decides", deciding(model)],
+    ["Labels", labels(model)],
     ["Test rows", tested(model)],
     ["Behaviour", behaviour(model)],
     ["Weakest on", weakest(model)],
@@ -84,19 +86,42 @@ function millions(parameters) {
 
 function deciding(model) {
   const cuts = cutsOf(model).map((cut) => cut.toFixed(2));
-  const by = model.decision.policy === "argmax" ? "by the likelier class" : `by the policy ${model.decision.policy}`;
+  const { policy } = model.decision;
+  const judged = model.by_label ? `by the label ${model.positive}` : policy === "argmax" && "by the likelier class";
+  const by = [judged, policy === "argmax" ? null : `by the policy ${policy}`].filter(Boolean).join(", ");
   if (!model.bands.length) return "by the likeliest class";
   const [first = "0", second] = cuts;
   return second ? `${by}: review from ${first}, block from ${second}` : `${by}: threshold ${first}`;
 }
 
+function labels(model) {
+  if (!model.by_label) return null;
+  const items = Object.entries(model.by_label).map(([label, rule]) => {
+    const [from = 0] = cutsOf(rule);
+    const { auroc = null, f1 = null } = model.label_metrics?.[label] ?? {};
+    const figures = model.suite_result ? figuresOf({ auroc, f1 }) : "";
+    return element("li", {}, `${label}: from ${from.toFixed(2)}${figures && `; ${figures}`}`);
+  });
+  return element("ul", {}, ...items);
+}
+
 function tested(model) {
-  const found = Object.entries(model.metrics).filter(([, value]) => value !== null);
-  if (!found.length) return null;
+  if (!Object.values(model.metrics).some((value) => value !== null)) return null;
   // A metric alone hides what a model does with sentences.
   if (!model.suite_result) return "not shown: its bundle has no behavioural suite's result to stand beside them";
-  const figures = found.map(([name, value]) => `${METRICS[name] ?? name} ${value.toFixed(2)}`).join(", ");
+  const figures = figuresOf(model.metrics, (name) => {
+    if (!model.by_label) return "";
+    return name === "macro_f1" ? " over the labels" : ` of ${model.positive}`;
+  });
   return model.metrics_rows ? `${figures}; ${counted(model.metrics_rows, "row")}` : figures;
+}
+
+/** Metrics in words, each with what `about(name)` says it is about. */
+function figuresOf(metrics, about = () => "") {
+  return Object.entries(metrics)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${METRICS[name] ?? name}${about(name)} ${value.toFixed(2)}`)
+    .join(", ");
 }
 
 function behaviour(model) {

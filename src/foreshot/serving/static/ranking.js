@@ -49,7 +49,8 @@ const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - 
 export function filtersOf(models) {
   const verdicts = (row) => models.map((model) => row.results[model.name]).filter(Boolean);
   const decided = models.some((model) => model.positive !== null);
-  const labels = [...new Set(models.filter(({ positive }) => positive === null).flatMap((model) => model.labels))];
+  const byLabel = models.filter(({ positive, by_label }) => positive === null || by_label);
+  const labels = [...new Set(byLabel.flatMap((model) => model.labels))];
   const words = (row) =>
     models.filter(({ name }) => row.results[name]).map((model) => verdictOf(model, row.results[model.name]).word);
   return [
@@ -62,7 +63,7 @@ export function filtersOf(models) {
     ...labels.map((label) => ({
       name: `label ${label}`,
       title: label,
-      fits: (row) => verdicts(row).some((result) => result.decision === null && result.label === label),
+      fits: (row) => byLabel.some(({ name }) => row.results[name]?.labels.includes(label)),
     })),
     ...(models.length > 1
       ? [{ name: "differ", title: "the models disagree", fits: (row) => new Set(words(row)).size > 1 }]

@@ -2,7 +2,7 @@
 
 import { element, find, icon } from "./dom.js";
 import { columnsOf, filtersOf, scoreOf, sorted } from "./ranking.js";
-import { count, counted, verdictOf } from "./wording.js";
+import { count, counted, otherLabels, verdictOf } from "./wording.js";
 
 const PAGE = 100; // rows
 const LONGEST_SHOWN = 600; // characters of a text
@@ -98,8 +98,9 @@ function cellsOf(model, row, several) {
     ];
   }
   const { kind, word } = verdictOf(model, result);
+  const remarks = [...otherLabels(model, result), ...(result.truncated ? ["cut"] : [])];
   return [
-    element("td", { class: "decision", "data-kind": kind }, of, icon(kind), word, remark(result.truncated && "cut")),
+    element("td", { class: "decision", "data-kind": kind }, of, icon(kind), word, remark(remarks.join(", "))),
     element("td", { class: "n" }, scoreOf(model, result).toFixed(2)),
   ];
 }

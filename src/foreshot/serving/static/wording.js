@@ -29,16 +29,23 @@ export function digitsFor(score, thresholds) {
   return digits;
 }
 
-/** Where a model's bands meet, rising. */
-export const cutsOf = (model) => model.bands.slice(1).map((band) => band.low);
+/** Where the bands of a model, or of one of its labels, meet, rising. */
+export const cutsOf = (model) => (model?.bands ?? []).slice(1).map((band) => band.low);
+
+/** The labels that a multi-label model gives a text besides the one that decides. */
+export function otherLabels(model, result) {
+  return model.by_label ? result.labels.filter((label) => label !== model.positive) : [];
+}
 
 /** What decides: the decision's or the label's word, its kind (for colour and icon), and the numbers in a sentence. */
 export function verdictOf(model, result) {
   const scored = model.bands.length ? model.positive : result.label;
+  const others = otherLabels(model, result);
+  const more = others.length ? ` Other labels: ${listed(others)}.` : "";
   return {
     kind: result.decision ?? "label",
     word: result.decision ? DECISIONS[result.decision] : called(result.label),
-    sentence: `${called(scored)} ${numbersOf(model, result.scores[scored], result)}.`,
+    sentence: `${called(scored)} ${numbersOf(model, result.scores[scored], result)}.${more}`,
   };
 }
 
