@@ -57,6 +57,27 @@ def test_a_models_facts_are_those_of_results_json(finished_run: Path, folder: st
     assert found.positive == results["data"]["positive"] == "toxic"
 
 
+def test_the_metrics_of_each_label_are_those_of_results_json(run: Path) -> None:
+    calibration = {"expected_calibration_error": 0.1, "brier": 0.1, "bins": []}
+    facts = {
+        **{"support": 31, "auroc": None, "average_precision": 0.4, "precision": 0.5, "recall": 0.6, "f1": 0.7},
+        **{"macro_f1": 0.8, "decision": {"policy": "argmax"}},
+        **dict.fromkeys(("calibration", "calibration_after_scaling"), calibration),
+    }
+    assert find_in_run(run / LORA).label_metrics() is None
+
+    def add_labels(results: dict[str, Any]) -> None:
+        (model,) = [model for model in results["models"] if model["folder"] == LORA]
+        model["labels"] = [{"name": "toxic", **facts, "auroc": 0.9}, {"name": "threat", **facts}]
+
+    change_results(run, add_labels)
+    others = {"average_precision": 0.4, "f1": 0.7, "precision": 0.5, "recall": 0.6}
+    assert find_in_run(run / LORA).label_metrics() == {
+        "toxic": {"auroc": 0.9, **others},
+        "threat": {"auroc": None, **others},
+    }
+
+
 def test_layers_by_hand(finished_run: Path) -> None:
     """Of four layers, counted from 1, the odd ones are two."""
     maps = {name: find_in_run(finished_run / name).origin()["layer_map"] for name in ("students/odd/seed-0", LORA)}
