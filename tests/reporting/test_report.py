@@ -123,11 +123,20 @@ def policy_of(page: Page) -> str:
     return next(attributes["content"] for attributes in page.all("meta") if "http-equiv" in attributes)
 
 
-def test_no_script_may_run_but_the_one_of_the_ledger():
-    text = html_report(make_results())
-    scripts = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+@pytest.fixture(scope="module")
+def usual_page() -> str:
+    return html_report(make_results())
+
+
+@pytest.fixture(scope="module")
+def hostile_page() -> str:
+    return html_report(make_hostile_results())
+
+
+def test_no_script_may_run_but_the_one_of_the_ledger(usual_page):
+    scripts = re.findall(r"<script>(.*?)</script>", usual_page, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
-    page = Page(text)
+    page = Page(usual_page)
     assert page.all("script") == [{}]
     assert policy_of(page).startswith("default-src 'none'")
     assert f"script-src 'sha256-{digest}';" in policy_of(page)
@@ -154,9 +163,8 @@ NUMBERS = ("0.1592", "0.1274", "0.2826", "0.961", "0.932", "0.987", "3/3", "22.7
 
 
 @pytest.fixture(scope="module")
-def both_texts() -> tuple[str, str]:
-    results = make_results()
-    return Page(html_report(results)).text, html.unescape(markdown_report(results))
+def both_texts(usual_page) -> tuple[str, str]:
+    return Page(usual_page).text, html.unescape(markdown_report(make_results()))
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -166,13 +174,14 @@ def test_both_files_show_the_number(both_texts, number):
 
 def test_several_seeds_show_their_spread_in_both():
     results = make_results(seeds=(0, 1, 2))
-    assert "0.1612 ± 0.0020" in Page(html_report(results)).text
+    text = Page(html_report(results)).text
+    assert "0.1612 ± 0.0020" in text
     assert "0.1612 ± 0.0020" in markdown_report(results)
-    assert "0.1592 … 0.1632" in Page(html_report(results)).text
+    assert "0.1592 … 0.1632" in text
 
 
-def test_the_synthetic_corpus_is_called_so():
-    assert "Synthetic corpus" in Page(html_report(make_results())).text
+def test_the_synthetic_corpus_is_called_so(usual_page):
+    assert "Synthetic corpus" in Page(usual_page).text
     assert "Synthetic corpus" in markdown_report(make_results())
     assert "Synthetic corpus" not in Page(html_report(make_results(synthetic=False))).text
 
@@ -193,17 +202,16 @@ def test_every_markdown_table_has_its_columns():
     assert not [token for token in tokens if token.type == "paragraph_open" and token.markup == "|"]
 
 
-def test_hostile_texts_are_only_text_in_the_page():
-    page = Page(html_report(make_hostile_results()))
+def test_hostile_texts_are_only_text_in_the_page(hostile_page):
+    page = Page(hostile_page)
     assert page.faults == []
     assert page.all("img") == []
     assert len(page.all("style")) == len(page.all("script")) == 1
     for text in HOSTILE[:-2]:
         assert " ".join(visible(text).split()) in page.text
     assert HOSTILE[-2] in page.text  # entities stand there as they were written
-    raw = html_report(make_hostile_results())
-    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\u2028]", raw)
-    assert "x" * 400 not in raw
+    assert not re.search("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f\u2028]", hostile_page)
+    assert "x" * 400 not in hostile_page
 
 
 def test_hostile_texts_are_only_text_in_markdown():
@@ -222,9 +230,8 @@ def test_hostile_texts_are_only_text_in_markdown():
     assert "alert(4)" in fences[0].content
 
 
-def test_templates_do_not_run_what_a_text_holds():
-    text = Page(html_report(make_hostile_results())).text
-    assert "{{ 7*7 }}{% raw %}" in text
+def test_templates_do_not_run_what_a_text_holds(hostile_page):
+    assert "{{ 7*7 }}{% raw %}" in Page(hostile_page).text
 
 
 def test_a_comparison_of_fifty_classes_has_no_matrix():
