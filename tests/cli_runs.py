@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -90,6 +91,11 @@ def as_process(*arguments: object) -> list[str]:
 def process_environment() -> dict[str, str]:
     """Offline, one thread, and no colours."""
     return {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+
+
+def hear_ctrl_c() -> None:
+    """For `preexec_fn`: a job in the background of a shell ignores Ctrl-C, and so would the tests' own processes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:

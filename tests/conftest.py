@@ -3,7 +3,10 @@
 Everything is written by the tests themselves, so that they need neither a network nor a cached model.
 """
 
-from collections.abc import Callable
+import gc
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,20 @@ TINY_SUITE = [
     ("thank you kind idiot", "benign", "banter", ""),
     ("hello", "benign", "no insult", ""),
 ]
+
+
+def leave_out_of_collections() -> None:
+    """Have the garbage collector pass over what is there by now.
+
+    The tests import everything that there is, and a full collection, which each training run and each of
+    statsmodels' corrections asks for, would look at all of it for a third of a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    leave_out_of_collections()
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +94,7 @@ def foreshot() -> Callable[..., Any]:
     import foreshot.compare  # noqa: F401  # so that no library binds the runner's stderr, which is closed afterwards
     from foreshot.cli import app
 
+    leave_out_of_collections()
     runner = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "200"})
     return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
 
@@ -92,8 +110,27 @@ def asked(comments: Path, encoder: Path, probes: Path, suite: Path) -> list[str]
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, foreshot: Callable[..., Any], asked: list[str]) -> Path:
-    """A run with every kind of student; tests that change it copy it first."""
+    """A run with every kind of student; tests that change it take `run`."""
     runs = tmp_path_factory.mktemp("finished")
     done = foreshot("compare", *asked, "--name", "whole", "--runs", runs, "--recipes", "odd,lora,odd-lora,odd-labels")
     assert done.exit_code == 0, done.stderr + done.stdout
     return runs / "whole"
+
+
+@pytest.fixture
+def run(finished_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, which a test may change."""
+    return Path(shutil.copytree(finished_run, tmp_path / "runs" / finished_run.name))
+
+
+@pytest.fixture(scope="module")
+def graphs_exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Models that are the same are exported to ONNX once, in whichever worker; `known_graphs` says what for."""
+    from foreshot import proving
+    from known_graphs import exporting_once
+
+    own = tmp_path_factory.getbasetemp()
+    of_all_workers = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(proving, "to_onnx", exporting_once(of_all_workers / "known-graphs"))
+        yield

@@ -15,11 +15,14 @@ from foreshot import exporting, proving, subject
 from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE
 
 Foreshot = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("graphs_exported_once")
 LORA = "students/lora/seed-0"
 
 
 @pytest.fixture(scope="module")
-def exported(finished_run: Path, foreshot: Foreshot, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+def exported(
+    finished_run: Path, foreshot: Foreshot, tmp_path_factory: pytest.TempPathFactory, graphs_exported_once: None
+) -> tuple[Path, Any]:
     """The bundle of a run, and what the command said."""
     bundle = tmp_path_factory.mktemp("cli-export") / "deep" / "bundle"
     return bundle, foreshot("export", finished_run, "--out", bundle)

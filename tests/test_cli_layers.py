@@ -1,5 +1,6 @@
 """Whole runs with measured layers, layers out of order, losses between states, and texts without labels."""
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,15 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoModelForSequenceClassification
 
 from cli_runs import DID, INSULTS, PRAISE, comparable, write_csv
+from foreshot import stages
+from foreshot.config import load_experiment
+from foreshot.planning import make_plan
 
 Foreshot = Callable[..., Any]
 
 MORE_TEXTS = [f"the {word} neighbour {did} it again" for word in (*INSULTS, *PRAISE) for did in DID[:4]]
-LAYERS = ("ends:2", "influence:2", "greedy:3", "3,1,3")
-STUDENTS = ("odd", "ends-2", "influence-2", "greedy-3", "layers-3-1-3")
+ENDS = '{name: ends-2, layers: "ends:2", tuning: full, objective: distil, init: teacher}'
+LAYERS = ("influence:2", "greedy:3", "3,1,3")
+STUDENTS = ("ends-2", "influence-2", "greedy-3", "layers-3-1-3")
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +31,9 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def command(asked: list[str], texts: Path) -> list[str]:
-    """One recipe by name, four by their layers; all of them learn from states, relations and more texts."""
+    """Four recipes that learn from states, relations and more texts."""
     settings = (
+        f"recipes=[{ENDS}]",
         "distillation.weights={hidden: {start: 1, end: 0.5}, relations: 0.5}",
         "distillation.relations.heads=2",
         "distillation.temperature={start: 4, end: 1}",
@@ -35,7 +42,7 @@ def command(asked: list[str], texts: Path) -> list[str]:
         "layer_sample=50",
     )
     return [
-        *("compare", *asked, "--epochs", "4", "--recipes", "odd", "--unlabelled", str(texts)),
+        *("compare", *asked, "--epochs", "4", "--suite", "none", "--unlabelled", str(texts)),
         *(part for layers in LAYERS for part in ("--layers", layers)),
         *(part for setting in settings for part in ("--set", setting)),
         *("--name", "layers", "--runs"),
@@ -53,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, foreshot: Foreshot, command: l
 
 def layer_maps(run: Path) -> dict[str, list[int]]:
     models = json.loads((run / "results.json").read_text())["models"]
-    return {model["name"]: model["layer_map"] for model in models}
+    return {model["model"]: model["layer_map"] for model in models}
 
 
 def measures(run: Path) -> dict[str, dict[str, Any]]:
@@ -74,7 +81,6 @@ def made_by_stages(run: Path) -> dict[str, int]:
 def test_each_student_has_the_layers_that_its_recipe_asks_for(run: Path) -> None:
     maps, measured = layer_maps(run), measures(run)
     assert maps["teacher"] == [1, 2, 3, 4]
-    assert maps["odd"] == [1, 3]
     assert maps["ends-2"] == [1, 4]
     assert maps["layers-3-1-3"] == [3, 1, 3]
     assert maps["influence-2"] == sorted(measured["influence"]["ranking"][:2])
@@ -136,45 +142,45 @@ def test_a_second_run_makes_nothing_again(run: Path, foreshot: Foreshot, command
     assert comparable(run) == found
 
 
-@pytest.mark.parametrize("stage", ["measure", "states", "training"])
-def test_a_run_that_was_stopped_goes_on(
-    stage: str, run: Path, foreshot: Foreshot, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_is_stopped_again_and_again_goes_on(
+    run: Path, foreshot: Foreshot, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C in the second measure, in the second cache of states, or in the third training."""
-    function, number = {"measure": ("greedy_removal", 1), "states": ("write_cache", 2), "training": ("train", 3)}[stage]
-    place = f"foreshot.stages.{function}"
-    calls = []
-    from foreshot import stages
-
-    real = getattr(stages, function)
-
-    def stopped(*arguments: Any, **options: Any) -> Any:
-        calls.append(1)
-        if len(calls) == number:
-            raise KeyboardInterrupt
-        return real(*arguments, **options)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(place, stopped)
-        assert foreshot(*command, tmp_path).exit_code == 130
-    before = made_by_stages(tmp_path / "layers")
-    assert not (tmp_path / "layers" / "results.json").exists()
+    """Ctrl-C in the second measure, in the second cache of states, and in the training after it."""
+    made: dict[str, int] = {}
+    for place, number in (("greedy_removal", 1), ("write_cache", 2), ("train", 1)):
+        with monkeypatch.context() as patched:
+            patched.setattr(stages, place, interrupted(getattr(stages, place), number))
+            assert foreshot(*command, tmp_path).exit_code == 130
+        before, made = made, made_by_stages(tmp_path / "layers")
+        assert before.items() < made.items(), place
+        assert not (tmp_path / "layers" / "results.json").exists()
     done = foreshot("compare", tmp_path / "layers")
     assert done.exit_code == 0, done.stderr
-    after = made_by_stages(tmp_path / "layers")
-    assert {name: after[name] for name in before} == before
+    assert made.items() < made_by_stages(tmp_path / "layers").items()
     assert comparable(tmp_path / "layers") == comparable(run)
 
 
-def test_a_live_teacher_makes_the_same_student(
-    run: Path, foreshot: Foreshot, command: list[str], tmp_path: Path
-) -> None:
-    done = foreshot(*command[:-1], "--set", "distillation.teacher_states=live", "--recipes", "odd", "--runs", tmp_path)
-    assert done.exit_code == 0, done.stderr
-    assert not (tmp_path / "layers" / "states").exists()
-    live, cached = (
-        [json.loads(line)["objective"] for line in (folder / "students/odd/seed-0/curves.jsonl").open()]
-        for folder in (tmp_path / "layers", run)
-    )
-    assert live == pytest.approx(cached, rel=0.02)  # the cache is rounded to 16 bits
-    assert live != cached
+def interrupted(function: Callable[..., Any], number: int) -> Callable[..., Any]:
+    """A function that works until its call of this number, which somebody stops."""
+    calls = itertools.count(1)
+
+    def until_stopped(*arguments: Any, **options: Any) -> Any:
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return function(*arguments, **options)
+
+    return until_stopped
+
+
+def test_a_live_teacher_shows_what_the_cache_holds(run: Path) -> None:
+    cached = load_experiment(run / "experiment.yaml")
+    live = cached.model_copy(update={"distillation": cached.distillation.model_copy(update={"teacher_states": "live"})})
+    rows = np.array([3, 170, 0])  # of which the second has no label
+    for recipe in (cached.recipes[0], cached.recipes[-1]):
+        kept, said = (stages.teaching(make_plan(asked, run), recipe).states(rows) for asked in (cached, live))
+        for one, other in zip(kept, said, strict=True):
+            assert one.shape == other.shape
+            real = one.abs().sum(dim=-1, keepdim=True) > 0
+            assert 0 < real.float().mean() < 1  # padded
+            assert torch.allclose(one, other * real, rtol=1e-3, atol=1e-3)
+            assert not torch.equal(one, other * real)  # the cache is rounded

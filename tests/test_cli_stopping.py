@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from cli_runs import as_process, comparable, process_environment, run_process, weights_times
+from cli_runs import as_process, comparable, hear_ctrl_c, process_environment, run_process, weights_times
 
 Foreshot = Callable[..., Any]
 
@@ -35,7 +35,7 @@ def in_training(run: Path, student: str) -> Callable[[], bool]:
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": process_environment()}
-    return subprocess.Popen(as_process(*arguments), **{**pipes, **options})
+    return subprocess.Popen(as_process(*arguments), preexec_fn=hear_ctrl_c, **{**pipes, **options})
 
 
 def unfinished(run: Path) -> list[Path]:
@@ -89,10 +89,10 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
 def test_ctrl_c_before_anything_is_written_says_so(
     foreshot: Foreshot, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("foreshot.plan.find_model", interrupted)
+    monkeypatch.setattr("foreshot.planning.find_model", interrupted)
     done = foreshot("compare", *asked, "--name", "never", "--runs", tmp_path / "runs")
     assert done.exit_code == 130
     assert done.stderr == "foreshot: stopped before anything was written\n"
@@ -165,13 +165,12 @@ def check_stopped_by_the_disk(stopped: Any, run: Path) -> None:
     ],
 )
 def test_a_full_disk_stops_in_one_line_and_the_same_command_goes_on(
-    foreshot: Foreshot, asked: list[str], finished_run: Path, tmp_path: Path, size: str, finished: list[str]
+    foreshot: Foreshot, asked: list[str], whole: Path, tmp_path: Path, size: str, finished: list[str]
 ) -> None:
     if not can_mount(tmp_path):
         pytest.skip("may not mount a small disk; the tests below stand in")
-    run = tmp_path / "disk" / "whole"
-    command = ["compare", *asked, "--recipes", "odd,lora,odd-lora,odd-labels"]
-    command += ["--name", "whole", "--runs", str(tmp_path / "disk")]
+    run = tmp_path / "disk" / "stopped"
+    command = ["compare", *asked, "--recipes", "odd,even", "--name", "stopped", "--runs", str(tmp_path / "disk")]
     with small_disk(tmp_path / "disk", size) as enlarge:
         stopped = run_process(*command)
         assert stopped.returncode == 2
@@ -183,7 +182,7 @@ def test_a_full_disk_stops_in_one_line_and_the_same_command_goes_on(
         assert done.exit_code == 0, done.stderr
         after = weights_times(run)
         assert {name: after[name] for name in before} == before
-        assert comparable(run) == comparable(finished_run)
+        assert comparable(run) == comparable(whole)
 
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -220,13 +219,8 @@ def test_no_writer_makes_a_traceback_of_a_full_disk(
     check_stopped_by_the_disk(stopped, run)
 
 
-@pytest.mark.parametrize(
-    "name", ["experiment.yaml", "environment.json", "training.json", "results.json", "report.html"]
-)
-def test_a_file_that_can_not_be_synced_is_not_left_half_written(
-    foreshot: Foreshot, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """The disk may turn out to be full only when a file is synced."""
+def fill_at_sync(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The disk may turn out to be full only when a file is synced: here, one of this name."""
     sync = os.fsync
 
     def full(descriptor: int) -> None:
@@ -235,10 +229,30 @@ def test_a_file_that_can_not_be_synced_is_not_left_half_written(
         sync(descriptor)
 
     monkeypatch.setattr("os.fsync", full)
-    stopped = foreshot("compare", *asked, "--recipes", "odd", "--name", "full", "--runs", tmp_path)
+
+
+def check_not_left_half_written(stopped: Any, run: Path, name: str) -> None:
     assert stopped.exit_code == 2, stopped.exception
-    assert not list((tmp_path / "full").rglob(f"*{name}*"))
+    assert not list(run.rglob(f"*{name}*"))
     assert stopped.stderr.count("\n") == 1
     assert "No space left on device" in stopped.stderr
-    assert str(tmp_path / "full") in stopped.stderr
-    assert not unfinished(tmp_path / "full")
+    assert str(run) in stopped.stderr
+    assert not unfinished(run)
+
+
+@pytest.mark.parametrize("name", ["experiment.yaml", "environment.json", "training.json"])
+def test_a_file_that_can_not_be_synced_is_not_left_half_written(
+    foreshot: Foreshot, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    fill_at_sync(monkeypatch, name)
+    stopped = foreshot("compare", *asked, "--recipes", "odd", "--name", "full", "--runs", tmp_path)
+    check_not_left_half_written(stopped, tmp_path / "full", name)
+
+
+@pytest.mark.parametrize("name", ["results.json", "report.html"])
+def test_what_is_written_at_the_end_is_not_left_half_written(
+    foreshot: Foreshot, run: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (run / name).unlink()
+    fill_at_sync(monkeypatch, name)
+    check_not_left_half_written(foreshot("compare", run), run, name)

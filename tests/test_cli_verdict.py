@@ -175,7 +175,8 @@ def test_tuning_adds_each_recipe_at_its_best_rate(
     """At the matched rate nothing is learnt; a student that is cut from the teacher knows enough all the same."""
     file = tmp_path / "tuned.yaml"
     file.write_text(f"tune_learning_rates: [0.003, 0.01]\nteacher: {finished_run / 'teacher'}\n", encoding="utf-8")
-    done = foreshot(*("compare", file, *asked, "--recipes", "lora,odd", "--learning-rate", "1e-6", "--runs", tmp_path))
+    settings = ["--learning-rate", "1e-6", "--recipes", "lora,odd", "--runs", tmp_path]
+    done = foreshot("compare", file, *asked, *settings)
     assert done.exit_code == 0, done.stderr
     results = results_of(tmp_path / "tuned")
     trials = [(trial["recipe"], trial["learning_rate"]) for trial in results["trials"]]
@@ -198,15 +199,13 @@ def test_tuning_adds_each_recipe_at_its_best_rate(
     assert comparable(tmp_path / "tuned") == before
 
 
-def test_a_policy_with_wide_margins_recommends(foreshot: Foreshot, asked: list[str], tmp_path: Path) -> None:
-    options = ["compare", *asked, "--recipes", "odd", "--name", "wide", "--runs", tmp_path]
-    strict = foreshot(*options)
-    assert strict.exit_code == 0, strict.stderr
-    assert results_of(tmp_path / "wide")["verdict"]["kind"] == "inconclusive"  # one seed
-    wide = foreshot(*options, "--policy", "metric=1,suite=1,functionality=1,seeds=1")
+def test_a_policy_with_wide_margins_recommends(foreshot: Foreshot, asked: list[str], run: Path) -> None:
+    assert results_of(run)["verdict"]["kind"] == "inconclusive"  # one seed
+    settings = ["--recipes", "odd", "--name", "whole", "--runs", run.parent]
+    wide = foreshot("compare", *asked, *settings, "--policy", "metric=1,suite=1,functionality=1,seeds=1")
     assert wide.exit_code == 0, wide.stderr
     assert "training teacher" not in wide.stdout
-    results = results_of(tmp_path / "wide")
+    results = results_of(run)
     assert results["verdict"]["recommended"] == "odd"
     assert results["verdict"]["folder"] == "students/odd/seed-0"
     assert "Take students/odd/seed-0." in wide.stdout
@@ -214,11 +213,8 @@ def test_a_policy_with_wide_margins_recommends(foreshot: Foreshot, asked: list[s
 
 
 def test_another_suite_is_asked_without_training_and_leaves_the_labels_of_the_last(
-    foreshot: Foreshot, asked: list[str], tmp_path: Path, suite: Path
+    foreshot: Foreshot, run: Path, tmp_path: Path, suite: Path
 ) -> None:
-    run = tmp_path / "suites"
-    done = foreshot("compare", *asked, "--recipes", "odd", "--name", "suites", "--runs", tmp_path)
-    assert done.exit_code == 0, done.stderr
     first = results_of(run)
     vile = hatecheck(tmp_path, label="vile")
     other = foreshot("compare", run, "--suite", vile, "--suite-label", "vile=toxic")
@@ -230,11 +226,11 @@ def test_another_suite_is_asked_without_training_and_leaves_the_labels_of_the_la
     assert results_of(run)["suite_results"] == first["suite_results"]
 
 
-def test_without_a_suite_nothing_is_recommended(foreshot: Foreshot, asked: list[str], tmp_path: Path) -> None:
+def test_without_a_suite_nothing_is_recommended(foreshot: Foreshot, asked: list[str], run: Path) -> None:
     options = [*asked, "--suite", "none", "--policy", "metric=1,seeds=1"]
-    done = foreshot("compare", *options, "--recipes", "odd", "--name", "bare", "--runs", tmp_path)
+    done = foreshot("compare", *options, "--recipes", "odd", "--name", "whole", "--runs", run.parent)
     assert done.exit_code == 0, done.stderr
-    results = results_of(tmp_path / "bare")
+    results = results_of(run)
     assert results["suite"] is None
     assert results["verdict"]["kind"] == "inconclusive"
     assert "no suite was run" in results["verdict"]["headline"]

@@ -27,6 +27,7 @@ from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE, Manif
 from foreshot.runtime.decisions import save_decision
 from foreshot.runtime.verifying import verify
 
+pytestmark = pytest.mark.usefixtures("graphs_exported_once")
 FOLDERS = {"teacher": "teacher", "full": "students/odd/seed-0", "lora": "students/lora/seed-0"}
 TEXTS = [*(text for text, _ in make_comments(12, seed=5)), *INSULTS[:3], "", "🤡 Ça va? ", "the second map " * 30]
 
@@ -51,7 +52,9 @@ class Said:
 
 
 @pytest.fixture(scope="module")
-def bundles(finished_run: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def bundles(
+    finished_run: Path, tmp_path_factory: pytest.TempPathFactory, graphs_exported_once: None
+) -> dict[str, Path]:
     """A bundle of each model, with both graphs."""
     place = tmp_path_factory.mktemp("bundles")
     for name, folder in FOLDERS.items():

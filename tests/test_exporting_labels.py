@@ -26,6 +26,7 @@ from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE
 from foreshot.runtime.decisions import save_decision
 from foreshot.runtime.verifying import verify
 
+pytestmark = pytest.mark.usefixtures("graphs_exported_once")
 LABELS = ("toxic", "insult", "threat")
 TEXTS = [f"w{row} w{2 * row % 41} w{7 * row % 43}" for row in range(40)]
 THRESHOLDS = LabelDecisions(
@@ -79,7 +80,9 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def bundle(model: Path, rows: str, cases: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(
+    model: Path, rows: str, cases: str, tmp_path_factory: pytest.TempPathFactory, graphs_exported_once: None
+) -> Path:
     """With a graph in 8 bits, whatever it loses on so few texts, all near one half."""
     out = tmp_path_factory.mktemp("bundle") / "bundle"
     with pytest.MonkeyPatch.context() as patch:

@@ -14,13 +14,14 @@ from foreshot.data.batches import EncodedRows
 from foreshot.data.split import write_split
 from foreshot.facts import LayerMeasure
 from foreshot.judging import guards
+from foreshot.judging.metrics import cross_entropy
+from foreshot.judging.multilabel import binary_cross_entropy
 from foreshot.judging.summary import training_facts
 from foreshot.models.encoders import ModelSource, find_model, head_modules, load_classifier, load_encoder
 from foreshot.models.importance import (
     block_influence,
     first_layer_stays,
     greedy_removal,
-    mean_cross_entropy,
     ranked_by_influence,
     ranked_by_removal,
 )
@@ -121,7 +122,12 @@ def _measured(plan: Plan, strategy: str, progress: Progress) -> LayerMeasure:
             values=influence.tolist(),
             ranking=ranked_by_influence(influence, first_stays=first_layer_stays(teacher)),
         )
-    loss_of = mean_cross_entropy(training_labels(plan)[chosen])
+    labels = training_labels(plan)[chosen]
+    loss = binary_cross_entropy if plan.is_multi_label else cross_entropy
+
+    def loss_of(logits: np.ndarray) -> float:
+        return loss(logits, labels)
+
     progress.begin(f"dropping the teacher's layers one by one, on {count:,} training rows", depth - 1)
     try:
         dropped = greedy_removal(

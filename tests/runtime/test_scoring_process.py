@@ -8,6 +8,8 @@ import sys
 import pytest
 from tiny_bundles import tiny_bundle
 
+from cli_runs import hear_ctrl_c
+
 SCORE = """
 import re, sys
 from pathlib import Path
@@ -57,11 +59,16 @@ def test_a_million_rows_take_no_more_memory_than_ten_thousand(tmp_path, suffix):
 def test_interrupted_while_it_waits_for_a_line_it_ends_without_complaint(tmp_path):
     bundle = tiny_bundle(tmp_path / "bundle")
     with subprocess.Popen(
-        command(bundle, "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(bundle, "-"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
     ) as process:
         process.stdin.write("you walnut\n")
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["label"] == "toxic"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=60) == 130
         assert process.stderr.read() == ""

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import log_softmax
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -102,20 +101,6 @@ def first_layer_stays(model: PreTrainedModel) -> bool:
     """Whether no other layer can be the first: ModernBERT's first one has no norm before its attention."""
     _, layers = layer_stack(model)
     return any(set(layer.state_dict()) != set(layers[0].state_dict()) for layer in layers)
-
-
-def mean_cross_entropy(labels: np.ndarray) -> LossOf:
-    """The mean cross-entropy of logits (rows, classes) against labels (rows,), or of logits (rows, labels), binary,
-    against labels (rows, labels) of 0 and 1, in nats.
-    """
-
-    def loss_of(logits: np.ndarray) -> float:
-        exact = logits.astype(np.float64)
-        if labels.ndim == 2:
-            return float((np.logaddexp(0, exact) - labels * exact).mean())
-        return float(-log_softmax(exact, axis=1)[np.arange(len(labels)), labels].mean())
-
-    return loss_of
 
 
 def _first_layer_first(order: list[int], first_stays: bool) -> list[int]:
