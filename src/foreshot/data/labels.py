@@ -15,7 +15,7 @@ NO_WORDS = frozenset({"0", "false", "no"})
 YES_WORDS = frozenset({"1", "true", "yes"})
 # Compared without case, white space and punctuation.
 TOXIC_WORDS = frozenset({
-    "toxic", "abuse", "abusive", "hate", "hateful", "hatespeech", "harassment", "insult", "offensive",
+    "toxic", "toxicity", "abuse", "abusive", "hate", "hateful", "hatespeech", "harassment", "insult", "offensive",
     "offensivelanguage", "rude", "sexist", "sexism", "racist", "racism", "misogynistic", "profane",
     "profanity", "unsafe", "threat", "bully", "bullying", "cyberbullying"
 })  # fmt: skip
