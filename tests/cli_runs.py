@@ -100,5 +100,5 @@ def hear_ctrl_c() -> None:
 
 def run_process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `foreshot` in a process of its own."""
-    options = {"capture_output": True, "text": True, "timeout": 120, "env": process_environment(), **options}
+    options = {"capture_output": True, "text": True, "timeout": 300, "env": process_environment(), **options}
     return subprocess.run(as_process(*arguments), check=False, **options)

@@ -18,7 +18,7 @@ from cli_runs import as_process, comparable, hear_ctrl_c, process_environment, r
 Foreshot = Callable[..., Any]
 
 
-def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool], seconds: float = 300) -> None:
     """Wait until a condition holds while the process runs."""
     end = time.monotonic() + seconds
     while not condition():
@@ -66,7 +66,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
     with start("compare", *asked, "--recipes", "odd,even", "--name", "stopped", "--runs", tmp_path) as process:
         wait_for(process, in_training(run, "even"))
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130
     assert stderr == f"foreshot: stopped; what is finished is kept; go on with: foreshot compare {run}\n"
     assert not unfinished(run)
@@ -107,7 +107,7 @@ def test_a_killed_run_goes_on_with_the_same_command(
     with start(*command) as process:
         wait_for(process, in_training(run, "odd"))
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     assert unfinished(run)  # what the killed process left
     before = weights_times(run)["teacher/model.safetensors"]

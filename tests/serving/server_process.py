@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from cli_runs import as_process, process_environment
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)
