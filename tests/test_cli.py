@@ -266,6 +266,7 @@ def test_one_seed_gives_one_result_and_another_seed_another(
         assert one["training"]["curve"] != another["training"]["curve"]
 
 
+@pytest.mark.slow
 def test_the_seed_decides_on_the_small_real_encoder(
     foreshot: Foreshot, comments: Path, suite: Path, tmp_path: Path
 ) -> None:

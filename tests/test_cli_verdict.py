@@ -174,13 +174,13 @@ def test_tuning_adds_each_recipe_at_its_best_rate(
 ) -> None:
     """At the matched rate nothing is learnt; a student that is cut from the teacher knows enough all the same."""
     file = tmp_path / "tuned.yaml"
-    file.write_text(f"tune_learning_rates: [0.003, 0.01]\nteacher: {finished_run / 'teacher'}\n", encoding="utf-8")
+    file.write_text(f"tune_learning_rates: [0.003]\nteacher: {finished_run / 'teacher'}\n", encoding="utf-8")
     settings = ["--learning-rate", "1e-6", "--recipes", "lora,odd", "--runs", tmp_path]
     done = foreshot("compare", file, *asked, *settings)
     assert done.exit_code == 0, done.stderr
     results = results_of(tmp_path / "tuned")
     trials = [(trial["recipe"], trial["learning_rate"]) for trial in results["trials"]]
-    assert trials == [(recipe, rate) for recipe in ("lora", "odd") for rate in (1e-6, 0.003, 0.01)]
+    assert trials == [(recipe, rate) for recipe in ("lora", "odd") for rate in (1e-6, 0.003)]
     for recipe in ("lora", "odd"):
         tried = [trial for trial in results["trials"] if trial["recipe"] == recipe]
         (best,) = [trial for trial in tried if trial["best"]]

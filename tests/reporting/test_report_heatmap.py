@@ -117,12 +117,12 @@ def test_without_a_suite_there_is_no_map():
     assert 'id="suite"' not in html_report(results)
 
 
-def test_a_suite_of_a_hundred_kinds_and_eleven_models():
-    models = ("teacher", *(f"student-{number}" for number in range(10)))
+def test_a_suite_of_a_hundred_kinds_and_six_models():
+    models = ("teacher", *(f"student-{number}" for number in range(5)))
     results = make_results(models=models, kinds=[(f"kind {number}", number % 2) for number in range(100)])
     table = functionality_map(results)
     assert len([row for row in table.rows if not row.is_heading]) == 103  # no pairs in it
-    assert all(len(row.cells) == 12 for row in table.rows if not row.is_heading)
+    assert all(len(row.cells) == 7 for row in table.rows if not row.is_heading)
     assert "kind 99" in html_report(results)
     assert "kind 99" in markdown_report(results)
 
