@@ -98,6 +98,7 @@ RECIPES: Mapping[str, Recipe] = {
 DEFAULT_RECIPES = ("odd", "even", "lora", "odd-lora")
 LEARNING_RATES = (2e-5, 5e-5, 1e-4, 3e-4, 1e-3)
 """What `--tune-lr` tries: from what suits full fine-tuning to what suits LoRA (Hu et al. 2021, appendix D)."""
+EXPLAINED_TEXTS, EXPLAINED_WITH_RATIONALES = 40, 500
 TUNED = "-tuned"
 """What the name of a recipe at its best learning rate ends with."""
 
@@ -122,6 +123,28 @@ class Training(Settings):
     batch_size: Annotated[int, Field(ge=1)] = 32
     max_length: Annotated[int, Field(ge=8)] = 128
     classification: Classification = Classification()
+
+
+class Explanations(Settings):
+    """Which texts every model's decisions are explained on, and how.
+
+    `rationales` names a file in which people marked the words that count; without it test rows that count as toxic
+    are taken. `texts` is how many at most (None: EXPLAINED_WITH_RATIONALES or EXPLAINED_TEXTS), 0 for none at all.
+    `baselines` and `steps` are those of integrated gradients (`models.attribution`).
+    """
+
+    texts: Annotated[int, Field(ge=0)] | None = None
+    rationales: Named | None = None
+    method: Literal["leave-one-out", "integrated-gradients"] = "leave-one-out"
+    baselines: Annotated[tuple[Literal["mask", "pad", "zero", "mean"], ...], Field(min_length=1)] = ("mask",)
+    steps: Annotated[int, Field(ge=1)] = 16
+
+    @property
+    def most_texts(self) -> int:
+        """How many texts are explained at most."""
+        if self.texts is not None:
+            return self.texts
+        return EXPLAINED_TEXTS if self.rationales is None else EXPLAINED_WITH_RATIONALES
 
 
 class VerdictPolicy(Settings):
@@ -175,6 +198,7 @@ class Experiment(Settings):
     distillation: Distillation = Distillation()
     lora: Lora = Lora()
     probes: Named | None = None
+    explanations: Explanations = Explanations()
     suite: Named = AUTO_SUITE
     suite_labels: Annotated[dict[str, str], Field(default_factory=dict)]
     decision: str = "argmax"

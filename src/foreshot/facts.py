@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Facts(BaseModel):
@@ -150,11 +150,11 @@ class IdentityGroup(Facts):
     too_few: dict[str, list[str]]  # by AUC (`judging.identity_bias.AUCS`)
 
 
-class BiasScore(Facts):
-    """An AUC of a model or a mean of AUCs, the mean over its seeds, and the change from the teacher.
+class ComparedScore(Facts):
+    """A number of a model, the mean over its seeds, and the change from the teacher.
 
-    Intervals are a bootstrap's over test rows; `adjusted_p`, of the change, is Holm's over all numbers of the student.
-    Both are None for the teacher.
+    Intervals are a paired bootstrap's over rows or texts; `adjusted_p`, of the change, is Holm's over all numbers of
+    its kind. Both are None for the teacher.
     """
 
     value: Estimate
@@ -170,10 +170,10 @@ class ModelBias(Facts):
     """
 
     model: str
-    overall: BiasScore
-    groups: dict[str, dict[str, BiasScore]]
-    means: dict[str, BiasScore]
-    final: BiasScore | None
+    overall: ComparedScore
+    groups: dict[str, dict[str, ComparedScore]]
+    means: dict[str, ComparedScore]
+    final: ComparedScore | None
 
 
 class IdentityBias(Facts):
@@ -182,6 +182,92 @@ class IdentityBias(Facts):
     source: str
     groups: list[IdentityGroup]
     models: list[ModelBias]
+
+
+class ModelReasons(Facts):
+    """How a model's word scores agree with people, and how faithful they are (`judging.plausibility`, `.faithfulness`).
+
+    `numbers` are by name: "token_f1_best", "token_f1", "iou_f1" and "auprc" where people marked words,
+    "comprehensiveness" and "sufficiency" of models (the word list and random scores are none).
+    `best_threshold` is the share of a text's strongest score from which up a word was taken for "token_f1_best".
+    """
+
+    model: str
+    numbers: dict[str, ComparedScore]
+    best_threshold: float | None = None
+
+
+class SameDecision(Facts):
+    """A text on which a student decides as its teacher does, and goes by other words; the strongest words of each."""
+
+    text: str
+    decided: str
+    rank_correlation: float | None
+    teacher_words: list[str]
+    student_words: list[str]
+
+
+class StudentReasons(Facts):
+    """How alike a student's word scores and its teacher's are (`judging.likeness`).
+
+    `other_reasons` counts the texts that both decide alike with none of their strongest words in common, of
+    `same_decisions`; `listed` has some of them, those that are least alike first.
+    """
+
+    model: str
+    rank_correlation: Estimate
+    overlap: Estimate
+    same_decisions: int
+    other_reasons: int
+    listed: list[SameDecision]
+
+
+class ExplainedWord(Facts):
+    """A word of an explained text, as code points `begin` up to `end`; `marked` by people, None where nobody did."""
+
+    begin: int
+    end: int
+    marked: bool | None
+
+
+class ModelView(Facts):
+    """What a model made of an explained text: the decision, P(positive class), and each word's score for that class."""
+
+    model: str
+    decided: str
+    probability: float
+    scores: list[float]
+
+
+class ExplainedText(Facts):
+    """A text that the report draws for all models, and why it was chosen."""
+
+    text: str
+    chosen_as: str
+    words: list[ExplainedWord]
+    models: list[ModelView]
+
+
+class Reasons(Facts):
+    """Why models decide as they do: word scores on the same texts, beside people's marks and the teacher's scores.
+
+    `source` says where the texts are from; `rationales` whether people marked words of them. `left_out` counts the
+    others by reason. Scores push towards `label`. `models` has the teacher first, then the students, then the
+    baselines "word list" and "random" where there are rationales.
+    """
+
+    source: str
+    rationales: bool
+    method: Literal["leave-one-out", "integrated-gradients"]
+    settings: dict[str, str]
+    label: str
+    texts: int
+    words: int
+    marked_words: int
+    left_out: dict[str, int]
+    models: list[ModelReasons]
+    students: list[StudentReasons]
+    examples: list[ExplainedText]
 
 
 class Comparison(Facts):
@@ -249,6 +335,7 @@ class Verdict(Facts):
     folder: str | None = None
     students: list[StudentVerdict]
     margins: dict[str, float]
+    notes: list[str] = Field(default_factory=list)  # what is worth knowing and decides nothing, such as agreement with people
 
 
 class LayerMeasure(Facts):

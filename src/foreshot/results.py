@@ -19,6 +19,7 @@ from foreshot.facts import (
     IdentityBias,
     LayerMeasure,
     PolicyResult,
+    Reasons,
     SuiteFacts,
     SuiteResult,
     Trial,
@@ -274,6 +275,7 @@ class Results(Facts):
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]  # by model
     identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
+    reasons: Reasons | None = None  # None where no text was explained
     comparisons: list[Comparison]
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind

@@ -25,7 +25,7 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 MAY_CHANGE = frozenset(
     {"name", "recipes", "seeds", "probes", "suite", "suite_labels", "decision", "policy", "tune_learning_rates"}
-    | {"identity_columns", "identity_terms"}
+    | {"identity_columns", "identity_terms", "explanations"}
 )
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foreshot.facts import BiasScore, Estimate, IdentityBias, IdentityGroup, ModelBias
+from foreshot.facts import ComparedScore, Estimate, IdentityBias, IdentityGroup, ModelBias
 from foreshot.judging.shares import CONFIDENCE
 from foreshot.judging.statistics import BATCH, DECIMALS, MOST_DRAWN, RESAMPLES, RESAMPLES_PER_PAIR, holm
 
@@ -137,12 +137,12 @@ class _Numbers:
 
     def facts(self, model: str, values: list[Estimate], changes: list[tuple[Estimate, float]]) -> ModelBias:
         """The model's numbers by name, with changes from the teacher where it isn't the teacher."""
-        scores = {name: BiasScore(value=value) for name, value in zip(self.names, values, strict=True)}
+        scores = {name: ComparedScore(value=value) for name, value in zip(self.names, values, strict=True)}
         if changes:
             adjusted = holm([p_value for _, p_value in changes])
             for (name, score), (change, _), p_value in zip(list(scores.items()), changes, adjusted, strict=True):
                 scores[name] = score.model_copy(update={"minus_teacher": change, "adjusted_p": p_value})
-        by_group: dict[str, dict[str, BiasScore]] = {}
+        by_group: dict[str, dict[str, ComparedScore]] = {}
         for (group, auc), score in scores.items():
             if group is not None:
                 by_group.setdefault(group, {})[auc] = score

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from foreshot.facts import BiasScore, IdentityBias, IdentityGroup, ModelBias
+from foreshot.facts import ComparedScore, IdentityBias, IdentityGroup, ModelBias
 from foreshot.judging.identity_bias import AUCS, LEAST_ROWS, POWER
 from foreshot.judging.statistics import SIGNIFICANCE
 from foreshot.reporting.behaviour import LONGEST_NAME
@@ -25,7 +25,7 @@ LONGEST_GROUP = 60
 MOST_NAMED = 3
 SHORT = {"subgroup": "subgroup", "bpsn": "BPSN", "bnsp": "BNSP"}
 
-FormCell = Callable[[BiasScore | None], Cell]
+FormCell = Callable[[ComparedScore | None], Cell]
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _group_cell(results: Results, group: IdentityGroup) -> Cell:
     return Cell(shortened(group.name, LONGEST_GROUP), remark=counts)
 
 
-def _auc_cell(score: BiasScore | None) -> Cell:
+def _auc_cell(score: ComparedScore | None) -> Cell:
     if score is None:
         return Cell(NOTHING, remark="too few rows")
     value = score.value
@@ -154,7 +154,7 @@ def _auc_cell(score: BiasScore | None) -> Cell:
     )
 
 
-def _difference_cell(score: BiasScore | None) -> Cell:
+def _difference_cell(score: ComparedScore | None) -> Cell:
     if score is None or score.minus_teacher is None:
         return Cell(NOTHING, remark="too few rows" if score is None else "")
     change = score.minus_teacher
@@ -166,7 +166,7 @@ def _difference_cell(score: BiasScore | None) -> Cell:
     return Cell(f"{points_text(change.value)} ▲ better", remark=interval, mark="good")
 
 
-def _is_clear(score: BiasScore) -> bool:
+def _is_clear(score: ComparedScore) -> bool:
     return score.adjusted_p is not None and score.adjusted_p < SIGNIFICANCE
 
 
