@@ -335,7 +335,7 @@ class Verdict(Facts):
     folder: str | None = None
     students: list[StudentVerdict]
     margins: dict[str, float]
-    notes: list[str] = Field(default_factory=list)  # what is worth knowing and decides nothing, such as agreement with people
+    notes: list[str] = Field(default_factory=list)  # worth knowing, and decides nothing
 
 
 class LayerMeasure(Facts):

@@ -18,8 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from foreshot.facts import ComparedScore, Estimate, IdentityBias, IdentityGroup, ModelBias
-from foreshot.judging.shares import CONFIDENCE
-from foreshot.judging.statistics import BATCH, DECIMALS, MOST_DRAWN, RESAMPLES, RESAMPLES_PER_PAIR, holm
+from foreshot.judging.statistics import (
+    BATCH,
+    MOST_DRAWN,
+    RESAMPLES,
+    RESAMPLES_PER_PAIR,
+    change,
+    drawn_interval,
+    holm,
+    rounded,
+)
 
 AUCS = ("subgroup", "bpsn", "bnsp")
 POWER = -5.0
@@ -88,11 +96,11 @@ def identity_bias(
     resampled = {model: np.concatenate(batches) for model, batches in drawn.items()}
     models = []
     for model in scores:
-        values = [_estimate(*column) for column in zip(observed[model], resampled[model].T, strict=True)]
+        values = [drawn_interval(*column) for column in zip(observed[model], resampled[model].T, strict=True)]
         changes: list[tuple[Estimate, float]] = []
         if model != teacher:
-            differences = _rounded(observed[model] - observed[teacher]), _rounded(resampled[model] - resampled[teacher])
-            changes = [_change(*column) for column in zip(differences[0], differences[1].T, strict=True)]
+            differences = rounded(observed[model] - observed[teacher]), rounded(resampled[model] - resampled[teacher])
+            changes = [change(*column) for column in zip(differences[0], differences[1].T, strict=True)]
         models.append(numbers.facts(model, values, changes))
     return IdentityBias(source=source, groups=groups, models=models)
 
@@ -225,20 +233,3 @@ class _Side:
 def _wins(above: _Side, below: _Side) -> np.ndarray:
     """The weight of the pairs in which the row above has the higher score, ties half: (resamples,)."""
     return np.einsum("ij,ij->j", above.weights, below.weight_under(above.scores))
-
-
-def _estimate(observed: float, drawn: np.ndarray) -> Estimate:
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(drawn[~np.isnan(drawn)], [tail, 100 - tail])
-    return Estimate(value=float(observed), low=float(low), high=float(high))
-
-
-def _change(observed: float, drawn: np.ndarray) -> tuple[Estimate, float]:
-    """A difference with its interval, and the two-sided p-value."""
-    known = drawn[~np.isnan(drawn)]
-    below, above = ((1 + side.sum()) / (1 + len(known)) for side in (known <= 0, known >= 0))
-    return _estimate(observed, known), float(min(1.0, 2 * min(below, above)))
-
-
-def _rounded(differences: np.ndarray) -> np.ndarray:
-    return np.round(differences, DECIMALS) + 0.0  # no -0.0

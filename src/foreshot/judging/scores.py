@@ -40,8 +40,8 @@ def score(
 
     `made_from` is the model's fingerprint. The model is opened only when something is missing.
     """
-    fingerprints = {name: fingerprint([made_from, _digest(rows)]) for name, rows in asked.items()}
-    found = {name: _find(folder, name, made) for name, made in fingerprints.items()}
+    fingerprints = {name: fingerprint([made_from, digest(rows)]) for name, rows in asked.items()}
+    found = {name: find_kept(folder, name, made) for name, made in fingerprints.items()}
     missing = [name for name in asked if found[name] is None]
     if missing:
         progress.begin(what, sum(len(asked[name]) for name in missing))
@@ -51,7 +51,7 @@ def score(
                 began = perf_counter()
                 logits = model_outputs(model, asked[name], progress=progress).logits
                 seconds = perf_counter() - began
-                _keep(folder, name, fingerprints[name], logits, seconds)
+                keep(folder, name, fingerprints[name], logits, seconds)
                 found[name] = logits, seconds
         finally:
             progress.end()
@@ -62,18 +62,20 @@ def score(
     )
 
 
-def _digest(rows: EncodedRows) -> str:
-    digest = hashlib.sha256()
+def digest(rows: EncodedRows) -> str:
+    """What tells these rows, by their tokens, from others."""
+    found = hashlib.sha256()
     for ids in rows.ids:
-        digest.update(np.array([len(ids), *ids], dtype=np.int64).tobytes())
-    return digest.hexdigest()
+        found.update(np.array([len(ids), *ids], dtype=np.int64).tobytes())
+    return found.hexdigest()
 
 
 def _path(folder: Path, name: str) -> Path:
     return folder / SCORES_FOLDER / f"{name}.safetensors"
 
 
-def _find(folder: Path, name: str, made_from: str) -> tuple[np.ndarray, float] | None:
+def find_kept(folder: Path, name: str, made_from: str) -> tuple[np.ndarray, float] | None:
+    """What `keep` wrote under this name, if it was made from the same; else None."""
     try:
         with safe_open(_path(folder, name), framework="numpy") as file:
             facts = file.metadata() or {}
@@ -84,6 +86,7 @@ def _find(folder: Path, name: str, made_from: str) -> tuple[np.ndarray, float] |
         return None
 
 
-def _keep(folder: Path, name: str, made_from: str, logits: np.ndarray, seconds: float) -> None:
+def keep(folder: Path, name: str, made_from: str, logits: np.ndarray, seconds: float) -> None:
+    """Keep an array in a model's folder, with what it was made from and how long it took."""
     facts = {"made_from": made_from, "seconds": repr(seconds)}
     write_atomically(_path(folder, name), save({"logits": logits}, metadata=facts))

@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from foreshot.facts import Comparison, Estimate
+from foreshot.facts import ComparedScore, Comparison, Estimate
 from foreshot.judging.shares import CONFIDENCE
 
 SIGNIFICANCE = 0.05  # of p-values after Holm's correction
@@ -24,6 +24,8 @@ MOST_DRAWN = 5_000_000
 DECIMALS = 12  # of differences; what is left is rounding, which would make equal models differ
 
 Outcome = Literal["better", "worse", "not distinguishable"]
+Numbers = Callable[[np.ndarray], np.ndarray]
+"""Means of columns, shape (..., columns), to the numbers that are made of them, shape (..., numbers)."""
 Metric = Callable[[np.ndarray], np.ndarray]
 """Confusion counts of shape (..., true class, predicted class) to a number each, shape (...)."""
 
@@ -151,6 +153,64 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
     ]
 
 
+def bootstrap_means(columns: np.ndarray, numbers: Numbers, *, seed: int = 0) -> list[Estimate]:
+    """Numbers made of means over units, with 95 % intervals of a percentile bootstrap; see `compared_scores`."""
+    observed, drawn = _numbers_drawn(columns, numbers, RESAMPLES, seed)
+    return [drawn_interval(value, of_number) for value, of_number in zip(observed, drawn.T, strict=True)]
+
+
+def compared_scores(
+    columns: Mapping[str, np.ndarray], numbers: Numbers, *, teacher: str, seed: int = 0
+) -> dict[str, list[ComparedScore]]:
+    """Every model's numbers with 95 % intervals, and the changes from the teacher with Holm's correction over them all.
+
+    `columns[model]` has shape (seeds, units, columns), units such as texts being the same for all; `numbers` makes
+    numbers (..., numbers) of means over units (..., columns). A model's number is the mean over its seeds. A paired
+    percentile bootstrap (Efron and Tibshirani 1993, chapters 13 and 16): units are drawn once for all models and seeds.
+    """
+    others = [name for name in columns if name != teacher]
+    tests = len(others) * len(numbers(columns[teacher][:, 0])[0])
+    resamples = max(RESAMPLES, RESAMPLES_PER_PAIR * tests - 1)
+    found = {name: _numbers_drawn(of_model, numbers, resamples, seed) for name, of_model in columns.items()}
+    reference, reference_drawn = found[teacher]
+    changes = {
+        (name, number): change(value, rounded(found[name][1][:, number] - reference_drawn[:, number]))
+        for name in others
+        for number, value in enumerate(rounded(found[name][0] - reference))
+    }
+    adjusted = dict(zip(changes, holm([p_value for _, p_value in changes.values()]), strict=True))
+    return {
+        name: [
+            ComparedScore(
+                value=drawn_interval(value, drawn[:, number]),
+                minus_teacher=changes[name, number][0] if name != teacher else None,
+                adjusted_p=adjusted[name, number] if name != teacher else None,
+            )
+            for number, value in enumerate(observed)
+        ]
+        for name, (observed, drawn) in found.items()
+    }
+
+
+def drawn_interval(observed: float, drawn: np.ndarray) -> Estimate:
+    """A number with the 95 % interval that its resamples (resamples,) give; those that are NaN don't count."""
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(drawn[~np.isnan(drawn)], [tail, 100 - tail])
+    return Estimate(value=float(observed), low=float(low), high=float(high))
+
+
+def change(observed: float, drawn: np.ndarray) -> tuple[Estimate, float]:
+    """A difference with its interval, and the two-sided p-value that its resamples (resamples,) give."""
+    known = drawn[~np.isnan(drawn)]
+    below, above = ((1 + side.sum()) / (1 + len(known)) for side in (known <= 0, known >= 0))
+    return drawn_interval(observed, known), float(min(1.0, 2 * min(below, above)))
+
+
+def rounded(differences: np.ndarray) -> np.ndarray:
+    """Differences without what is left by rounding, which would make equal models differ."""
+    return np.round(differences, DECIMALS) + 0.0  # no -0.0
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for being so many (Holm 1979); none for none."""
     return [float(value) for value in multipletests(p_values, method="holm")[1]] if p_values else []
@@ -194,6 +254,20 @@ def turned(comparison: Comparison) -> Comparison:
             "outcome": other,
         }
     )
+
+
+def _numbers_drawn(columns: np.ndarray, numbers: Numbers, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of columns (seeds, units, columns), means over seeds: observed (numbers,), then (resamples, numbers)."""
+    units = columns.shape[1]
+    rng = np.random.default_rng(seed)
+    flat = columns.transpose(1, 0, 2).reshape(units, -1)
+    batch, drawn = min(BATCH, max(1, MOST_DRAWN // units)), []
+    for start in range(0, resamples, batch):
+        count = min(batch, resamples - start)
+        weights = _times_drawn(rng.integers(units, size=(count, units)), units)
+        means = (weights @ flat / units).reshape(count, len(columns), -1)
+        drawn.append(numbers(means).mean(axis=1))
+    return numbers(columns.mean(axis=1)).mean(axis=0), np.concatenate(drawn)
 
 
 def _times_drawn(drawn: np.ndarray, unit_count: int) -> np.ndarray:
