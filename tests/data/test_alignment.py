@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foreshot.data.alignment import _composing_starters, align
-from foreshot.data.texts import normalise, valid_unicode
+from foreshot.data.texts import escape_entities, normalise, valid_unicode
 
 FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467"  # three people and two joiners, one picture
 
@@ -81,6 +81,12 @@ def test_spans_rise_and_cover_what_makes_lengths_differ(text):
 @given(st.text())
 def test_spans_rise_and_cover_any_text(text):
     check(text)
+
+
+@given(st.lists(st.sampled_from(["&", "amp;", "lt;", "#769;", "&lt;", "a", "\u0338"]), max_size=8).map("".join))
+def test_a_normalised_text_with_its_entities_escaped_is_normalised_into_itself(text):
+    seen = normalise(text)
+    assert normalise(escape_entities(seen)) == seen
 
 
 def test_a_span_of_several_characters_holds_what_was_dropped_among_them():

@@ -47,6 +47,11 @@ def decode_entity(match: re.Match[str]) -> str:
     return html.unescape(match[0]) if known else match[0]
 
 
+def escape_entities(text: str) -> str:
+    """A text that `normalise` makes this normalised one of, which may show what looks like an entity."""
+    return ENTITY.sub(lambda match: f"&amp;{match[0][1:]}", text)
+
+
 def valid_unicode(text: str) -> str:
     """The text as UTF-8 can hold it: half a surrogate pair, which JSON can spell and UTF-8 can't, becomes U+FFFD."""
     if text.isascii():
