@@ -14,6 +14,7 @@ from tiny_bundles import label_decisions, label_probabilities_of, probabilities_
 from foreshot.config import RECIPES
 from foreshot.facts import CellResult, Decision, Estimate, SuiteFacts, SuiteResult
 from foreshot.runtime.bundle import SUMS_FILE, Origin
+from foreshot.runtime.tokenization import TextTokenizer, Tokens
 
 RUDE, KIND = "you absolute walnut", "thank you"
 LABELS = ("toxic", "insult")
@@ -123,13 +124,29 @@ def test_influences_by_hand(client: TestClient) -> None:
 
 
 def test_offsets_count_code_points_of_the_text_as_it_was_sent(client: TestClient) -> None:
-    text = "👩‍👧 walnut &amp; 😀day"
+    text = "👩‍👧 &quot;w&#97;lnut!&quot; &amp;lt; 😀da\ty e\x07\u0301"
     (result,) = classify(client, [text], explain=True)
-    found = [(word["begin"], word["end"]) for word in result["words"]]
-    assert found == [(0, 3), (4, 10), (11, 16), (17, 21)]
-    assert [text[begin:end] for begin, end in found] == [word["word"] for word in result["words"]]
+    found = [(text[word["begin"] : word["end"]], word["word"]) for word in result["words"]]
+    assert found == [
+        ("👩‍👧", "👩‍👧"), ("w&#97;lnut", "walnut"), ("&amp;lt", "&lt"),
+        ("😀da", "😀da"), ("y", "y"), ("e\x07\u0301", "é"),
+    ]  # fmt: skip
     by_word = {word["word"]: word["influence"] for word in result["words"]}
     assert max(by_word, key=lambda word: by_word[word]) == "walnut"
+
+
+def test_what_is_left_is_read_as_in_the_whole_text(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    tokenize = TextTokenizer.tokenize
+
+    def listening(self: TextTokenizer, texts: list[str]) -> Tokens:
+        read.extend(texts)
+        return tokenize(self, texts)
+
+    monkeypatch.setattr(TextTokenizer, "tokenize", listening)
+    classify(client, ["you (cafe\u0301) &amp;amp;"], explain=True)
+    # entities are decoded once, however often a word is left out
+    assert read == ["you (café) &amp;", " (café) &amp;", "you () &amp;", "you (café) ;"]
 
 
 def test_without_a_positive_class_the_labels_own_probability_is_explained(client: TestClient) -> None:

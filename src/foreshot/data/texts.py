@@ -17,9 +17,9 @@ LONG = 1000  # letters of a text
 BY_LINE = frozenset({".csv", ".tsv", ".jsonl", ".ndjson", ".txt"})
 
 # Longer ones aren't entities, and int() refuses very long numbers.
-_ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
-_CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), *range(127, 160))}
-_CONTROLS = {code: spare for code, spare in _CONTROLS.items() if chr(code) not in "\t\n\r"}
+ENTITY = re.compile(r"&(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,7}|[A-Za-z][A-Za-z0-9]{1,31});")
+CONTROLS = {code: " " if chr(code).isspace() else None for code in (*range(32), *range(127, 160))}
+CONTROLS = {code: spare for code, spare in CONTROLS.items() if chr(code) not in "\t\n\r"}
 
 
 def normalise(text: str) -> str:
@@ -28,7 +28,28 @@ def normalise(text: str) -> str:
     An entity needs its semicolon, so that the address "?a=1&copy=2" stays what it is. Entities are decoded
     once: "&amp;lt;" becomes "&lt;", which is what its writer meant to show.
     """
-    return _nfc(_ENTITY.sub(_decode_entity, text).translate(_CONTROLS))
+    return nfc(ENTITY.sub(decode_entity, text).translate(CONTROLS))
+
+
+def nfc(text: str) -> str:
+    """Unicode NFC. The standard library puts marks in order in quadratic time: of long texts they are sorted first."""
+    if len(text) <= LONG or text.isascii():
+        return unicodedata.normalize("NFC", text)
+    letters = (part for letter in text for part in unicodedata.normalize("NFD", letter))
+    runs = itertools.groupby(letters, key=lambda letter: unicodedata.combining(letter) > 0)
+    ordered = (sorted(run, key=unicodedata.combining) if marks else run for marks, run in runs)
+    return unicodedata.normalize("NFC", "".join(itertools.chain.from_iterable(ordered)))
+
+
+def decode_entity(match: re.Match[str]) -> str:
+    """What a match of `ENTITY` stands for; itself where no such entity is known."""
+    known = match[0][1] == "#" or match[0][1:] in html5
+    return html.unescape(match[0]) if known else match[0]
+
+
+def escape_entities(text: str) -> str:
+    """A text that `normalise` makes this normalised one of, which may show what looks like an entity."""
+    return ENTITY.sub(lambda match: f"&amp;{match[0][1:]}", text)
 
 
 def valid_unicode(text: str) -> str:
@@ -59,18 +80,3 @@ def listing(names: Iterable[object], most: int = 20) -> str:
 def place(source: str, row: int) -> str:
     """Where a row is, as a message says it: "comments.csv, line 12", or "row 12" where there are no lines."""
     return f"{source}, {'line' if Path(source).suffix.lower() in BY_LINE else 'row'} {row}"
-
-
-def _nfc(text: str) -> str:
-    """Unicode NFC. The standard library puts marks in order in quadratic time: of long texts they are sorted first."""
-    if len(text) <= LONG or text.isascii():
-        return unicodedata.normalize("NFC", text)
-    letters = (part for letter in text for part in unicodedata.normalize("NFD", letter))
-    runs = itertools.groupby(letters, key=lambda letter: unicodedata.combining(letter) > 0)
-    ordered = (sorted(run, key=unicodedata.combining) if marks else run for marks, run in runs)
-    return unicodedata.normalize("NFC", "".join(itertools.chain.from_iterable(ordered)))
-
-
-def _decode_entity(match: re.Match[str]) -> str:
-    known = match[0][1] == "#" or match[0][1:] in html5
-    return html.unescape(match[0]) if known else match[0]

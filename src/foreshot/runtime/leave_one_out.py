@@ -1,42 +1,32 @@
 """Leave-one-out: what each word does to a score, by leaving it out (Li et al. 2016, arXiv:1612.08220)."""
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from foreshot.runtime.classifier import Prediction
-
-_WORD = re.compile(r"\S+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Word:
-    """A word of a text: the characters from `begin` up to, and not with, `end`, counted in code points."""
-
-    begin: int
-    end: int
-    word: str
-
-
-def words_of(text: str, most: int) -> list[Word]:
-    """The first `most` words of a text: what stands between white space."""
-    found: list[Word] = []
-    for match in _WORD.finditer(text):
-        if len(found) == most:
-            break
-        found.append(Word(begin=match.start(), end=match.end(), word=match[0]))
-    return found
+from foreshot.runtime.words import Word
 
 
 def left_out(text: str, words: Sequence[Word]) -> list[str]:
     """The text once for each word, without it."""
-    return [text[: word.begin] + text[word.end :] for word in words]
+    return [without(text, [word]) for word in words]
 
 
-def influences(whole: Prediction, without: Sequence[Prediction], positive: str | None) -> list[float]:
-    """What each word adds: the probability with it minus that without, -1 to 1.
+def without(text: str, words: Sequence[Word]) -> str:
+    """The text without some of its words; white space and the punctuation around them stay."""
+    dropped = _in_order(words)
+    begins = [0, *(word.end for word in dropped)]
+    ends = [*(word.begin for word in dropped), len(text)]
+    return "".join(text[begin:end] for begin, end in zip(begins, ends, strict=True))
 
-    It is that of the positive class, or where none is of the label that the whole text got.
-    """
-    label = whole.label if positive is None else positive
-    return [whole.scores[label] - part.scores[label] for part in without]
+
+def kept_only(words: Sequence[Word]) -> str:
+    """A text of some of its words alone, in their order, a space between them."""
+    return " ".join(word.word for word in _in_order(words))
+
+
+def word_scores(whole: float, without_each: Sequence[float]) -> list[float]:
+    """What each word adds to a probability, -1 to 1: that of the whole text minus that without the word."""
+    return [whole - rest for rest in without_each]
+
+
+def _in_order(words: Sequence[Word]) -> list[Word]:
+    return sorted(words, key=lambda word: word.begin)

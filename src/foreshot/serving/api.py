@@ -1,18 +1,20 @@
 """The API, /v1: texts in, labels, scores and decisions out; which models answer, and whether the server does."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from foreshot.data.texts import excerpt
+from foreshot.data.alignment import Aligned, align
+from foreshot.data.texts import escape_entities, excerpt
 from foreshot.facts import Decision, LabelDecisions
 from foreshot.runtime.classifier import Prediction
-from foreshot.runtime.leave_one_out import Word, influences, left_out, words_of
+from foreshot.runtime.leave_one_out import left_out, word_scores
+from foreshot.runtime.words import Word, words_of
 from foreshot.serving.bands import band_of, bands_between, bands_of
 from foreshot.serving.bodies import read_body
 from foreshot.serving.catalogue import Catalogue, ServedModel
@@ -87,17 +89,28 @@ async def _explained(
     found: dict[int, list[dict[str, Any]]] = {}
     left = limits.explained_words
     for number, (text, prediction) in enumerate(zip(texts, predictions, strict=True)):
-        words = words_of(text, left)
-        without = await model.batcher.score(left_out(text, words))
-        found[number] = _influences(words, influences(prediction, without, model.classifier.manifest.positive))
+        aligned, words = await asyncio.to_thread(_aligned_words, text, left)
+        without = [escape_entities(rest) for rest in left_out(aligned.normalised, words)]
+        label = model.classifier.manifest.positive or prediction.label
+        scores = [rest.scores[label] for rest in await model.batcher.score(without)]
+        found[number] = _influences(aligned, words, word_scores(prediction.scores[label], scores))
         left -= len(words)
         if not left:
             break
     return found
 
 
-def _influences(words: Sequence[Word], values: Sequence[float]) -> list[dict[str, Any]]:
-    return [{**asdict(word), "influence": value} for word, value in zip(words, values, strict=True)]
+def _aligned_words(text: str, most: int) -> tuple[Aligned, list[Word]]:
+    aligned = align(text)
+    return aligned, words_of(aligned.normalised, most)
+
+
+def _influences(aligned: Aligned, words: Sequence[Word], scores: Sequence[float]) -> list[dict[str, Any]]:
+    spans = [aligned.original_span(word.begin, word.end) for word in words]
+    return [
+        {"begin": begin, "end": end, "word": word.word, "influence": score}
+        for (begin, end), word, score in zip(spans, words, scores, strict=True)
+    ]
 
 
 def _result(

@@ -48,8 +48,8 @@ class DecisionBand(Band):
 class WordInfluence(BaseModel):
     """What a word does: the probability of the positive class with it minus without it (leave-one-out).
 
-    `begin` and `end` count code points of the text as it was sent. Without a positive class the probability is
-    that of the label.
+    `begin` and `end` count code points of the text as it was sent; `word` is what the model reads there, without the
+    punctuation around it. Without a positive class the probability is that of the label.
     """
 
     begin: int
