@@ -33,7 +33,7 @@ LAYERS = [
     {"planning"},
     {"findings"},
     {"stages"},
-    {"tuning"},
+    {"tuning", "word_scoring"},
     {"provenance"},
     {"checking", "migrating"},
     {"reporting"},

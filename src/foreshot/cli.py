@@ -87,6 +87,9 @@ def compare_command(
     identity_terms: Annotated[
         str | None, typer.Option(help="File with columns group,term: test rows with a term mention the group.")
     ] = None,
+    rationales: Annotated[
+        str | None, typer.Option(help="File of texts in which people marked what counts: spans, or tokens,rationale.")
+    ] = None,
     decision: Annotated[
         str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
     ] = None,
@@ -120,6 +123,7 @@ def compare_command(
         {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "max_length": max_length}
     )
     given["distillation"] = given_ones({"temperature": temperature})
+    given["explanations"] = given_ones({"rationales": rationales})
     console = Console(highlight=False)
     with errors_as_one_line():
         given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)

@@ -33,6 +33,7 @@ from foreshot.stages import (
 from foreshot.trained import METRICS_FILE, TrainingRecord
 from foreshot.training.loop import OPTIMIZER
 from foreshot.tuning import search_learning_rates, tuned_recipes
+from foreshot.word_scoring import explain_decisions
 
 FLIPS_FILE = "flips.csv"
 
@@ -89,6 +90,7 @@ def compare(
         suite_results=findings.suite_results,
         evasion=findings.evasion,
         identity_bias=findings.identity_bias,
+        reasons=findings.reasons,
         comparisons=findings.comparisons,
         flips=findings.all_flips[:MOST_FLIPS],
         flip_counts=flip_counts(findings.all_flips),
@@ -177,7 +179,7 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
     )
     decisions = decision_for(plan, scores)
     save_decision(decisions, folder)
-    return Scored(
+    scored = Scored(
         name=name,
         seed=seed,
         recipe=recipe,
@@ -189,6 +191,7 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
         scores=scores,
         decisions=decisions,
     )
+    return explain_decisions(plan, scored, progress)
 
 
 def timing(plan: Plan, model: Scored) -> Timing:

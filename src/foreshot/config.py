@@ -146,6 +146,13 @@ class Explanations(Settings):
             return self.texts
         return EXPLAINED_TEXTS if self.rationales is None else EXPLAINED_WITH_RATIONALES
 
+    @property
+    def method_settings(self) -> dict[str, str]:
+        """What the method was told, by name."""
+        if self.method == "leave-one-out":
+            return {}
+        return {"baselines": ", ".join(self.baselines), "steps": str(self.steps)}
+
 
 class VerdictPolicy(Settings):
     """What the verdict asks of a student, in differences from the teacher (docs/verdict.md justifies the defaults)."""

@@ -17,11 +17,13 @@ from foreshot.facts import (
     IdentityBias,
     LabelDecisions,
     PolicyResult,
+    Reasons,
     SuiteResult,
     Verdict,
 )
 from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
+from foreshot.judging.builtin_suite import derogatory_words
 from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import (
     METRIC,
@@ -46,11 +48,13 @@ from foreshot.judging.multilabel import (
     mean_macro_f1,
 )
 from foreshot.judging.probes import answer
+from foreshot.judging.reasons import notes, reasons
 from foreshot.judging.scores import Scores
 from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
 from foreshot.judging.summary import summarise
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
+from foreshot.judging.word_scores import WordScores
 from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan
 from foreshot.results import Cost, ModelResult, Summary
 from foreshot.runtime.decisions import decide, flagged_labels, judged_view, scaled_probabilities
@@ -79,6 +83,7 @@ class Scored:
     cost: Cost
     scores: Scores
     decisions: Decision | LabelDecisions
+    word_scores: WordScores | None = None  # of the explained texts
 
     @property
     def decision(self) -> Decision:
@@ -114,6 +119,7 @@ class Findings:
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]
     identity_bias: IdentityBias | None
+    reasons: Reasons | None
     comparisons: list[Comparison]
     all_flips: list[Flip]
     verdict: Verdict
@@ -163,15 +169,18 @@ def find(plan: Plan, scored: Sequence[Scored]) -> Findings:
         metric_name=metric_name(plan.is_multi_label),
         label_changes=_label_changes(plan, by_name),
     )
+    why = _reasons(plan, by_name)
+    concluded = verdict(evidence).model_copy(update={"notes": notes(why) if why else []})
     return Findings(
         models=models,
         summaries=summarise(models, plan.probes, plan.positive),
         suite_results=suite,
         evasion=_evasion(plan, by_name),
         identity_bias=_identity_bias(plan, by_name),
+        reasons=why,
         comparisons=comparisons,
         all_flips=ledger.ranked(_flips(plan, by_name)),
-        verdict=_with_folder(plan, verdict(evidence), by_name),
+        verdict=_with_folder(plan, concluded, by_name),
     )
 
 
@@ -291,6 +300,24 @@ def _identity_bias(plan: Plan, by_name: dict[str, list[Scored]]) -> IdentityBias
         {group: np.array(mentioned) for group, mentioned in test.identities.items()},
         teacher=next(iter(by_name)),
         source=plan.experiment.identity_terms or test.source,
+    )
+
+
+def _reasons(plan: Plan, by_name: dict[str, list[Scored]]) -> Reasons | None:
+    if plan.explained is None:
+        return None
+    positive, names = plan.split.classes.positive, plan.class_names
+    assert positive is not None  # planning explains nothing without one
+    others = [name for index, name in enumerate(names) if index != positive]
+    return reasons(
+        plan.explained,
+        {name: [model.word_scores for model in of if model.word_scores] for name, of in by_name.items()},
+        teacher=next(iter(by_name)),
+        class_names=(others[0] if len(others) == 1 else f"not {names[positive]}", names[positive]),
+        method=plan.experiment.explanations.method,
+        settings=plan.experiment.explanations.method_settings,
+        derogatory=derogatory_words(),
+        seed=plan.experiment.first_seed,
     )
 
 

@@ -14,6 +14,7 @@ from foreshot.data.texts import NORMALISATION
 from foreshot.data.unlabelled import Unlabelled
 from foreshot.facts import LayerMeasure
 from foreshot.judging.behaviour import Evasions
+from foreshot.judging.explained import ExplainedTexts
 from foreshot.judging.suites import Suite
 from foreshot.loss_settings import Distillation
 from foreshot.models.encoders import (
@@ -28,6 +29,9 @@ from foreshot.training.teacher_states import CacheFacts
 PROBES_ROWS: Final = "probes"
 SUITE_ROWS: Final = "suite"
 EVASIONS: Final = "evasions"
+EXPLAINED: Final = "explained"
+LEFT_OUT: Final = "explained-without-each-word"
+REDUCED: Final = "explained-without-the-strongest"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +44,14 @@ class Plan:
     encoder: ModelSource | None
     given_teacher: ModelSource | None
     tokenizer: PreTrainedTokenizerBase
-    rows: dict[str, EncodedRows]  # all that the models are asked: train, validation, test, probes, suite, evasions
+    rows: dict[str, EncodedRows]  # all that the models are asked: the parts, and what is named above
     unlabelled: Unlabelled | None
     unlabelled_rows: EncodedRows | None
     layer_maps: dict[str, tuple[int, ...]]  # by recipe; of measured strategies once they are measured
     probes: list[Probe]
     suite: Suite | None
     evasions: Evasions | None
+    explained: ExplainedTexts | None
     data_fingerprint: str
 
     @property

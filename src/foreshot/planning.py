@@ -10,19 +10,22 @@ from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, TUNED, Experiment, Recip
 from foreshot.data.batches import encode, rows_without_label
 from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
+from foreshot.data.rationales import read_rationales
 from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
 from foreshot.data.texts import listing
 from foreshot.data.unlabelled import Unlabelled, read_unlabelled
-from foreshot.errors import ConfigError
+from foreshot.errors import ConfigError, DataError
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.judging.builtin_suite import derogatory_words
+from foreshot.judging.explained import ExplainedTexts, from_rationales, from_rows
 from foreshot.judging.guards import check_parts_apart
 from foreshot.judging.probes import built_in_probes, read_probes
 from foreshot.judging.suites import Suite, read_suite
 from foreshot.judging.thresholds import check_enough
+from foreshot.judging.word_scores import texts_left_out
 from foreshot.loss_settings import Distillation
 from foreshot.models.encoders import (
     ModelSource,
@@ -37,9 +40,10 @@ from foreshot.models.importance import first_layer_stays
 from foreshot.models.layers import layer_map
 from foreshot.models.states import Look, check_look
 from foreshot.models.students import keep_layers, lora_targets
-from foreshot.plan import EVASIONS, PROBES_ROWS, SUITE_ROWS, Plan, with_tuned
+from foreshot.plan import EVASIONS, EXPLAINED, LEFT_OUT, PROBES_ROWS, SUITE_ROWS, Plan, with_tuned
 from foreshot.results import Probe
 from foreshot.rundir import fingerprint
+from foreshot.training.seeding import generator
 
 
 def make_plan(experiment: Experiment, folder: Path) -> Plan:
@@ -56,6 +60,7 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     probes = _probes(experiment, split)
     suite = _suite(experiment, split)
     evasions = _evasions(experiment, split)
+    explained = _explained(experiment, split)
     encoder, teacher = _find_models(experiment, split)
     origin = teacher or encoder
     assert origin is not None
@@ -73,6 +78,9 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     texts[PROBES_ROWS] = [probe.text for probe in probes]
     texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
     texts[EVASIONS] = evasions.all_texts if evasions else []
+    texts[EXPLAINED] = explained.texts if explained else []
+    by_leaving_out = experiment.explanations.method == "leave-one-out"
+    texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
     return Plan(
         experiment=experiment,
         folder=folder,
@@ -87,6 +95,7 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         probes=probes,
         suite=suite,
         evasions=evasions,
+        explained=explained,
         data_fingerprint=_data_fingerprint(split),
     )
 
@@ -213,6 +222,28 @@ def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
     if not toxic.any():
         return None
     return make_evasions(test.texts, toxic, derogatory_words(), seed=experiment.first_seed)
+
+
+def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:
+    """The texts that people marked words of, or else test rows that count as toxic; None for none."""
+    settings, positive = experiment.explanations, split.classes.positive
+    rng = generator(experiment.first_seed, "explained")
+    if settings.rationales is not None:
+        if positive is None:
+            raise DataError(
+                "rationales: they say why a text counts as toxic, and no class does here; name it with --positive"
+            )
+        known = split.parts["train"].texts
+        return from_rationales(
+            read_rationales(settings.rationales, text=experiment.text, known=known), settings.most_texts, rng
+        )
+    if positive is None:
+        return None
+    test = split.parts["test"]
+    toxic = [text for text, label in zip(test.texts, test.labels, strict=True) if label == positive]
+    rows = f"test rows of class {split.classes.names[positive]}"
+    found = from_rows(toxic, rows, settings.most_texts, rng)
+    return found if found.texts else None
 
 
 def _find_models(experiment: Experiment, split: Split) -> tuple[ModelSource | None, ModelSource | None]:

@@ -1,7 +1,7 @@
 """Reasons: whether models decide by the words that people marked, by the words they hang on, and by the teacher's."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
@@ -40,7 +40,8 @@ def reasons(
     *,
     teacher: str,
     class_names: tuple[str, str],
-    settings: Mapping[str, Any],
+    method: Literal["leave-one-out", "integrated-gradients"],
+    settings: Mapping[str, str],
     derogatory: frozenset[str],
     seed: int,
 ) -> Reasons:
@@ -63,8 +64,8 @@ def reasons(
     return Reasons(
         source=explained.source,
         rationales=explained.marked is not None,
-        method=settings["method"],
-        settings={name: str(value) for name, value in settings.items() if name != "method"},
+        method=method,
+        settings=dict(settings),
         label=class_names[1],
         texts=len(explained.texts),
         words=int(explained.word_counts.sum()),

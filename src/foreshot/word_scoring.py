@@ -1,0 +1,54 @@
+"""Word scoring: the stage that explains a model's decisions, by what each word of the explained texts does to them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from foreshot.data.batches import encode
+from foreshot.findings import Scored
+from foreshot.judging.explained import ExplainedTexts
+from foreshot.judging.scores import digest, find_kept, score
+from foreshot.judging.word_scores import leave_one_out_scores, reduced_texts, with_faithfulness
+from foreshot.plan import EXPLAINED, LEFT_OUT, REDUCED, Plan
+from foreshot.progress import Progress
+from foreshot.rundir import fingerprint
+from foreshot.stages import open_model
+
+GRADIENTS = "explained-by-integrated-gradients"
+
+
+def explain_decisions(plan: Plan, model: Scored, progress: Progress) -> Scored:
+    """The model with its word scores on the explained texts; what is there already is not computed again."""
+    explained, positive = plan.explained, plan.split.classes.positive
+    if explained is None or positive is None:
+        return model
+    probabilities = model.probabilities(EXPLAINED)[:, positive]
+    decided = model.decided(EXPLAINED, positive) == positive
+    if plan.experiment.explanations.method == "leave-one-out":
+        scores = leave_one_out_scores(explained, probabilities, model.probabilities(LEFT_OUT)[:, positive])
+    else:
+        scores = _gradients(plan, explained, model, progress)
+    rows = encode(reduced_texts(explained, scores, decided), plan.tokenizer, plan.experiment.training.max_length)
+    folder = plan.folder / model.folder
+    reduced = score(
+        folder,
+        model.fingerprint,
+        {REDUCED: rows},
+        lambda: open_model(plan, folder),
+        progress,
+        what=f"explaining {model.name}, seed {model.seed}",
+    )
+    with_reduced = replace(model, scores=replace(model.scores, logits={**model.scores.logits, **reduced.logits}))
+    of_reduced = with_reduced.probabilities(REDUCED)[:, positive]
+    return replace(with_reduced, word_scores=with_faithfulness(scores, decided, probabilities, of_reduced))
+
+
+def _gradients(plan: Plan, explained: ExplainedTexts, model: Scored, progress: Progress) -> list[np.ndarray]:
+    """Each text's word scores by integrated gradients, kept in the model's folder."""
+    settings, folder = plan.experiment.explanations, plan.folder / model.folder
+    asked = [model.fingerprint, digest(plan.rows[EXPLAINED]), settings.baselines, settings.steps]
+    made_from = fingerprint(asked)
+    found = find_kept(folder, GRADIENTS, made_from)
+    if found is None:
+        ...
+    return np.split(found[0], np.cumsum(explained.word_counts)[:-1])
