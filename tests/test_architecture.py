@@ -48,8 +48,8 @@ DEPLOYED = {"runtime", "serving"}
 # and for these: they load it, inside a function, for a model that needs it.
 LIGHT = {"foreshot.checking", "foreshot.migrating", "foreshot.reporting.checked", "foreshot.reporting.migration"}
 TRAINING_ONLY = {
-    "accelerate", "datasets", "matplotlib", "onnx", "onnxscript", "peft", "psutil", "safetensors", "scipy", "sklearn",
-    "statsmodels", "torch", "transformers",
+    "accelerate", "captum", "datasets", "matplotlib", "onnx", "onnxscript", "peft", "psutil", "safetensors", "scipy",
+    "sklearn", "statsmodels", "torch", "transformers",
 }  # fmt: skip
 HEAVY = TRAINING_ONLY | {"onnxruntime", "pyarrow", "tokenizers"}
 
