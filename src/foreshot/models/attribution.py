@@ -51,8 +51,8 @@ class Attribution:
     """What the words of one text add to a log-odds, in nats, as the mean over the baselines.
 
     `scores` (words,) are NaN for words that the model doesn't see, since the text is cut before them. `rest` is what
-    belongs to no word: punctuation and special tokens. `deltas` are what the steps leave over for each baseline. Scores,
-    rest and the mean of the deltas add up to `log_odds` minus the mean of `baseline_log_odds` (completeness).
+    belongs to no word: punctuation and special tokens. `deltas` are what the steps leave over for each baseline.
+    Scores, rest and the mean of the deltas add up to `log_odds` minus the mean of `baseline_log_odds` (completeness).
     """
 
     scores: np.ndarray
