@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from foreshot.data.texts import excerpt
 from foreshot.errors import ConfigError, ModelError
 from foreshot.progress import Progress, Silent
+from foreshot.runtime.tokenization import span_of
 from foreshot.runtime.words import Word
 
 DEFAULT_BASELINES = ("mask", "pad", "zero")
@@ -156,8 +157,8 @@ class _Tokens:
     def sees(self, word: Word) -> bool:
         if not self.truncated:
             return True
-        begin = min((begin for begin, end in self.spans if begin < end), default=0)
-        return word.begin < max(end for _, end in self.spans) and word.end > begin
+        begin, end = span_of(self.spans)
+        return word.begin < end and word.end > begin
 
 
 def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> _Tokens:
