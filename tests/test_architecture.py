@@ -35,7 +35,7 @@ LAYERS = [
     {"stages"},
     {"tuning", "word_scoring"},
     {"provenance"},
-    {"checking", "migrating"},
+    {"checking", "explaining", "migrating"},
     {"reporting"},
     {"compare", "exits", "exporting", "options", "proving", "subject"},
     {"cli"},
@@ -46,10 +46,13 @@ RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 # The base install is enough for these: they import nothing of the train extra,
 DEPLOYED = {"runtime", "serving"}
 # and for these: they load it, inside a function, for a model that needs it.
-LIGHT = {"foreshot.checking", "foreshot.migrating", "foreshot.reporting.checked", "foreshot.reporting.migration"}
+LIGHT = {
+    "foreshot.checking", "foreshot.explaining", "foreshot.migrating", "foreshot.reporting.checked",
+    "foreshot.reporting.explanation", "foreshot.reporting.migration",
+}  # fmt: skip
 TRAINING_ONLY = {
-    "accelerate", "datasets", "matplotlib", "onnx", "onnxscript", "peft", "psutil", "safetensors", "scipy", "sklearn",
-    "statsmodels", "torch", "transformers",
+    "accelerate", "captum", "datasets", "matplotlib", "onnx", "onnxscript", "peft", "psutil", "safetensors", "scipy",
+    "sklearn", "statsmodels", "torch", "transformers",
 }  # fmt: skip
 HEAVY = TRAINING_ONLY | {"onnxruntime", "pyarrow", "tokenizers"}
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from foreshot.compare import compare
     from foreshot.config import Experiment, Recipe
     from foreshot.errors import ForeshotError
+    from foreshot.explaining import Explanation, explain
     from foreshot.results import Results
     from foreshot.runtime.classifier import Classifier, Prediction, load
 
@@ -28,6 +29,7 @@ __all__ = [
     "Checked",
     "Classifier",
     "Experiment",
+    "Explanation",
     "ForeshotError",
     "Prediction",
     "Recipe",
@@ -35,6 +37,7 @@ __all__ = [
     "__version__",
     "check",
     "compare",
+    "explain",
     "load",
 ]
 
@@ -42,12 +45,14 @@ _HOMES = {
     "Checked": "foreshot.checking",
     "Classifier": "foreshot.runtime.classifier",
     "Experiment": "foreshot.config",
+    "Explanation": "foreshot.explaining",
     "ForeshotError": "foreshot.errors",
     "Prediction": "foreshot.runtime.classifier",
     "Recipe": "foreshot.config",
     "Results": "foreshot.results",
     "check": "foreshot.checking",
     "compare": "foreshot.compare",
+    "explain": "foreshot.explaining",
     "load": "foreshot.runtime.classifier",
 }
 

@@ -43,6 +43,9 @@ class Checkable(Protocol):
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """Logits (texts, classes or labels) of texts that are normalised already; each that is done is reported."""
 
+    def looked_at(self, text: str) -> tuple[int, int] | None:
+        """Begin and end of what is looked at of a normalised text that is cut; None of one that is looked at whole."""
+
 
 class Checked(Facts):
     """What `check` found about one model, or about the judged label of one. `announcements` tell what was guessed."""
@@ -80,7 +83,7 @@ def check(
     ForeshotError for a model or a suite that can't be used.
     """
     progress = progress or Silent()
-    judged = BundleGraph(Path(model), file, positive) if is_bundle(Path(model)) else _load(str(model), file, positive)
+    judged = load_checkable(model, file, positive)
     classes = classes_of(judged, positive)
     cases = read_suite(suite, classes, suite_labels)
     progress.begin(f"scoring {judged.name} on {cases.name}", len(cases.cases))
@@ -128,6 +131,18 @@ class BundleGraph:
             windows.append(self._classifier.logits(tokens))
             progress.advance(len(tokens.ids))
         return np.concatenate(windows)
+
+    def looked_at(self, text: str) -> tuple[int, int] | None:
+        """See `Checkable`."""
+        return self._classifier.looked_at(text)
+
+
+def load_checkable(model: str | Path, file: str | None, judged: str | None) -> Checkable:
+    """A bundle, a model's folder or a hub id, ready to be asked; see `check` for `file`, and for what is raised.
+
+    `judged` is the label to judge of a multi-label model, where it is another than the model's.
+    """
+    return BundleGraph(Path(model), file, judged) if is_bundle(Path(model)) else _load(str(model), file, judged)
 
 
 def _load(name: str, file: str | None, judged: str | None) -> Checkable:

@@ -20,6 +20,7 @@ from foreshot.models.encoders import (
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
 from foreshot.runtime.decisions import DECISION_FILE, judging, load_decision
+from foreshot.runtime.tokenization import span_of
 
 LONGEST = 512  # tokens
 
@@ -39,14 +40,22 @@ class HubClassifier:
         self.labels = source.labels
         self.positive: str | None = None
         self.decision = decision_of(source, judged)
-        self._model = load_classifier(source, self.labels).eval()
-        self._tokenizer = load_tokenizer(source)
-        self._max_length = min(longest_input(source), max_length or LONGEST)
+        self.model = load_classifier(source, self.labels).eval()
+        self.tokenizer = load_tokenizer(source)
+        self.max_length = min(longest_input(source), max_length or LONGEST)
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """Logits (texts, classes or labels), float32; each row that is done is reported."""
-        rows = encode(texts, self._tokenizer, self._max_length)
-        return model_outputs(self._model, rows, progress=progress).logits
+        rows = encode(texts, self.tokenizer, self.max_length)
+        return model_outputs(self.model, rows, progress=progress).logits
+
+    def looked_at(self, text: str) -> tuple[int, int] | None:
+        """See `checking.Checkable`; where the tokenizer doesn't tell, all of a text that is cut."""
+        if not self.tokenizer.is_fast:
+            cut = len(self.tokenizer(text)["input_ids"]) > self.max_length
+            return (0, len(text)) if cut else None
+        (encoding,) = self.tokenizer([text], truncation=True, max_length=self.max_length).encodings
+        return span_of(encoding.offsets) if encoding.overflowing else None
 
 
 def decision_of(source: ModelSource, judged: str | None) -> Decision | LabelDecisions:

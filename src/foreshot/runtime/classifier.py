@@ -90,12 +90,16 @@ class Classifier:
 
         `normalised` says that they are it already, as those of a run's split and of a suite are.
         """
-        whole = _texts(texts)
+        whole = text_list(texts)
         if normalised:
             return self._tokenizer.tokenize(whole)
         tokens = self._tokenizer.tokenize([normalise(valid_unicode(text[:LONGEST_TEXT])) for text in whole])
         longer = np.array([len(text) > LONGEST_TEXT for text in whole], dtype=bool)
         return replace(tokens, truncated=tokens.truncated | longer)
+
+    def looked_at(self, text: str) -> tuple[int, int] | None:
+        """Begin and end of what is looked at of a normalised text that is cut; None of one that is looked at whole."""
+        return self._tokenizer.looked_at(text)
 
     def logits(self, tokens: Tokens) -> np.ndarray:
         """Logits (texts, classes), float32."""
@@ -137,12 +141,8 @@ def load(
     return Classifier(read_bundle(folder), file=file, threads=threads, batch_size=batch_size, max_length=max_length)
 
 
-def _flagged(logits: np.ndarray, decisions: LabelDecisions) -> list[tuple[str, ...]]:
-    """The labels that each text of logits (texts, labels) has."""
-    return [tuple(compress(decisions.by_label, flags)) for flags in flagged_labels(logits, decisions)]
-
-
-def _texts(texts: object) -> list[str]:
+def text_list(texts: object) -> list[str]:
+    """One text or several as a list; raises NotATextError, a TypeError, for anything that is no string."""
     if isinstance(texts, str):
         return [texts]
     if isinstance(texts, bytes | bytearray | Mapping) or not hasattr(texts, "__iter__"):
@@ -152,3 +152,8 @@ def _texts(texts: object) -> list[str]:
         if not isinstance(text, str):
             raise NotATextError(f"texts[{number}] is of type {type(text).__name__}; give strings")
     return listed
+
+
+def _flagged(logits: np.ndarray, decisions: LabelDecisions) -> list[tuple[str, ...]]:
+    """The labels that each text of logits (texts, labels) has."""
+    return [tuple(compress(decisions.by_label, flags)) for flags in flagged_labels(logits, decisions)]

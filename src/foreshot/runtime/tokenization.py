@@ -56,3 +56,16 @@ class TextTokenizer:
                 for encoding, text in zip(encoded, group, strict=True)
             ]
         return Tokens(ids=ids, truncated=np.array(truncated, dtype=bool))
+
+    def looked_at(self, text: str) -> tuple[int, int] | None:
+        """Begin and end of what is looked at of a normalised text that is cut; None of one that is looked at whole."""
+        encoding = self._tokenizer.encode(text[:LONGEST_TEXT])
+        if not encoding.overflowing and len(text) <= LONGEST_TEXT:
+            return None
+        return span_of(encoding.offsets)
+
+
+def span_of(offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """From where the first of a text's tokens begins to where the last ends; special tokens stand nowhere: (0, 0)."""
+    real = [(begin, end) for begin, end in offsets if begin < end]
+    return min((begin for begin, _ in real), default=0), max((end for _, end in real), default=0)
