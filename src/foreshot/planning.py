@@ -227,6 +227,8 @@ def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
 def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:
     """The texts that people marked words of, or else test rows that count as toxic; None for none."""
     settings, positive = experiment.explanations, split.classes.positive
+    if not settings.most_texts:
+        return None
     rng = generator(experiment.first_seed, "explained")
     if settings.rationales is not None:
         if positive is None:

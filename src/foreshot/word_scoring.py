@@ -1,14 +1,17 @@
 """Word scoring: the stage that explains a model's decisions, by what each word of the explained texts does to them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from time import perf_counter
 
 import numpy as np
 
 from foreshot.data.batches import encode
+from foreshot.facts import LabelDecisions
 from foreshot.findings import Scored
 from foreshot.judging.explained import ExplainedTexts
-from foreshot.judging.scores import digest, find_kept, score
+from foreshot.judging.scores import digest, find_kept, keep, score
 from foreshot.judging.word_scores import leave_one_out_scores, reduced_texts, with_faithfulness
+from foreshot.models.attribution import Target, attribute
 from foreshot.plan import EXPLAINED, LEFT_OUT, REDUCED, Plan
 from foreshot.progress import Progress
 from foreshot.rundir import fingerprint
@@ -44,11 +47,39 @@ def explain_decisions(plan: Plan, model: Scored, progress: Progress) -> Scored:
 
 
 def _gradients(plan: Plan, explained: ExplainedTexts, model: Scored, progress: Progress) -> list[np.ndarray]:
-    """Each text's word scores by integrated gradients, kept in the model's folder."""
+    """Each text's word scores by integrated gradients, kept in the model's folder; words beyond its end have 0."""
     settings, folder = plan.experiment.explanations, plan.folder / model.folder
-    asked = [model.fingerprint, digest(plan.rows[EXPLAINED]), settings.baselines, settings.steps]
+    target = _target(plan, model)
+    asked = [model.fingerprint, digest(plan.rows[EXPLAINED]), settings.baselines, settings.steps, asdict(target)]
     made_from = fingerprint(asked)
-    found = find_kept(folder, GRADIENTS, made_from)
-    if found is None:
-        ...
-    return np.split(found[0], np.cumsum(explained.word_counts)[:-1])
+    kept = find_kept(folder, GRADIENTS, made_from)
+    if kept is None:
+        progress.begin(f"explaining {model.name}, seed {model.seed}, by gradients", len(explained.texts))
+        began = perf_counter()
+        try:
+            found = attribute(
+                open_model(plan, folder),
+                plan.tokenizer,
+                explained.texts,
+                explained.words,
+                [target] * len(explained.texts),
+                max_length=plan.experiment.training.max_length,
+                baselines=settings.baselines,
+                steps=settings.steps,
+                progress=progress,
+            )
+        finally:
+            progress.end()
+        kept = np.nan_to_num(np.concatenate([one.scores for one in found])), perf_counter() - began
+        keep(folder, GRADIENTS, made_from, *kept)
+    return np.split(kept[0], np.cumsum(explained.word_counts)[:-1])
+
+
+def _target(plan: Plan, model: Scored) -> Target:
+    """The log-odds of the class that counts as toxic, or of having the judged label."""
+    temperature, decisions = model.decision.temperature, model.decisions
+    if isinstance(decisions, LabelDecisions):
+        return Target(index=decisions.judged_index, multi_label=True, temperature=temperature)
+    positive = plan.split.classes.positive
+    assert positive is not None  # nothing is explained without one
+    return Target(index=positive, temperature=temperature)

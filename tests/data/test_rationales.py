@@ -39,7 +39,8 @@ def test_a_csv_holds_its_lists_as_json(tmp_path: Path) -> None:
     path = tmp_path / "spans.csv"
     path.write_text('spans,text\n"[4, 5]","a b cd, e"\n[],nobody marked this\n', encoding="utf-8")
     found = read_rationales(str(path), text=None, known=[])
-    assert marked(found) == "....cd..." and found.left_out == {"nothing marked": 1}
+    assert marked(found) == "....cd..."
+    assert found.left_out == {"nothing marked": 1}
 
 
 def test_tokens_are_joined_by_spaces_which_nobody_marked(tmp_path: Path) -> None:
@@ -80,7 +81,8 @@ def test_offsets_that_are_none_are_refused_with_their_row(
     source = write(tmp_path / "a.jsonl", [{"text": "good", "spans": [0]}, row])
     with pytest.raises(DataError) as refused:
         read_rationales(source, text=None, known=[])
-    assert complaint in str(refused.value) and str(refused.value).startswith(source)
+    assert complaint in str(refused.value)
+    assert str(refused.value).startswith(source)
     assert "\n" not in str(refused.value)
 
 

@@ -17,9 +17,7 @@ def rationales(*pairs: tuple[str, np.ndarray]) -> Rationales:
 
 def test_a_word_is_marked_where_half_of_its_letters_are() -> None:
     text = "you utterly stupid, foolish man"
-    found = from_rationales(
-        rationales((text, letters(text, "utt", "stup", "foolish"))), 10, np.random.default_rng(0)
-    )
+    found = from_rationales(rationales((text, letters(text, "utt", "stup", "foolish"))), 10, np.random.default_rng(0))
     assert found.marked is not None
     marked = [word.word for word, mark in zip(found.words[0], found.marked[0], strict=True) if mark]
     assert marked == ["stupid", "foolish"]
@@ -41,11 +39,13 @@ def test_texts_that_can_not_be_used_are_counted() -> None:
 def test_no_more_are_drawn_than_asked_for_and_always_the_same() -> None:
     texts = [f"text number {number} here" for number in range(50)]
     one, other = (from_rows(texts, "test rows", 10, np.random.default_rng(3)) for _ in range(2))
-    assert one.texts == other.texts and len(set(one.texts)) == 10
+    assert one.texts == other.texts
+    assert len(set(one.texts)) == 10
     assert one.texts == sorted(one.texts, key=texts.index)
     assert from_rows(texts, "test rows", 10, np.random.default_rng(4)).texts != one.texts
     drawn = from_rationales(rationales(*((text, letters(text, "text")) for text in texts)), 7, np.random.default_rng(3))
-    assert len(drawn.texts) == 7 and drawn.left_out["beyond the most that are explained"] == 43
+    assert len(drawn.texts) == 7
+    assert drawn.left_out["beyond the most that are explained"] == 43
 
 
 def test_test_rows_are_neither_very_short_nor_long() -> None:

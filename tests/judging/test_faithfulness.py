@@ -18,7 +18,8 @@ def test_of_equal_scores_the_earlier_words_are_taken() -> None:
 
 def test_there_is_a_choice_for_each_share() -> None:
     found = chosen_words(np.arange(100.0))
-    assert [len(chosen) for chosen in found] == [1, 5, 10, 20, 50] and len(SHARES) == 5
+    assert [len(chosen) for chosen in found] == [1, 5, 10, 20, 50]
+    assert len(SHARES) == 5
 
 
 def test_the_fall_is_the_mean_over_changed_texts() -> None:

@@ -15,18 +15,14 @@ WORDS = [words_of(text) for text in TEXTS]
 
 
 def explained(*, with_marks: bool = True) -> ExplainedTexts:
-    marks = [
-        np.array([word.word in marked for word in words]) for words, marked in zip(WORDS, MARKED, strict=True)
-    ]
+    marks = [np.array([word.word in marked for word in words]) for words, marked in zip(WORDS, MARKED, strict=True)]
     return ExplainedTexts(source="rationales.csv", texts=TEXTS, words=WORDS, marked=marks if with_marks else None)
 
 
 def scores_for(*strong: str) -> list[np.ndarray]:
     """The later a word stands among the strong ones, the lower its score; the others have less than nothing."""
     rank = {word: 1 - 0.1 * place for place, word in enumerate(strong)}
-    return [
-        np.array([rank.get(word.word, -0.01 * (place + 1)) for place, word in enumerate(words)]) for words in WORDS
-    ]
+    return [np.array([rank.get(word.word, -0.01 * (place + 1)) for place, word in enumerate(words)]) for words in WORDS]
 
 
 def model(*strong: str, decided: Sequence[bool] = (True, True, True), comprehensiveness: float = 0.5) -> WordScores:
@@ -39,7 +35,7 @@ def model(*strong: str, decided: Sequence[bool] = (True, True, True), comprehens
     )
 
 
-def found(by_model: dict[str, list[WordScores]], *, with_marks: bool = True):  # noqa: ANN201
+def found(by_model: dict[str, list[WordScores]], *, with_marks: bool = True):
     return reasons(
         explained(with_marks=with_marks),
         by_model,
@@ -74,7 +70,8 @@ def test_a_model_of_several_seeds_has_their_mean_and_is_set_against_the_teacher(
     of = {one.model: one.numbers for one in found(BOTH).models}
     token_f1 = of["odd"]["token_f1"]
     assert token_f1.value.value == pytest.approx(0.5)  # 0 with one seed, 1 with the other
-    assert token_f1.minus_teacher is not None and token_f1.minus_teacher.value == pytest.approx(-0.5)
+    assert token_f1.minus_teacher is not None
+    assert token_f1.minus_teacher.value == pytest.approx(-0.5)
     assert of["teacher"]["token_f1"].minus_teacher is None
 
 
@@ -82,12 +79,16 @@ def test_likeness_to_the_teacher_and_texts_with_other_reasons() -> None:
     other = {"teacher": [model("fool", "liar")], "even": [model("home", "you", decided=(True, False, True))]}
     (even,) = found(other).students
     assert even.overlap.value == 0  # a fifth of five words is one
-    assert even.same_decisions == 2 and even.other_reasons == 2
+    assert even.same_decisions == 2
+    assert even.other_reasons == 2
     assert {(one.text, one.decided) for one in even.listed} == {(TEXTS[0], "toxic"), (TEXTS[2], "toxic")}
     first = next(one for one in even.listed if one.text == TEXTS[0])
-    assert first.teacher_words == ["fool"] and first.student_words == ["home"]
+    assert first.teacher_words == ["fool"]
+    assert first.student_words == ["home"]
     same = found({"teacher": [model("fool", "liar")], "copy": [model("fool", "liar")]}).students[0]
-    assert same.rank_correlation.value == pytest.approx(1) and same.overlap.value == 1 and same.other_reasons == 0
+    assert same.rank_correlation.value == pytest.approx(1)
+    assert same.overlap.value == 1
+    assert same.other_reasons == 0
 
 
 def test_seeds_that_decide_otherwise_are_no_same_decision() -> None:
@@ -97,7 +98,8 @@ def test_seeds_that_decide_otherwise_are_no_same_decision() -> None:
 
 def test_without_rationales_there_is_no_agreement_with_people() -> None:
     bare = found(BOTH, with_marks=False)
-    assert not bare.rationales and bare.marked_words == 0
+    assert not bare.rationales
+    assert bare.marked_words == 0
     assert [one.model for one in bare.models] == ["teacher", "odd"]
     assert all(set(one.numbers) == {"comprehensiveness", "sufficiency"} for one in bare.models)
     assert notes(bare) == []
@@ -113,7 +115,8 @@ def test_examples_are_those_least_and_most_alike_for_every_model() -> None:
         assert [view.model for view in one.models] == ["teacher", "odd"]
         assert all(len(view.scores) == len(one.words) for view in one.models)
     view = examples[0].models[0]
-    assert view.decided == "toxic" and view.probability == pytest.approx(0.9)
+    assert view.decided == "toxic"
+    assert view.probability == pytest.approx(0.9)
 
 
 def test_one_text_is_enough() -> None:

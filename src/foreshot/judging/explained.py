@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from foreshot.data.rationales import Rationales
+from foreshot.errors import DataError
 from foreshot.runtime.words import Word, words_of
 
 FEWEST_WORDS = 3
@@ -30,7 +31,10 @@ class ExplainedTexts:
 
 
 def from_rationales(rationales: Rationales, most: int, rng: np.random.Generator) -> ExplainedTexts:
-    """Texts that people marked words of, at most `most` drawn by `rng`; a word is marked where half its letters are."""
+    """Texts that people marked words of, at most `most` drawn by `rng`; a word is marked where half its letters are.
+
+    Raises DataError where there is none.
+    """
     texts, words_of_texts, marks = [], [], []
     left_out = {**rationales.left_out, "without a marked word": 0, f"longer than {MOST_MARKED_WORDS} words": 0}
     for text, letters in zip(rationales.texts, rationales.marks, strict=True):
@@ -46,6 +50,8 @@ def from_rationales(rationales: Rationales, most: int, rng: np.random.Generator)
             texts.append(text)
             words_of_texts.append(words)
             marks.append(marked)
+    if not texts:
+        raise DataError(f"{rationales.source}: no text is left of which people marked a word")
     chosen = _drawn(len(texts), most, rng)
     left_out["beyond the most that are explained"] = len(texts) - len(chosen)
     return ExplainedTexts(

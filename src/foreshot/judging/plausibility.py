@@ -11,7 +11,7 @@ from sklearn.metrics import auc, precision_recall_curve
 
 THRESHOLD = 0.5
 """Of the strongest score of a text: words from there up are chosen."""
-THRESHOLDS = np.linspace(0.05, 1.0, 20)
+THRESHOLDS = np.round(np.linspace(0.05, 1.0, 20), 2)
 """Those that the best one is looked for among."""
 LEAST_IOU = 0.5
 
