@@ -83,7 +83,7 @@ def test_no_text_need_be_explained(foreshot: Foreshot, run: Path) -> None:
         ('{"text": "ab", "marks": [5]}', "rationales need the column spans, or tokens and rationale"),
         ('{"text": "ab", "spans": []}', "no text is left in which people marked something"),
         ('{"text": "a, b", "spans": [1]}', "no text is left of which people marked a word"),
-        ("", "holds no rows"),
+        ("", "is empty"),
     ],
 )
 def test_bad_rationales_are_one_line(
