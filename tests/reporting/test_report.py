@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from bias_factory import IDENTITIES
 from markdown_it import MarkdownIt
+from reasons_factory import EXPLAINED
 from results_factory import HOSTILE, SCORES, make_hostile_results, make_results, make_trials
 
 from foreshot.reporting.report import html_report, markdown_report, write_report
@@ -27,8 +28,13 @@ CASES = {
     },
     "one student": {"models": ("teacher", "odd")},
     "three seeds": {"seeds": (0, 1, 2), "unmatched": ("lora",), "synthetic": False},
-    "identity groups": {"identities": IDENTITIES},
-    "identity groups, no student": {"identities": IDENTITIES, "models": ("teacher",)},
+    "identity groups, reasons": {"identities": IDENTITIES, "explained": EXPLAINED},
+    "identity groups, reasons, no student": {
+        "identities": IDENTITIES,
+        "explained": EXPLAINED[:1],
+        "rationales": False,
+        "models": ("teacher",),
+    },
     "given teacher, no probes, no suite": {"given_teacher": True, "probes": (), "kinds": ()},
     "given teacher alone": {"given_teacher": True, "models": ("teacher",)},
     "three classes": {"classes": ("hate", "offensive", "neither"), "positive": None, "has_auroc": False},
