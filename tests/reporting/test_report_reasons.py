@@ -6,7 +6,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 from reasons_factory import BASELINES, BLINDED, CLEAR, EXPLAINED, NUMBERS, score_of
-from results_factory import HOSTILE, make_hostile_results, make_results
+from results_factory import HOSTILE, make_results
 
 from foreshot.facts import ExplainedText, ExplainedWord, ModelView
 from foreshot.reporting.comparison import metrics_table
@@ -27,19 +27,25 @@ TABLES = (people_table, faithfulness_table, teacher_table, other_reasons_table)
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    return make_results(explained=EXPLAINED)
+    return make_results(explained=EXPLAINED, verdict_notes=["lora goes by other words.", "A < B & C."])
+
+
+@pytest.fixture(scope="module")
+def page(results) -> str:
+    return html_report(results)
 
 
 def with_reasons(results: Results, **changes: object) -> Results:
     return results.model_copy(update={"reasons": results.reasons.model_copy(update=changes)})
 
 
-def explained(text: str, spans: list[tuple[int, int]], scores: list[float], marked: bool | None = None) -> Results:
-    """Results with this text as the only example, as the teacher alone saw it."""
-    words = [ExplainedWord(begin=begin, end=end, marked=marked) for begin, end in spans]
+def explained(text: str, spans: list[tuple[int, int]], scores: list[float]) -> Results:
+    """Results with this text as the only example, as the teacher alone saw it, and nobody marked."""
+    words = [ExplainedWord(begin=begin, end=end, marked=None) for begin, end in spans]
     view = ModelView(model="teacher", decided="toxic", probability=0.912, scores=scores)
     example = ExplainedText(text=text, chosen_as="typical", words=words, models=[view])
-    return with_reasons(make_results(models=("teacher",), explained=EXPLAINED), examples=[example])
+    results = make_results(models=("teacher",), explained=EXPLAINED, rationales=False)
+    return with_reasons(results, examples=[example])
 
 
 # ---- tables ----
@@ -137,9 +143,9 @@ def test_without_marks_nothing_is_said_of_agreement_with_people():
     assert people_table(results) is None
     assert faithfulness_table(results) is not None
     assert [example.people for example in examples(results)] == [None] * 3
-    for report in (html_report(results), markdown_report(results)):
-        assert "arked by people" not in report
-        assert "AUPRC against people" not in report
+    text = markdown_report(results)
+    assert "arked by people" not in text
+    assert "AUPRC against people" not in text
 
 
 def test_integrated_gradients_are_called_so_with_their_settings(results):
@@ -185,7 +191,9 @@ def test_words_that_do_little_are_pale_or_not_coloured_at_all():
     assert line.strongest == (("aa", "+0.02"), ("cc", "+0.01"))
     nothing = explained("aa", [(0, 2)], [0.0])
     assert examples(nothing)[0].lines[0].strongest == ()
-    assert "no word moves it" in html_report(nothing)
+    page = html_report(nothing)
+    assert "no word moves it" in page
+    assert "arked by people" not in page
 
 
 @pytest.mark.parametrize(
@@ -197,7 +205,7 @@ def test_words_that_do_little_are_pale_or_not_coloured_at_all():
         ("a\r\nb!", [(0, 1), (3, 4)], ["a", " ↵ ", "b", "!"]),
         ("", [], []),
         ("y" * 700, [(0, 700)], ["y" * 59 + "…", "…"]),
-        ("z " * 1000, [(at, at + 1) for at in range(0, 2000, 2)], ["z", " "] * 300 + ["…"]),
+        ("z " * 1000, [(at, at + 1) for at in range(0, 2000, 2)], ["z", " "] * 299 + ["z", " …"]),
         (" " * 5000 + "far", [(5000, 5003)], [" " * 59 + "…", "far", "…"]),
     ],
 )
@@ -206,8 +214,8 @@ def test_words_keep_their_places_in_any_text(text, spans, shown):
     assert [piece.text for piece in line.pieces] == shown
 
 
-def test_every_line_stands_in_the_page_with_scores_as_titles_and_in_markdown_as_a_table(results):
-    page, text = html_report(results), markdown_report(results)
+def test_every_line_stands_in_the_page_with_scores_as_titles_and_in_markdown_as_a_table(results, page):
+    text = markdown_report(results)
     assert '<mark class="towards by-people" style="--share:1.000" title="+0.41">stupid</mark> opinion.' in page
     assert '<mark class="away" style="--share:0.532" title="−0.33">lovely</mark>' in page
     assert "| teacher | toxic | 0.74 | stupid +0.41, walnut +0.08, nobody +0.05 |" in text
@@ -218,8 +226,8 @@ def test_every_line_stands_in_the_page_with_scores_as_titles_and_in_markdown_as_
 # ---- the section in both files ----
 
 
-def test_the_section_is_there_where_texts_were_explained_and_nowhere_else(results):
-    page, text = html.unescape(html_report(results)), html.unescape(markdown_report(results))
+def test_the_section_is_there_where_texts_were_explained_and_nowhere_else(results, page, usual_page):
+    page, text = html.unescape(page), html.unescape(markdown_report(results))
     assert '<h2 id="reasons">' in page
     assert '<a href="#reasons">' in page
     assert "## Why they decide so" in text
@@ -233,44 +241,43 @@ def test_the_section_is_there_where_texts_were_explained_and_nowhere_else(result
     assert without.reasons is None
     assert [table(without) for table in TABLES] == [None] * 4
     assert examples(without) == introduction(without) == []
-    for report in (html_report(without), markdown_report(without)):
+    for report in (usual_page, markdown_report(without)):
         assert "Why they decide so" not in report
         assert "#reasons" not in report
 
 
-def test_notes_stand_under_the_verdict_in_both_files():
-    results = make_results(verdict_notes=["lora goes by other words.", "A < B & C."])
-    page, text = html_report(results), markdown_report(results)
+def test_notes_stand_under_the_verdict_in_both_files(results, page, usual_page):
+    text = markdown_report(results)
     header = page[page.index('<section class="verdict') : page.index("<nav")]
     assert "<p>Note: lora goes by other words.</p>" in header
     assert "<p>Note: A &lt; B &amp; C.</p>" in header
     assert "\nNote: lora goes by other words.\n\nNote: A &lt; B &amp; C.\n" in text[: text.index("## Why")]
-    assert "Note: " not in html_report(make_results()) + markdown_report(make_results())
+    assert "Note: " not in usual_page + markdown_report(make_results())
 
 
 @pytest.fixture(scope="module")
-def hostile_section() -> tuple[str, str]:
-    results = make_hostile_results()
-    page, text = html_report(results), markdown_report(results)
-    section = page[page.index('<section aria-labelledby="reasons">') :]
+def hostile_sections(hostile_results, hostile_page) -> tuple[str, str]:
+    """The section of the page, and that of the Markdown."""
+    text = markdown_report(hostile_results)
+    section = hostile_page[hostile_page.index('<section aria-labelledby="reasons">') :]
     section = section[: section.index("</section>")]
     return section, text[text.index("## Why they decide so") : text.index("## Flip ledger")]
 
 
-def test_hostile_texts_are_escaped_in_the_section(hostile_section):
-    for shown in hostile_section:
+def test_hostile_texts_are_escaped_in_the_section(hostile_sections):
+    for shown in hostile_sections:
         assert "script&gt;alert(1)" in shown
         assert "<script" not in shown
         assert "<img" not in shown
         assert "<style" not in shown
         assert not set(shown) & set("\x1b\u202e\u200b\x07\u2028")
         assert "x" * 400 not in shown
-    assert {"mark", "bdi", "p"} < set(re.findall(r"<([a-z0-9]+)", hostile_section[0]))
-    assert "onerror" not in re.sub(r">[^<]*<", "><", hostile_section[0])  # it stands between tags, in none
+    assert {"mark", "bdi", "p"} < set(re.findall(r"<([a-z0-9]+)", hostile_sections[0]))
+    assert "onerror" not in re.sub(r">[^<]*<", "><", hostile_sections[0])  # it stands between tags, in none
 
 
-def test_hostile_words_are_only_text_in_markdown(hostile_section):
-    tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(hostile_section[1])
+def test_hostile_words_are_only_text_in_markdown(hostile_sections):
+    tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(hostile_sections[1])
     inline = [part for token in tokens if token.children for part in token.children]
     assert {part.type for part in inline} <= {"text", "text_special", "strong_open", "strong_close"}
     quotes = [at for at, token in enumerate(tokens) if token.type == "blockquote_open"]

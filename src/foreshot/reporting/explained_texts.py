@@ -80,7 +80,7 @@ def _example(number: int, found: ExplainedText, reasons: Reasons) -> Example:
     return Example(
         number=number,
         chosen_as=shortened(found.chosen_as, LONGEST_SOURCE),
-        text=shortened(found.text, LONGEST_EXAMPLE),
+        text=shortened(found.text),
         people=tuple(shortened(word, LONGEST_WORD) for word, by in zip(shown, found.words, strict=True) if by.marked)
         if marked
         else None,
