@@ -47,7 +47,7 @@ def make_reasons(models: Sequence[str], texts: Sequence[str], label: str, other:
     of_baselines = {name: (*numbers, None, None) for name, numbers in BASELINES.items()} if rationales else {}
     of_all = {**{model: NUMBERS.get(model, NUMBERS["even"]) for model in models}, **of_baselines}
     return Reasons(
-        source=f"rationales.jsonl, {texts[0][:40]}" if rationales else "test rows that are toxic",
+        source=f"rationales.jsonl, {texts[0][:40]}" if rationales else "test rows of class toxic",
         rationales=rationales,
         method="leave-one-out",
         settings={},
@@ -55,7 +55,7 @@ def make_reasons(models: Sequence[str], texts: Sequence[str], label: str, other:
         texts=412,
         words=9876,
         marked_words=1234 if rationales else 0,
-        left_out={"no word is marked": 31, "no words": 2},
+        left_out={"nothing marked": 31, "repeated": 2},
         models=[_model(name, numbers, of_all[models[0]], rationales) for name, numbers in of_all.items()],
         students=[_student(model, texts, label) for model in models[1:]],
         examples=[_example(number, text, models, label, other, rationales) for number, text in enumerate(texts)],
@@ -120,7 +120,7 @@ def _example(number: int, text: str, models: Sequence[str], label: str, other: s
     chances = {model: min(0.97, max(0.03, 0.2 + sum(found))) for model, found in scores.items()}
     return ExplainedText(
         text=text,
-        chosen_as="where models differ most" if number else f"typical: {text[:20]}",
+        chosen_as="most alike" if number else f"least alike: {text[:20]}",
         words=[
             ExplainedWord(begin=begin, end=end, marked=text[begin:end].lower() in MARKED if rationales else None)
             for begin, end in spans

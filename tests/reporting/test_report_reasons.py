@@ -119,7 +119,7 @@ def test_agreement_with_people_stands_beside_the_metrics_of_the_models(results):
 def test_it_is_said_what_was_explained_and_that_agreement_decides_nothing(results):
     said = " ".join(introduction(results))
     assert "412 texts with 9,876 words, from rationales.jsonl" in said
-    assert "Left out: no word is marked (31); no words (2)." in said
+    assert "Left out: nothing marked (31); repeated (2)." in said
     assert "how far the probability of toxic falls without it" in said
     assert "People marked 1,234 of the words" in said
     assert "The verdict doesn't look at these numbers. A model can be right for reasons that people didn't mark" in said
@@ -237,6 +237,8 @@ def test_the_section_is_there_where_texts_were_explained_and_nowhere_else(result
     for table in TABLES:
         assert table(results).title in page
         assert f"### {table(results).title}" in text
+    assert "how alike the scores of students and teacher are" in page
+    assert "how alike the scores of students and teacher are" in text
     without = make_results()
     assert without.reasons is None
     assert [table(without) for table in TABLES] == [None] * 4
@@ -244,6 +246,8 @@ def test_the_section_is_there_where_texts_were_explained_and_nowhere_else(result
     for report in (usual_page, markdown_report(without)):
         assert "Why they decide so" not in report
         assert "#reasons" not in report
+    for report, is_explained in ((page, True), (text, True), (usual_page, False)):
+        assert ("That a model understands what it flags" in report) == is_explained
 
 
 def test_notes_stand_under_the_verdict_in_both_files(results, page, usual_page):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from foreshot.facts import ComparedScore, Estimate, ModelReasons, Reasons, SameDecision
+from foreshot.judging.reasons import RANDOM, WORD_LIST
 from foreshot.judging.statistics import SIGNIFICANCE
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.tables import (
@@ -29,11 +30,7 @@ PEOPLE = {
 }
 FAITHFULNESS = {"comprehensiveness": "comprehensiveness", "sufficiency": "sufficiency"}
 LOWER_IS_BETTER = ("sufficiency",)
-WORD_LIST = "word list"
-BASELINES = (WORD_LIST, "random")
-"""What stands beside the models and is none."""
-
-MOST_LISTED = 10  # texts decided alike by other words, of one student
+BASELINES = (WORD_LIST, RANDOM)
 LONGEST_SOURCE = 120
 LONGEST_WORD = 60
 
@@ -127,8 +124,8 @@ def teacher_table(results: Results) -> Table | None:
     notes = [
         "Rank correlation: Spearman's, of the scores of a text's words, the mean over the texts; 1 is the same order, "
         "0 none in common. Overlap: the share of the strongest fifth of the words that student and teacher have in "
-        "common. By other words: both decide alike, with none of their strongest words in common. Small: 95 % "
-        "intervals, by a bootstrap over the texts."
+        "common. Decided alike: by the teacher and by every seed of the student; by other words: with none of the "
+        "strongest fifth in common. Small: 95 % intervals, by a bootstrap over the texts."
     ]
     return table("like-teacher", "Agreement with the teacher", columns, rows, *notes)
 
@@ -139,10 +136,9 @@ def other_reasons_table(results: Results) -> Table | None:
     rows: list[Row] = []
     for student in found.students if found else []:
         if student.listed:
-            shown = student.listed[:MOST_LISTED]
-            counts = f"the {len(shown)} least alike of {count_text(student.other_reasons)}"
+            counts = f"the {len(student.listed)} least alike of {count_text(student.other_reasons)}"
             rows.append(Row((Cell(student.model, remark=counts),), is_heading=True))
-            rows += [_same_decision_row(same) for same in shown]
+            rows += [_same_decision_row(same) for same in student.listed]
     if not rows:
         return None
     columns = (
@@ -228,8 +224,8 @@ def _label(found: Reasons) -> str:
 
 def _intervals_note(better: str, worse: str) -> str:
     return (
-        f"Small: 95 % intervals, by a bootstrap over the texts. ▲ {better}, ▼ {worse}, by so many hundredths: only "
-        "where p < 0.05 after Holm's correction."
+        f"Means over the seeds; small: 95 % intervals, by a bootstrap over the texts. ▲ {better}, ▼ {worse}, by so many "
+        "hundredths: only where p < 0.05 after Holm's correction."
     )
 
 
