@@ -92,6 +92,8 @@ def test_agreement_with_the_teacher_and_the_texts_decided_by_other_words(results
     assert (heading.cells[0].text, heading.cells[0].remark) == (BLINDED, "the 3 least alike of 78")
     assert [cell.text for cell in first.cells] == [EXPLAINED[0], "toxic", "You, absolute", "walnut, nobody", "−0.214"]
     assert second.cells[-1].text == "–"
+    students = [student.model_copy(update={"other_reasons": 3}) for student in results.reasons.students]
+    assert other_reasons_table(with_reasons(results, students=students)).rows[0].cells[0].remark == "all 3"
 
 
 def test_a_student_that_never_decides_as_the_teacher_has_no_share_of_it(results):

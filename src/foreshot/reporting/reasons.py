@@ -136,7 +136,8 @@ def other_reasons_table(results: Results) -> Table | None:
     rows: list[Row] = []
     for student in found.students if found else []:
         if student.listed:
-            counts = f"the {len(student.listed)} least alike of {count_text(student.other_reasons)}"
+            shown, total = len(student.listed), student.other_reasons
+            counts = f"the {shown} least alike of {count_text(total)}" if shown < total else f"all {count_text(total)}"
             rows.append(Row((Cell(student.model, remark=counts),), is_heading=True))
             rows += [_same_decision_row(same) for same in student.listed]
     if not rows:
