@@ -262,8 +262,8 @@ def test_without_scripts_the_whole_ledger_can_be_read(browser, usual_report):
     context.close()
 
 
-def test_hostile_texts_do_not_break_the_filters(browser, tmp_path):
-    write_report(make_hostile_results(), tmp_path)
+def test_hostile_texts_do_not_break_the_filters(browser, hostile_page, tmp_path):
+    (tmp_path / "report.html").write_text(hostile_page, encoding="utf-8")
     page = browser.new_page()
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     page.goto((tmp_path / "report.html").as_uri())
