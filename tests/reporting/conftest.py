@@ -1,8 +1,9 @@
 """Shared by the tests of the reports."""
 
 import pytest
-from results_factory import make_hostile_results
+from results_factory import make_hostile_results, make_results
 
+from foreshot.reporting.report import html_report
 from foreshot.results import Results
 
 
@@ -10,3 +11,15 @@ from foreshot.results import Results
 def hostile_results() -> Results:
     """Results whose every text is hostile."""
     return make_hostile_results()
+
+
+@pytest.fixture(scope="session")
+def usual_page() -> str:
+    """The page of the usual results, which takes seconds to draw."""
+    return html_report(make_results())
+
+
+@pytest.fixture(scope="session")
+def hostile_page(hostile_results: Results) -> str:
+    """The page of the hostile results."""
+    return html_report(hostile_results)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bias_factory import make_identity_bias
 from judged_factory import GROUPS, KINDS, judged, scores
+from reasons_factory import make_reasons
 
 from foreshot.facts import Trial
 from foreshot.judging.summary import summarise
@@ -90,8 +91,16 @@ def make_results(
     group_names: Sequence[str] = GROUPS,
     trials: Sequence[Trial] = (),
     identities: Sequence[str] = (),
+    explained: Sequence[str] = (),
+    rationales: bool = True,
+    verdict_notes: Sequence[str] = (),
 ) -> Results:
-    """Results of these models; the teacher has the first seed alone, as in every run. No suite without kinds."""
+    """Results of these models; the teacher has the first seed alone, as in every run. No suite without kinds.
+
+    The `explained` texts are the examples of why models decide; without any nothing is said of it.
+    """
+    label = positive or classes[0]
+    other = next(name for name in classes if name != label)
     runs = [(model, seed) for model in models for seed in (seeds[:1] if model == "teacher" else seeds)]
     made = [
         _model(
@@ -153,11 +162,12 @@ def make_results(
         suite_results=found.suite_results,
         evasion=found.evasion,
         identity_bias=make_identity_bias(tuple(models), tuple(seeds), tuple(identities)) if identities else None,
+        reasons=make_reasons(models, explained, label, other, rationales) if explained else None,
         comparisons=found.comparisons,
         flips=found.flips,
         flip_counts=found.flip_counts,
         trials=list(trials),
-        verdict=found.verdict,
+        verdict=found.verdict.model_copy(update={"notes": list(verdict_notes)}),
         timing=[_timing(result) for result in made],
         made=Made(
             at="2025-03-01T12:00:00+00:00",
@@ -185,6 +195,8 @@ def make_hostile_results() -> Results:
         flip_texts=HOSTILE,
         group_names=HOSTILE,
         identities=HOSTILE,
+        explained=HOSTILE,
+        verdict_notes=HOSTILE,
     )
 
 

@@ -10,7 +10,8 @@ from html.parser import HTMLParser
 import pytest
 from bias_factory import IDENTITIES
 from markdown_it import MarkdownIt
-from results_factory import HOSTILE, SCORES, make_hostile_results, make_results, make_trials
+from reasons_factory import EXPLAINED
+from results_factory import HOSTILE, SCORES, make_results, make_trials
 
 from foreshot.reporting.report import html_report, markdown_report, write_report
 from foreshot.reporting.texts import visible
@@ -27,8 +28,13 @@ CASES = {
     },
     "one student": {"models": ("teacher", "odd")},
     "three seeds": {"seeds": (0, 1, 2), "unmatched": ("lora",), "synthetic": False},
-    "identity groups": {"identities": IDENTITIES},
-    "identity groups, no student": {"identities": IDENTITIES, "models": ("teacher",)},
+    "identity groups, reasons": {"identities": IDENTITIES, "explained": EXPLAINED},
+    "identity groups, reasons, no student": {
+        "identities": IDENTITIES,
+        "explained": EXPLAINED[:1],
+        "rationales": False,
+        "models": ("teacher",),
+    },
     "given teacher, no probes, no suite": {"given_teacher": True, "probes": (), "kinds": ()},
     "given teacher alone": {"given_teacher": True, "models": ("teacher",)},
     "three classes": {"classes": ("hate", "offensive", "neither"), "positive": None, "has_auroc": False},
@@ -123,16 +129,6 @@ def policy_of(page: Page) -> str:
     return next(attributes["content"] for attributes in page.all("meta") if "http-equiv" in attributes)
 
 
-@pytest.fixture(scope="module")
-def usual_page() -> str:
-    return html_report(make_results())
-
-
-@pytest.fixture(scope="module")
-def hostile_page() -> str:
-    return html_report(make_hostile_results())
-
-
 def test_no_script_may_run_but_the_one_of_the_ledger(usual_page):
     scripts = re.findall(r"<script>(.*?)</script>", usual_page, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -214,8 +210,8 @@ def test_hostile_texts_are_only_text_in_the_page(hostile_page):
     assert "x" * 400 not in hostile_page
 
 
-def test_hostile_texts_are_only_text_in_markdown():
-    source = markdown_report(make_hostile_results())
+def test_hostile_texts_are_only_text_in_markdown(hostile_results):
+    source = markdown_report(hostile_results)
     tokens = MarkdownIt("gfm-like", {"html": True, "linkify": False}).parse(source)
     inline = [part for token in tokens if token.children for part in token.children]
     assert not [token.type for token in tokens if token.type == "html_block"]

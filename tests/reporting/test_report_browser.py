@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from bias_factory import IDENTITIES
+from reasons_factory import EXPLAINED, MARKED
 from results_factory import PROBES, SCORES, make_hostile_results, make_results, make_trials
 
 from foreshot.reporting.report import write_report
@@ -22,6 +23,7 @@ CASES = {
         probes=PROBES * 4,
         trials=make_trials(),
         identities=IDENTITIES,
+        explained=EXPLAINED,
     ),
     "hostile": make_hostile_results,
 }
@@ -147,7 +149,8 @@ def test_the_page_prints_on_paper(browser, report):
 @pytest.fixture(scope="module")
 def usual_report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("usual")
-    write_report(make_results(seeds=(0, 1, 2)), folder)
+    notes = ["lora's words agree with people less than the teacher's."]
+    write_report(make_results(seeds=(0, 1, 2), explained=EXPLAINED, verdict_notes=notes), folder)
     return folder / "report.html"
 
 
@@ -172,6 +175,39 @@ def test_the_first_screen_says_what_to_ship_and_why(browser, usual_report, width
     assert page.locator(".order").first.evaluate(sizes) > page.locator("main p").first.evaluate(sizes) * 0.85
     ground = page.locator(".verdict").evaluate("e => getComputedStyle(e).backgroundColor")
     assert ground == "rgb(140, 35, 0)"
+    page.close()
+
+
+def shown_words(page, selector: str) -> list[dict]:
+    """Words of the teacher's line on the first example: text, ground (alpha last), and how they are underlined."""
+    return (
+        page.locator("ul.views")
+        .first.locator("li", has_text="teacher")
+        .locator(selector)
+        .evaluate_all(
+            "words => words.map(word => { const style = getComputedStyle(word); return {text: word.textContent, "
+            "ground: style.backgroundColor.match(/[\\d.]+/g).map(Number), line: style.textDecorationLine}; })"
+        )
+    )
+
+
+def test_words_are_coloured_by_where_they_push_and_how_strongly(browser, usual_report):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(usual_report.as_uri())
+    page.get_by_role("link", name="Why they decide so").click()
+    assert (
+        page.locator("p.sentence").first.inner_text() == EXPLAINED[0]
+    )  # a word keeps its place, and the spaces theirs
+    walnut, nobody, stupid = shown_words(page, "mark.towards")
+    assert [word["text"] for word in (walnut, nobody, stupid)] == ["walnut", "nobody", "stupid"]
+    assert walnut["ground"][:3] == stupid["ground"][:3] == [213, 94, 0]
+    assert nobody["ground"][3] < walnut["ground"][3] < stupid["ground"][3]
+    assert {word["text"] for word in shown_words(page, ".by-people")} == {"walnut", "stupid"} < set(MARKED)
+    assert [word["line"] for word in (walnut, nobody, stupid)] == ["underline", "none", "underline"]
+    away = page.locator("ul.views").nth(1).locator("mark.away").first
+    assert away.inner_text() == "lovely"
+    assert away.get_attribute("title") == "−0.33"
+    assert away.evaluate("word => getComputedStyle(word).backgroundColor").startswith("rgba(0, 114, 178")
     page.close()
 
 
@@ -226,8 +262,8 @@ def test_without_scripts_the_whole_ledger_can_be_read(browser, usual_report):
     context.close()
 
 
-def test_hostile_texts_do_not_break_the_filters(browser, tmp_path):
-    write_report(make_hostile_results(), tmp_path)
+def test_hostile_texts_do_not_break_the_filters(browser, hostile_page, tmp_path):
+    (tmp_path / "report.html").write_text(hostile_page, encoding="utf-8")
     page = browser.new_page()
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     page.goto((tmp_path / "report.html").as_uri())

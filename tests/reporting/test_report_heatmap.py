@@ -2,7 +2,7 @@
 
 import pytest
 from judged_factory import KINDS
-from results_factory import HOSTILE, make_hostile_results, make_results
+from results_factory import HOSTILE, make_results
 
 from foreshot.facts import Estimate
 from foreshot.reporting.evasion import evasion_table
@@ -127,11 +127,10 @@ def test_a_suite_of_a_hundred_kinds_and_six_models():
     assert "kind 99" in markdown_report(results)
 
 
-def test_hostile_kinds_and_groups_are_text():
-    page = html_report(make_hostile_results())
-    assert "&lt;script&gt;alert(1)&lt;/script&gt; group" in page
-    assert HOSTILE[0] not in page
-    assert HOSTILE[1] not in page
+def test_hostile_kinds_and_groups_are_text(hostile_page):
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; group" in hostile_page
+    assert HOSTILE[0] not in hostile_page
+    assert HOSTILE[1] not in hostile_page
 
 
 def test_evasion_shows_share_interval_and_rows(results):

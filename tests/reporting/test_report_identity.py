@@ -4,7 +4,7 @@ import html
 
 import pytest
 from bias_factory import BIASED, IDENTITIES, SKILLS
-from results_factory import HOSTILE, make_hostile_results, make_results
+from results_factory import HOSTILE, make_results
 
 from foreshot.judging.identity_bias import AUCS
 from foreshot.reporting.identity_groups import aucs_table, changes, differences_table, introduction
@@ -100,15 +100,14 @@ def test_it_is_said_what_low_numbers_mean_and_that_the_verdict_does_not_look(res
     assert "terms.csv" in said
 
 
-def test_page_and_markdown_hold_the_section_where_groups_were_asked_about_and_nothing_elsewhere(results):
+def test_page_and_markdown_hold_the_section_where_groups_were_asked_about_and_nothing_elsewhere(results, usual_page):
     page, text = html.unescape(html_report(results)), html.unescape(markdown_report(results))
     value = f"{results.identity_bias.models[-1].groups['Muslims']['bnsp'].value.value:.3f}"
     sentence = changes(results)[2].sentence
     assert 'id="identity"' in page
     assert "## Identity groups" in text
     assert all(value in report and sentence in report for report in (page, text))
-    without = make_results()
-    assert "Identity groups" not in html_report(without) + markdown_report(without)
+    assert "Identity groups" not in usual_page + markdown_report(make_results())
 
 
 def test_a_teacher_alone_has_its_aucs_and_no_differences():
@@ -119,13 +118,12 @@ def test_a_teacher_alone_has_its_aucs_and_no_differences():
     assert "Student minus teacher" not in markdown_report(results)
 
 
-def test_hostile_names_of_groups_are_escaped():
-    results = make_hostile_results()
-    assert [group.name for group in results.identity_bias.groups] == list(dict.fromkeys(HOSTILE))
-    page, text = html_report(results), markdown_report(results)
-    section = page[page.index('<h2 id="identity">') :]
+def test_hostile_names_of_groups_are_escaped(hostile_results, hostile_page):
+    assert [group.name for group in hostile_results.identity_bias.groups] == list(dict.fromkeys(HOSTILE))
+    section = hostile_page[hostile_page.index('<h2 id="identity">') :]
     section = section[: section.index("</section>")]
-    of_text = text[text.index("## Identity groups") : text.index("## Flip ledger")]
+    text = markdown_report(hostile_results)
+    of_text = text[text.index("## Identity groups") : text.index("## Why they decide so")]
     for shown in (section, of_text):
         assert "&lt;script&gt;alert(1)" in shown
         assert "<script" not in shown

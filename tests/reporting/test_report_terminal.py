@@ -75,6 +75,16 @@ def test_the_verdict_stands_below_the_table_with_every_reason():
         assert said.startswith("; ".join(student.reasons))
 
 
+def test_what_decides_nothing_stands_last_and_dim():
+    results = make_results(verdict_notes=["lora goes by [bold]other[/bold] words", "a second one"])
+    lines = printed(results, 120, force_terminal=True, color_system="standard").splitlines()
+    assert lines[-2:] == [
+        "\x1b[2mnote: lora goes by [bold]other[/bold] words\x1b[0m",
+        "\x1b[2mnote: a second one\x1b[0m",
+    ]
+    assert "note:" not in printed(make_results())
+
+
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_verdict_fits_the_screen(width, hostile_results):
     for results in (make_results(models=("teacher", "odd")), hostile_results):

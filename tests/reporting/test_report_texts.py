@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 from results_factory import HOSTILE
 
-from foreshot.reporting.texts import fenced, markdown, shortened, visible
+from foreshot.reporting.texts import fenced, markdown, shortened, visible, visible_characters
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,11 @@ from foreshot.reporting.texts import fenced, markdown, shortened, visible
 )
 def test_what_can_not_be_seen_is_shown(text, shown):
     assert visible(text) == shown
+
+
+def test_characters_are_shown_one_by_one_as_the_whole_text_is():
+    assert visible_characters("a\r\nb\u202e") == ["a", "", " ↵ ", "b", "[U+202E]"]
+    assert visible_characters("\U0001f469\u200d\U0001f4bb")[1] == "\u200d"  # it joins, as in the whole text
 
 
 def test_long_texts_are_cut():

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, behaviours, suite_shares
 from foreshot.reporting.labels import judged_label, judged_note, measure_title
+from foreshot.reporting.reasons import people_auprc
 from foreshot.reporting.tables import (
+    NOTHING,
     Cell,
     Column,
     ModelRuns,
@@ -153,15 +155,18 @@ def metrics_table(results: Results) -> Table:
         if any(name in model.summary.spreads for model in models)
     ]
     counts = behaviours(results)
+    agreement = people_auprc(results)
     columns = [
         Column("model", is_number=False),
         *(Column(title, group="test") for _, title, _ in measures),
+        *([Column("AUPRC against people", group="reasons")] if agreement else []),
         *(Column(count.title, group="behaviour") for count in counts),
     ]
     rows = [
         [
             model_cell(model),
             *(spread_text(model.summary.spreads.get(name), form) for name, _, form in measures),
+            *([metric_text(agreement[model.name]) if model.name in agreement else NOTHING] if agreement else []),
             *(count.text(model) for count in counts),
         ]
         for model in models
@@ -175,8 +180,13 @@ def metrics_table(results: Results) -> Table:
         if positive
         else "the mean over the classes, one against the rest"
     )
-    note = f"MCC: Matthews correlation coefficient. AUROC and average precision are {whose}."
-    return table("metrics", "All test metrics", columns, rows, note)
+    notes = [f"MCC: Matthews correlation coefficient. AUROC and average precision are {whose}."]
+    if agreement:
+        notes.append(
+            "AUPRC against people: how well the model's word scores find the words that people marked, on the texts of "
+            "the section Why they decide so."
+        )
+    return table("metrics", "All test metrics", columns, rows, *notes)
 
 
 def classes_table(results: Results) -> Table:

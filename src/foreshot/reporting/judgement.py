@@ -69,6 +69,11 @@ def headline(results: Results) -> list[tuple[str, bool]]:
     return found
 
 
+def notes(results: Results) -> list[str]:
+    """What is worth knowing beside the verdict and decided nothing."""
+    return [shortened(note, LONGEST_REASON) for note in results.verdict.notes]
+
+
 def ranked_students(results: Results) -> list[StudentVerdict]:
     """The students, those to know of first at the top."""
     return sorted(results.verdict.students, key=lambda student: FIRST_SHOWN.index(student.kind))

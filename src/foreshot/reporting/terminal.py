@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from foreshot.reporting.comparison import terminal_table
-from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, headline, ranked_students
+from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, headline, notes, ranked_students
 from foreshot.reporting.tables import Table
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results import Results
@@ -62,7 +62,7 @@ def print_table(results: Results, console: Console) -> None:
 
 
 def _print_verdict(results: Results, console: Console) -> None:
-    """What to ship, then every student with its verdict and all its reasons."""
+    """What to ship, then every student with its verdict and all its reasons, and what decided nothing."""
     kind = results.verdict.kind
     console.print()
     console.print(Text(f"{SIGNS[kind]} Verdict: {kind}", style=STYLES[kind]))
@@ -79,6 +79,8 @@ def _print_verdict(results: Results, console: Console) -> None:
         said = Text.assemble((student.kind, style), f": {visible(reasons)}" if reasons else "")
         students.add_row(Text(SIGNS[student.kind], style=style), _text(student.model), said)
     console.print(students)
+    for note in notes(results):
+        console.print(_text(f"note: {note}"), style="dim")
 
 
 def _widths(table: Table, room: int) -> list[int]:

@@ -5,7 +5,7 @@ import unicodedata
 
 LONGEST_TEXT = 300
 JOINERS = "\u200c\u200d"  # part of ordinary Persian, Hindi and emoji
-SEEN = {"\n": " ↵ ", "\r": "", "\t": " ⇥ ", "\u2028": " ↵ ", "\u2029": " ↵ "}
+SEEN = {"\n": " ↵ ", "\r": "[U+000D]", "\t": " ⇥ ", "\u2028": " ↵ ", "\u2029": " ↵ "}
 
 _MARKDOWN = {ord(char): f"\\{char}" for char in "\\*_[]~$"} | {
     ord("&"): "&amp;",
@@ -25,16 +25,22 @@ def visible(text: str) -> str:
     Escape sequences, bidi overrides and zero-width characters become "[U+202E]", line ends become "↵".
     Joiners stay where they join: between two characters beyond ASCII.
     """
+    return "".join(visible_characters(text)).strip()
+
+
+def visible_characters(text: str) -> list[str]:
+    """Each code point of the text as `visible` shows it, so that parts of a text can be shown one by one."""
     shown = []
-    text = text.replace("\r\n", "\n")
     for index, char in enumerate(text):
-        if char in SEEN:
-            shown.append(SEEN[char] or "[U+000D]")
+        if char == "\r" and text[index + 1 : index + 2] == "\n":
+            shown.append("")
+        elif char in SEEN:
+            shown.append(SEEN[char])
         elif _is_hidden(char) and not (char in JOINERS and _joins(text, index)):
             shown.append(f"[U+{ord(char):04X}]")
         else:
             shown.append(char)
-    return "".join(shown).strip()
+    return shown
 
 
 def shortened(text: str, longest: int = LONGEST_TEXT) -> str:

@@ -86,6 +86,11 @@ def can_say(results: Results) -> list[str]:
 def cannot_say(results: Results) -> list[str]:
     """What a reader may not conclude, and why."""
     said = [_training_loss_warning(results), _seeds_warning(results), *_behaviour_warnings(results)]
+    if results.reasons is not None:
+        said.append(
+            "That a model understands what it flags: word scores show which words its output hangs on, in the texts "
+            "that were explained, and not why."
+        )
     said.append(_data_warning(results))
     if any(not model.is_matched for model in models_of(results)):
         said.append(
