@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
-from tiny_models import tiny_classifier, tiny_tokenizer
+from tiny_models import tiny_model_folder
 
 import foreshot
 from foreshot.errors import ConfigError, NotATextError
@@ -32,19 +32,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model in PyTorch that knows the words w0, w1, …; its scores mean nothing, but they are many."""
-    return save_model(tmp_path_factory.mktemp("explaining") / "model")
-
-
-def save_model(folder: Path, *, labels: tuple[str, ...] = ("benign", "toxic"), several: bool = False) -> Path:
-    model = tiny_classifier("bert", 2, labels=len(labels))
-    model.config.id2label, model.config.label2id = dict(enumerate(labels)), {name: i for i, name in enumerate(labels)}
-    if several:
-        model.config.problem_type = "multi_label_classification"
-    model.save_pretrained(folder)
-    tokenizer = tiny_tokenizer()
-    tokenizer.add_special_tokens({"mask_token": "w9"})
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tiny_model_folder(tmp_path_factory.mktemp("explaining") / "model")
 
 
 def scores(explanation: Explanation) -> dict[str, float | None]:
@@ -190,7 +178,7 @@ def test_gradients_add_up_to_the_log_odds_of_the_probability_that_is_told(folder
 
 
 def test_gradients_of_a_temperature_and_of_several_labels(tmp_path: Path) -> None:
-    model = save_model(tmp_path / "several", labels=("toxic", "insult"), several=True)
+    model = tiny_model_folder(tmp_path / "several", labels=("toxic", "insult"), multi_label=True)
     save_decision(SEVERAL, model)
     for label in (None, "toxic", "insult", "not insult"):
         (found,) = explain(model, "w1 w2 w3", method=GRADIENTS, label=label)
@@ -238,7 +226,7 @@ def test_gradients_refuse_unknown_baselines_and_steps(folder: Path) -> None:
 
 def test_a_model_of_one_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has one class alone"):
-        Explainer(save_model(tmp_path / "one", labels=("toxic",)))
+        Explainer(tiny_model_folder(tmp_path / "one", labels=("toxic",)))
 
 
 def test_a_runs_folder_is_refused(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def predict_command(
 ) -> None:
     """Score texts, a file, or a stream with a bundle."""
     with errors_as_one_line(), interruption_as_one_line(None):
-        source = source_among(inputs, "predict")
+        source = source_among(inputs)
         from foreshot.runtime.classifier import load
 
         settings = given_ones({"threads": threads, "batch_size": batch_size, "max_length": max_length, "file": file})

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from foreshot.errors import ConfigError
+from foreshot.errors import ConfigError, DataError
 from foreshot.exits import errors_as_one_line, interruption_as_one_line
 from foreshot.options import by_comma, source_among
 from foreshot.progress import Progress, Silent, Terminal, printable
@@ -83,7 +83,7 @@ def explain_command(
                     print_explanation(given, explanation, console)
             return
         on_page = [(given, explainer(given)[0]) for given in islice(texts, MOST_ON_PAGE)]
-        write_atomically(html, explanation_page(on_page, more=next(texts, None) is not None))
+        _write(html, explanation_page(on_page, more=next(texts, None) is not None))
     typer.echo(f"page: {printable(str(html))}")
 
 
@@ -93,12 +93,23 @@ def _texts_of(source: str, stream: str, column: str | None, telling: Progress, s
     from foreshot.data.text_rows import text_rows
 
     with open_records(source, kind=stream) as records:
-        if records.units is not None:
-            shown.begin(f"explaining {records.source}", records.units)
+        if records.units is None:
+            yield from (given for given, _ in text_rows(records, column, telling))
+            return
+        left = records.units
+        shown.begin(f"explaining {records.source}", left)
         try:
             for given, record in text_rows(records, column, telling):
                 yield given
-                shown.advance(record.size if records.units is not None else 0)
+                shown.advance(record.size)
+                left -= record.size
+            shown.advance(left)  # a header, blank lines
         finally:
-            if records.units is not None:
-                shown.end()
+            shown.end()
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        write_atomically(path, page)
+    except OSError as error:
+        raise DataError(f"--html {path}: can't be written ({error.strerror})") from None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -19,10 +19,6 @@ from foreshot.runtime.decisions import decide, scores_of, view_of
 from foreshot.runtime.leave_one_out import left_out, word_scores
 from foreshot.runtime.tokenization import LONGEST_TEXT
 from foreshot.runtime.words import Word, words_of
-
-if TYPE_CHECKING:
-    from foreshot.models.attribution import Target
-    from foreshot.models.classifiers import HubClassifier
 
 Method = Literal["leave-one-out", "integrated-gradients"]
 LEAVE_ONE_OUT, INTEGRATED_GRADIENTS = METHODS = get_args(Method)
@@ -169,7 +165,7 @@ class Explainer:
         return self._explanation(read, decided, view, whole, [scores.get(word) for word in read.words])
 
     def _by_integrated_gradients(self, texts: Sequence[str], progress: Progress) -> list[Explanation]:
-        from foreshot.models.attribution import attribute
+        from foreshot.models.attribution import Target, attribute
 
         model = self._in_pytorch()
         if not texts:
@@ -183,7 +179,7 @@ class Explainer:
             model.tokenizer,
             normalised,
             [read.words for read in reads],
-            [self._target(view) for _, view in decisions],
+            [Target(**self._view_settings(view)) for _, view in decisions],
             max_length=model.max_length,
             progress=progress,
             **self._gradient_options,
@@ -202,13 +198,14 @@ class Explainer:
 
         check_attributable(model.model, model.tokenizer, **self._gradient_options)
 
-    def _in_pytorch(self) -> "HubClassifier":
+    def _in_pytorch(self) -> Any:
+        """The `models.classifiers.HubClassifier`, whose module is not imported before a model needs PyTorch."""
         if isinstance(self._model, BundleGraph):
             raise ConfigError(
                 f"--method {self._method}: {self._model.name} is a bundle's, which has no gradients; name the folder "
                 f"of the model that it was exported from, or use {LEAVE_ONE_OUT}"
             )
-        return cast("HubClassifier", self._model)
+        return self._model
 
     def _read(self, text: str) -> "_Read":
         aligned = align(text[:LONGEST_TEXT])
@@ -235,13 +232,13 @@ class Explainer:
             f"--label {excerpt(label)}: is no label of {self._model.name}; its labels are {listing(labels)}"
         )
 
-    def _target(self, view: "_View") -> "Target":
-        from foreshot.models.attribution import Target
-
+    def _view_settings(self, view: "_View") -> dict[str, Any]:
+        """The view as fields of a `models.attribution.Target`."""
         decision = self._model.decision
         several = isinstance(decision, LabelDecisions)
         own = decision.by_label[self._model.labels[view.index]] if isinstance(decision, LabelDecisions) else decision
-        return Target(index=view.index, multi_label=several, negated=view.negated, temperature=own.temperature)
+        settings = {"multi_label": several, "temperature": own.temperature}
+        return {"index": view.index, "negated": view.negated, **settings}
 
     def _explanation(
         self,

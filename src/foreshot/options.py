@@ -62,7 +62,7 @@ def _numbers(text: str) -> list[int]:
         raise ConfigError(f"--layers {text}: must be layer numbers by comma, or a strategy such as first:3") from None
 
 
-def source_among(inputs: list[str], command: str) -> str | None:
+def source_among(inputs: list[str], command: str = "predict") -> str | None:
     """The file, or "-" for a stream, that the inputs of a command name; None where they are texts.
 
     Raises ConfigError for several files, for a file among texts, and for a file that isn't there.
