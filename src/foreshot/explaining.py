@@ -234,11 +234,11 @@ class Explainer:
 
     def _view_settings(self, view: "_View") -> dict[str, Any]:
         """The view as fields of a `models.attribution.Target`."""
-        decision = self._model.decision
-        several = isinstance(decision, LabelDecisions)
-        own = decision.by_label[self._model.labels[view.index]] if isinstance(decision, LabelDecisions) else decision
-        settings = {"multi_label": several, "temperature": own.temperature}
-        return {"index": view.index, "negated": view.negated, **settings}
+        decision, settings = self._model.decision, {"index": view.index, "negated": view.negated}
+        if isinstance(decision, LabelDecisions):
+            own = decision.by_label[self._model.labels[view.index]]
+            return {**settings, "multi_label": True, "temperature": own.temperature}
+        return {**settings, "multi_label": False, "temperature": decision.temperature}
 
     def _explanation(
         self,
