@@ -38,6 +38,7 @@ LAYERS = [
     {"checking", "explaining", "migrating"},
     {"reporting"},
     {"compare", "exits", "exporting", "options", "proving", "subject"},
+    {"cli_explain"},
     {"cli"},
     {"__main__"},
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from foreshot.cli_explain import explain_command
 from foreshot.config import LEARNING_RATES
 from foreshot.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
 from foreshot.options import (
@@ -281,6 +282,9 @@ def predict_command(
         )
     for line in summary.lines():
         typer.echo(f"foreshot: {printable(line)}", err=True)
+
+
+app.command("explain")(explain_command)
 
 
 @app.command("migrate")

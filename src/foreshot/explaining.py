@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -19,9 +19,6 @@ from foreshot.runtime.decisions import decide, scores_of, view_of
 from foreshot.runtime.leave_one_out import left_out, word_scores
 from foreshot.runtime.tokenization import LONGEST_TEXT
 from foreshot.runtime.words import Word, words_of
-
-if TYPE_CHECKING:
-    from foreshot.models.attribution import Target
 
 Method = Literal["leave-one-out", "integrated-gradients"]
 LEAVE_ONE_OUT, INTEGRATED_GRADIENTS = METHODS = get_args(Method)
@@ -69,7 +66,7 @@ def explain(
     model: str | Path,
     texts: str | Sequence[str],
     *,
-    method: Method | None = None,
+    method: str | None = None,
     label: str | None = None,
     positive: str | None = None,
     baselines: Sequence[str] | None = None,
@@ -93,7 +90,12 @@ def explain(
         most_words=most_words,
         progress=progress,
     )
-    return explainer(texts, progress)
+    given, progress = text_list(texts), progress or Silent()
+    progress.begin(f"explaining by {method or LEAVE_ONE_OUT}", len(given))
+    try:
+        return explainer(given, progress)
+    finally:
+        progress.end()
 
 
 class Explainer:
@@ -112,7 +114,7 @@ class Explainer:
         self,
         model: str | Path,
         *,
-        method: Method | None = None,
+        method: str | None = None,
         label: str | None = None,
         positive: str | None = None,
         baselines: Sequence[str] | None = None,
@@ -121,9 +123,9 @@ class Explainer:
         most_words: int = MOST_WORDS,
         progress: Progress | None = None,
     ) -> None:
-        self._method: Method = method or LEAVE_ONE_OUT
-        if self._method not in METHODS:
+        if method not in (None, *METHODS):
             raise ConfigError(f"--method {excerpt(method)}: is none of {', '.join(METHODS)}")
+        self._method = cast("Method", method or LEAVE_ONE_OUT)
         gradients = self._method == INTEGRATED_GRADIENTS
         for option, value in (("--baselines", baselines), ("--steps", steps)):
             if value is not None and not gradients:
@@ -134,13 +136,10 @@ class Explainer:
         self._model = load_checkable(model, file, positive)
         if len(self._model.labels) < 2 and not isinstance(self._model.decision, LabelDecisions):
             raise ConfigError(f"{self._model.name}: has one class alone, so no word could make it another")
-        if gradients and isinstance(self._model, BundleGraph):
-            raise ConfigError(
-                f"--method {self._method}: {model} is a bundle, which has no gradients; name the folder of the model "
-                f"that it was exported from, or use {LEAVE_ONE_OUT}"
-            )
         options: dict[str, Any] = {"baselines": baselines, "steps": steps}
         self._gradient_options = {name: value for name, value in options.items() if value is not None}
+        if gradients:
+            self._check_gradients()
         classes = classes_of(self._model, positive)
         for announcement in classes.announcements:
             (progress or Silent()).say(announcement)
@@ -148,16 +147,12 @@ class Explainer:
         self._asked = None if label is None else self._view(label)
 
     def __call__(self, texts: str | Sequence[str], progress: Progress | None = None) -> list[Explanation]:
-        """An explanation of each text, in their order; one text gives a list of one."""
+        """An explanation of each text, in their order; each that is done is reported. One text gives a list of one."""
         progress = progress or Silent()
         given = text_list(texts)
-        progress.begin(f"explaining by {self._method}", len(given))
-        try:
-            if self._method == LEAVE_ONE_OUT:
-                return [self._by_leave_one_out(text, progress) for text in given]
-            return self._by_integrated_gradients(given, progress)
-        finally:
-            progress.end()
+        if self._method == LEAVE_ONE_OUT:
+            return [self._by_leave_one_out(text, progress) for text in given]
+        return self._by_integrated_gradients(given, progress)
 
     def _by_leave_one_out(self, text: str, progress: Progress) -> Explanation:
         read = self._read(text)
@@ -170,12 +165,9 @@ class Explainer:
         return self._explanation(read, decided, view, whole, [scores.get(word) for word in read.words])
 
     def _by_integrated_gradients(self, texts: Sequence[str], progress: Progress) -> list[Explanation]:
-        from foreshot.models.attribution import attribute
-        from foreshot.models.classifiers import HubClassifier
+        from foreshot.models.attribution import Target, attribute
 
-        model = self._model
-        if not isinstance(model, HubClassifier):
-            raise TypeError(type(model).__name__)
+        model = self._in_pytorch()
         if not texts:
             return []
         reads = [self._read(text) for text in texts]
@@ -187,7 +179,7 @@ class Explainer:
             model.tokenizer,
             normalised,
             [read.words for read in reads],
-            [self._target(view) for _, view in decisions],
+            [Target(**self._view_settings(view)) for _, view in decisions],
             max_length=model.max_length,
             progress=progress,
             **self._gradient_options,
@@ -199,6 +191,21 @@ class Explainer:
             details = {name: getattr(one, name) for name in ("log_odds", "baseline_log_odds", "rest", "deltas")}
             found.append(self._explanation(read, decided, view, probability, scores, **details))
         return found
+
+    def _check_gradients(self) -> None:
+        model = self._in_pytorch()
+        from foreshot.models.attribution import check_attributable
+
+        check_attributable(model.model, model.tokenizer, **self._gradient_options)
+
+    def _in_pytorch(self) -> Any:
+        """The `models.classifiers.HubClassifier`, whose module is not imported before a model needs PyTorch."""
+        if isinstance(self._model, BundleGraph):
+            raise ConfigError(
+                f"--method {self._method}: {self._model.name} is a bundle's, which has no gradients; name the folder "
+                f"of the model that it was exported from, or use {LEAVE_ONE_OUT}"
+            )
+        return self._model
 
     def _read(self, text: str) -> "_Read":
         aligned = align(text[:LONGEST_TEXT])
@@ -225,13 +232,13 @@ class Explainer:
             f"--label {excerpt(label)}: is no label of {self._model.name}; its labels are {listing(labels)}"
         )
 
-    def _target(self, view: "_View") -> "Target":
-        from foreshot.models.attribution import Target
-
-        decision = self._model.decision
-        several = isinstance(decision, LabelDecisions)
-        own = decision.by_label[self._model.labels[view.index]] if isinstance(decision, LabelDecisions) else decision
-        return Target(index=view.index, multi_label=several, negated=view.negated, temperature=own.temperature)
+    def _view_settings(self, view: "_View") -> dict[str, Any]:
+        """The view as fields of a `models.attribution.Target`."""
+        decision, settings = self._model.decision, {"index": view.index, "negated": view.negated}
+        if isinstance(decision, LabelDecisions):
+            own = decision.by_label[self._model.labels[view.index]]
+            return {**settings, "multi_label": True, "temperature": own.temperature}
+        return {**settings, "multi_label": False, "temperature": decision.temperature}
 
     def _explanation(
         self,

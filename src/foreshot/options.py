@@ -62,8 +62,8 @@ def _numbers(text: str) -> list[int]:
         raise ConfigError(f"--layers {text}: must be layer numbers by comma, or a strategy such as first:3") from None
 
 
-def source_among(inputs: list[str]) -> str | None:
-    """The file, or "-" for a stream, that the inputs of `predict` name; None where they are texts.
+def source_among(inputs: list[str], command: str = "predict") -> str | None:
+    """The file, or "-" for a stream, that the inputs of a command name; None where they are texts.
 
     Raises ConfigError for several files, for a file among texts, and for a file that isn't there.
     """
@@ -73,7 +73,7 @@ def source_among(inputs: list[str]) -> str | None:
     if len(inputs) > 1:
         raise ConfigError(f"{named[0]}: give one file or stream at a time, or texts alone")
     if named[0] != "-" and not Path(named[0]).exists():
-        raise ConfigError(f"{named[0]}: no such file; to score this very text, pipe it into: foreshot predict … -")
+        raise ConfigError(f"{named[0]}: no such file; if it is the very text, pipe it into: foreshot {command} … -")
     return named[0]
 
 

@@ -1,5 +1,8 @@
 """Small models with random weights, one for each architecture, built without any file."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -91,6 +94,19 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]"
     )
+
+
+def tiny_model_folder(folder: Path, *, labels: Sequence[str] = ("benign", "toxic"), multi_label: bool = False) -> Path:
+    """A BERT of two layers saved with its labels and its tokenizer, whose mask token is w9; gives the folder."""
+    model = tiny_classifier("bert", 2, labels=len(labels))
+    model.config.id2label, model.config.label2id = dict(enumerate(labels)), {name: i for i, name in enumerate(labels)}
+    if multi_label:
+        model.config.problem_type = "multi_label_classification"
+    model.save_pretrained(folder)
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"mask_token": "w9"})
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def some_inputs(rows: int = 3, tokens: int = 9, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,22 @@ from urllib.parse import urlsplit
 from uvicorn import Config, Server
 
 from foreshot.serving.app import make_app
-from foreshot.serving.catalogue import load_catalogue
+from foreshot.serving.catalogue import Catalogue, load_catalogue
 from foreshot.serving.observing import Metrics
 from foreshot.serving.settings import ServeSettings
 
 
 @contextlib.contextmanager
-def live_app(folders: Mapping[str, Path], **settings: Any) -> Iterator[str]:
-    """Serve bundles by name, with settings; gives the address, without "/" at its end."""
+def live_app(
+    folders: Mapping[str, Path], *, faked: Callable[[Catalogue], Catalogue] = lambda known: known, **settings: Any
+) -> Iterator[str]:
+    """Serve bundles by name, with settings; gives the address, without "/" at its end.
+
+    `faked` may replace what answers.
+    """
     asked = ServeSettings.model_validate(settings)
     metrics = Metrics()
-    app = make_app(load_catalogue(folders, asked.limits, metrics, threads=1), asked, metrics)
+    app = make_app(faked(load_catalogue(folders, asked.limits, metrics, threads=1)), asked, metrics)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = Server(Config(app, lifespan="on", log_config=None, proxy_headers=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

@@ -2,6 +2,9 @@
 
 import hashlib
 import re
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +16,10 @@ from page_browser import THRESHOLD, ask, make_origin, needs_chromium, visiting  
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle  # noqa: E402
 
 from foreshot.facts import Decision  # noqa: E402
-from foreshot.serving.settings import new_key  # noqa: E402
+from foreshot.runtime.classifier import Prediction  # noqa: E402
+from foreshot.serving.batching import Batcher  # noqa: E402
+from foreshot.serving.catalogue import Catalogue  # noqa: E402
+from foreshot.serving.settings import Limits, new_key  # noqa: E402
 
 pytestmark = needs_chromium
 expect = sync_api.expect
@@ -69,12 +75,21 @@ def test_the_words_that_drove_it_are_marked_with_what_leaving_them_out_does(brow
         assert lines == ["solid", "dotted"]  # not by colour alone
 
 
-def test_words_are_marked_in_their_places_whatever_stands_before_them(browser, one_model):
-    text = "😀👩‍👧 e\u0301 <i>\n  walnut 😀"
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("😀👩‍👧 e\u0301 <i>\n (walnut)! 😀 \u202efool\u202c", ["😀👩‍👧", "e\u0301", "<i>", "walnut", "😀", "fool"]),
+        ("ca\u0327fe\u0301s &amp; שלום\u200f", ["ca\u0327fe\u0301s", "&amp;", "שלום"]),
+        ("😀 👩‍👧\n👍🏽", ["😀", "👩‍👧", "👍🏽"]),
+    ],
+)
+def test_words_are_marked_in_their_places_whatever_they_are_and_stands_before_them(browser, one_model, text, marked):
     with visiting(browser, one_model) as page:
         ask(page, text)
-        assert "walnut" in page.locator("mark.towards").all_inner_texts()
-        assert page.locator(".marked").evaluate("element => element.textContent") == text
+        found = page.locator(".marked").evaluate("""(element) => [...element.childNodes].map(
+            node => [node.nodeName, node.textContent])""")
+        assert "".join(part for _, part in found) == text
+        assert [part for name, part in found if name == "MARK"] == marked
         assert page.locator(".marked i").count() == 0
 
 
@@ -191,6 +206,47 @@ def test_leaving_words_out_is_cancelled_when_the_comment_changes(browser, one_mo
         given_up = [(request["texts"], request["explain"]) for request in page.evaluate("givenUp")]
         assert given_up == [([TOXIC], True)]
         assert page.locator(".marked").inner_text() == BENIGN
+
+
+SEEN = """
+() => {
+  window.seen = [];
+  const card = document.querySelector('.card');
+  const look = () => window.seen.push([card.dataset.state, card.querySelector('.marked')?.textContent]);
+  new MutationObserver(look).observe(card, {attributes: true, subtree: true, childList: true});
+}
+"""
+
+
+def test_typing_goes_on_while_words_are_left_out_and_the_newer_answer_wins(browser, page_bundles):
+    """The model answers nothing about texts that lack a word before it is let to."""
+    may_answer = threading.Event()
+
+    def slow(known: Catalogue) -> Catalogue:
+        (model,) = known.values()
+
+        def scorer(texts: Sequence[str]) -> list[Prediction]:
+            if any(text != text.strip() or "  " in text for text in texts):
+                assert may_answer.wait(30)
+            return model.classifier(texts)
+
+        return Catalogue([replace(model, batcher=Batcher(scorer, Limits()))])
+
+    more = " 😀 cafe"
+    with live_app({"odd": page_bundles["odd"]}, faked=slow) as address, visiting(browser, address) as page:
+        field, card = page.get_by_label("A comment"), page.locator(".card")
+        page.evaluate(SEEN)
+        field.fill(TOXIC)
+        expect(page.locator(".words")).to_have_text("Leaving out each word in turn …")
+        field.press("End")
+        page.keyboard.type(more)
+        expect(field).to_have_value(TOXIC + more)
+        expect(card).to_have_attribute("data-state", "waiting")
+        may_answer.set()
+        expect(card).to_have_attribute("data-state", "explained")
+        assert page.locator(".marked").inner_text() == TOXIC + more
+        explained = {text for state, text in page.evaluate("seen") if state == "explained"}
+        assert explained == {TOXIC + more}
 
 
 def explains(request: Any) -> list[bool]:

@@ -84,12 +84,8 @@ def attribute(
     ModelError for a model or a tokenizer that this can't be done with.
     """
     progress = progress or Silent()
-    if steps < 1:
-        raise ConfigError(f"--steps {steps}: must be at least 1")
-    if not tokenizer.is_fast:
-        raise ModelError("its tokenizer doesn't say where in the text its tokens stand; give one with tokenizer.json")
     with _frozen(model):
-        _check_word_vectors(model, tokenizer)
+        check_attributable(model, tokenizer, baselines=baselines, steps=steps)
         references = _reference_vectors(model, tokenizer, baselines)
         found = []
         for text, its_words, target in zip(texts, words, targets, strict=True):
@@ -97,6 +93,22 @@ def attribute(
             found.append(_attribution(model, tokens, its_words, target, references, steps))
             progress.advance(1)
     return found
+
+
+def check_attributable(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    baselines: Sequence[str] = DEFAULT_BASELINES,
+    steps: int = STEPS,
+) -> None:
+    """Raise what `attribute` would for this model, in evaluation mode, and these settings."""
+    if steps < 1:
+        raise ConfigError(f"--steps {steps}: must be at least 1")
+    if not tokenizer.is_fast:
+        raise ModelError("its tokenizer doesn't say where in the text its tokens stand; give one with tokenizer.json")
+    _reference_vectors(model, tokenizer, baselines)
+    _check_word_vectors(model, tokenizer)
 
 
 def integrated_gradients(

@@ -13,7 +13,8 @@ from typing import BinaryIO, TextIO
 
 from foreshot.data.lines import LINES_COLUMN, BadRecord, Record
 from foreshot.data.records import KINDS, Records, open_records
-from foreshot.data.table import choose_text_column, why_not_a_string
+from foreshot.data.table import why_not_a_string
+from foreshot.data.text_rows import text_column_of
 from foreshot.data.texts import excerpt
 from foreshot.errors import ConfigError, DataError
 from foreshot.progress import Progress, Silent, duration, printable
@@ -223,9 +224,7 @@ def _text_column(records: Records, columns: Sequence[str], named: str | None) ->
     """The text column and, where it was guessed, a note; of nothing at all, the one that was named, or "text"."""
     if not columns:
         return named or LINES_COLUMN, []
-    if records.kind == "lines":
-        named = named or LINES_COLUMN
-    column, note = choose_text_column(records.source, columns, named)
+    column, note = text_column_of(records, columns, named)
     return column, [note] if note else []
 
 
