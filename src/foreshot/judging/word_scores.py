@@ -44,7 +44,9 @@ def texts_left_out(explained: ExplainedTexts) -> list[str]:
 def leave_one_out_scores(explained: ExplainedTexts, whole: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
     """From the probabilities of the texts (texts,) and of `texts_left_out`, each text's word scores."""
     parts_of_texts = np.split(parts, np.cumsum(explained.word_counts)[:-1])
-    return [np.array(word_scores(float(one), of_text)) for one, of_text in zip(whole, parts_of_texts, strict=True)]
+    return [
+        np.array(word_scores(float(one), of_text.tolist())) for one, of_text in zip(whole, parts_of_texts, strict=True)
+    ]
 
 
 def reduced_texts(explained: ExplainedTexts, scores: Sequence[np.ndarray], decided: np.ndarray) -> list[str]:
