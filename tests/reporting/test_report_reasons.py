@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from reasons_factory import BASELINES, BLINDED, CLEAR, EXPLAINED, NUMBERS, score_of
 from results_factory import HOSTILE, make_results
 
-from foreshot.facts import ExplainedText, ExplainedWord, ModelView
+from foreshot.facts import ComparedScore, Estimate, ExplainedText, ExplainedWord, ModelView
 from foreshot.reporting.comparison import metrics_table
 from foreshot.reporting.explained_texts import Piece, examples
 from foreshot.reporting.reasons import (
@@ -78,6 +78,14 @@ def test_less_is_better_where_words_alone_should_be_enough(results):
     assert rows["odd-lora"] == ["0.267–0.307; ▼ −6.4", "0.113–0.153; ▼ +5.1"]
     assert rows["odd"] == ["0.320–0.360", "0.071–0.111"]
     assert table.rows[3].cells[2].text == "−0.013"
+
+
+def test_what_is_rounded_to_nothing_has_no_sign(results):
+    teacher = results.reasons.models[0]
+    score = ComparedScore(value=Estimate(value=-0.0002, low=-0.0004, high=0.0003))
+    teacher = teacher.model_copy(update={"numbers": {"comprehensiveness": score, "sufficiency": score}})
+    (row,) = faithfulness_table(with_reasons(results, models=[teacher])).rows
+    assert [(cell.text, cell.remark) for cell in row.cells[1:]] == [("0.000", "0.000–0.000")] * 2
 
 
 def test_agreement_with_the_teacher_and_the_texts_decided_by_other_words(results):
@@ -194,7 +202,8 @@ def test_words_that_do_little_are_pale_or_not_coloured_at_all():
     nothing = explained("aa", [(0, 2)], [0.0])
     assert examples(nothing)[0].lines[0].strongest == ()
     page = html_report(nothing)
-    assert "no word moves it" in page
+    assert "no word moves it by 0.01" in page
+    assert "| teacher | toxic | 0.91 | no word moves it by 0.01 |" in markdown_report(nothing)
     assert "arked by people" not in page
 
 

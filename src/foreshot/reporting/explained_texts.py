@@ -14,6 +14,7 @@ MOST_NAMED = 5  # strongest words of a line
 LONGEST_EXAMPLE = 600
 FAINTEST = 0.01
 """A word that moves the score by less is not coloured."""
+NO_WORD = f"no word moves it by {FAINTEST}"
 PALEST_SCALE = 0.1
 """The least score that has the full colour: a text whose words all do little isn't painted as if they did much."""
 
@@ -51,7 +52,7 @@ class Line:
     decided: str
     probability: str
     pieces: tuple[Piece, ...]
-    strongest: tuple[tuple[str, str], ...]  # words and their scores
+    strongest: tuple[tuple[str, str], ...]  # words and their scores; none where all are weaker than FAINTEST
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,12 @@ def _lines_table(number: int, lines: Sequence[Line], label: str) -> Table:
         Column("strongest words", is_number=False),
     ]
     rows = [
-        [line.model, line.decided, line.probability, ", ".join(f"{word} {score}" for word, score in line.strongest)]
+        [
+            line.model,
+            line.decided,
+            line.probability,
+            ", ".join(f"{word} {score}" for word, score in line.strongest) or NO_WORD,
+        ]
         for line in lines
     ]
     return table(f"example-{number}", f"Example {number}", columns, rows)

@@ -249,13 +249,14 @@ def _score_cell(score: ComparedScore | None, name: str) -> Cell:
 
 
 def _number(value: float) -> str:
-    """With three decimals, and a true minus."""
-    return metric_text(value).replace("-", "−")
+    """With three decimals, and a true minus where it isn't 0."""
+    text = metric_text(value)
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def _interval(found: Estimate) -> str:
-    between = " to " if found.low < 0 else "–"
-    return f"{_number(found.low)}{between}{_number(found.high)}"
+    low = _number(found.low)
+    return f"{low}{' to ' if low.startswith('−') else '–'}{_number(found.high)}"
 
 
 def _same_decision_row(same: SameDecision) -> Row:

@@ -178,6 +178,7 @@ def _content(results: Results) -> dict[str, Any]:
         "faithfulness": reasons.faithfulness_table(results),
         "like_teacher": reasons.teacher_table(results),
         "other_reasons": reasons.other_reasons_table(results),
+        "no_word": explained_texts.NO_WORD,
         "examples": explained_texts.examples(results),
         "flip_counts": ledger.counts_table(results),
         "calibration": reliability.calibration_table(results),
