@@ -170,8 +170,8 @@ def test_what_is_clear_about_agreement_is_a_note_that_decides_nothing() -> None:
         seed=0,
     )
     (note,) = notes(result)
-    assert note.startswith("odd goes less by the words that people marked than the teacher (AUPRC -")
-    assert note.endswith("this is no part of the verdict")
+    assert note.startswith("odd goes less by the words that people marked than the teacher (AUPRC −")
+    assert note.endswith("this is no part of the verdict.")
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["teacher", "odd"])))

@@ -90,10 +90,12 @@ def notes(found: Reasons) -> list[str]:
             continue
         change = score.minus_teacher
         more = "more" if change.value > 0 else "less"
+        value, low, high = (
+            f"{100 * number:+.1f}".replace("-", "−") for number in (change.value, change.low, change.high)
+        )
         sentences.append(
-            f"{student.model} goes {more} by the words that people marked than the teacher (AUPRC "
-            f"{100 * change.value:+.1f} points, {100 * change.low:+.1f} to {100 * change.high:+.1f}); this is no "
-            "part of the verdict"
+            f"{student.model} goes {more} by the words that people marked than the teacher (AUPRC {value} points, {low} to "
+            f"{high}); this is no part of the verdict."
         )
     return sentences
 
@@ -187,7 +189,7 @@ def _student(
     )
     correlation, common = bootstrap_means(columns, _likeness_numbers)
     same, others = _other_reasons(explained, seeds, teacher)
-    listed = sorted(others, key=lambda found: found[0])[:MOST_LISTED]
+    listed = sorted(others, key=lambda found: float(np.nan_to_num(found[0])))[:MOST_LISTED]
     return StudentReasons(
         model=name,
         rank_correlation=correlation,
@@ -198,7 +200,7 @@ def _student(
             SameDecision(
                 text=explained.texts[index],
                 decided=class_names[int(teacher.decided[index])],
-                rank_correlation=correlation_of_text,
+                rank_correlation=None if np.isnan(correlation_of_text) else correlation_of_text,
                 teacher_words=_strongest_words(explained, index, teacher.towards_decision(index)),
                 student_words=_strongest_words(explained, index, mean),
             )
@@ -232,7 +234,7 @@ def _other_reasons(
             mean = np.mean([of_seed.towards_decision(index) for of_seed in seeds], axis=0)
             reference = teacher.towards_decision(index)
             if overlap(mean, reference) == 0:
-                others.append((float(np.nan_to_num(rank_correlation(mean, reference))), index, mean))
+                others.append((rank_correlation(mean, reference), index, mean))
     return same, others
 
 
