@@ -94,8 +94,8 @@ def notes(found: Reasons) -> list[str]:
             f"{100 * number:+.1f}".replace("-", "−") for number in (change.value, change.low, change.high)
         )
         sentences.append(
-            f"{student.model} goes {more} by the words that people marked than the teacher (AUPRC {value} points, {low} "
-            f"to {high}); this is no part of the verdict."
+            f"{student.model} goes {more} by the words that people marked than the teacher (AUPRC {value} points, "
+            f"{low} to {high}); this is no part of the verdict."
         )
     return sentences
 
