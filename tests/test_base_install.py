@@ -15,8 +15,8 @@ import foreshot
 from base_install import BaseInstall
 
 TRAIN_EXTRA = [
-    *("accelerate", "datasets", "matplotlib", "onnx", "onnxscript", "pandas", "peft", "psutil", "safetensors"),
-    *("scipy", "sklearn", "statsmodels", "torch", "transformers"),
+    *("accelerate", "captum", "datasets", "matplotlib", "onnx", "onnxscript", "pandas", "peft", "psutil"),
+    *("safetensors", "scipy", "sklearn", "statsmodels", "torch", "transformers"),
 ]
 TEXT = "you absolute walnut"
 
@@ -113,6 +113,23 @@ def test_a_model_folder_needs_the_train_extra(base: BaseInstall, tmp_path: Path)
 def test_compare_needs_the_train_extra(base: BaseInstall, tmp_path: Path) -> None:
     check_one_line(base.foreshot("compare", "--demo", "--runs", tmp_path / "runs"), "pip install 'foreshot[train]'")
     assert not (tmp_path / "runs").exists()
+
+
+# ---- explain ----
+
+
+def test_explain_finds_what_it_finds_with_the_train_extra(base: BaseInstall, bundle: Path, tmp_path: Path) -> None:
+    done = base.foreshot("explain", bundle, TEXT, "--json")
+    assert done.returncode == 0, done.stderr
+    (expected,) = foreshot.explain(bundle, TEXT)
+    assert json.loads(done.stdout) == {"text": TEXT, **expected.model_dump(mode="json")}
+    page = tmp_path / "why.html"
+    done = base.foreshot("explain", bundle, TEXT, "--html", page)
+    assert done.returncode == 0, done.stderr
+    assert "walnut</mark>" in page.read_text(encoding="utf-8")
+    folder = tmp_path / "model"
+    folder.mkdir()
+    check_one_line(base.foreshot("explain", folder, TEXT), "is no bundle", "pip install 'foreshot[train]'")
 
 
 # ---- predict and verify ----
