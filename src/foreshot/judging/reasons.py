@@ -24,6 +24,8 @@ from foreshot.judging.word_scores import WordScores
 
 PLAUSIBILITY = ("token_f1_best", "token_f1", "iou_f1", "auprc")
 FAITHFULNESS = ("comprehensiveness", "sufficiency")
+NOTED = {"auprc": "AUPRC", "token_f1": "token F1", "iou_f1": "IOU F1"}
+"""What is told beside the verdict where it is clear, the first of them."""
 WORD_LIST, RANDOM = "word list", "random"
 RANDOM_DRAWS = 5
 MOST_LISTED = 10
@@ -84,20 +86,25 @@ def notes(found: Reasons) -> list[str]:
     """What is clear about how students agree with people beside their teacher, a sentence each; it decides nothing."""
     sentences = []
     for student in found.students:
-        of_model = next(model for model in found.models if model.model == student.model)
-        score = of_model.numbers.get("auprc")
-        if score is None or score.minus_teacher is None or (score.adjusted_p or 0.0) >= SIGNIFICANCE:
+        numbers = next(model.numbers for model in found.models if model.model == student.model)
+        clear = [name for name in NOTED if name in numbers and _is_clear(numbers[name])]
+        if not clear:
             continue
-        change = score.minus_teacher
+        change = numbers[clear[0]].minus_teacher
+        assert change is not None
         more = "more" if change.value > 0 else "less"
         value, low, high = (
             f"{100 * number:+.1f}".replace("-", "−") for number in (change.value, change.low, change.high)
         )
         sentences.append(
-            f"{student.model} goes {more} by the words that people marked than the teacher (AUPRC {value} points, "
-            f"{low} to {high}); this is no part of the verdict."
+            f"{student.model} goes {more} by the words that people marked than the teacher ({NOTED[clear[0]]} {value} "
+            f"points, {low} to {high}); this is no part of the verdict."
         )
     return sentences
+
+
+def _is_clear(score: ComparedScore) -> bool:
+    return score.adjusted_p is not None and score.adjusted_p < SIGNIFICANCE
 
 
 # ---- people ----
@@ -119,7 +126,7 @@ def _plausibility(
     for name, seeds in scored.items():
         found = [_agreement_columns(of_seed, marks) for of_seed in seeds]
         columns[name] = np.stack([of_texts for of_texts, _ in found])
-        thresholds[name] = float(np.mean([threshold for _, threshold in found]))
+        thresholds[name] = round(float(np.mean([threshold for _, threshold in found])), 3)
     compared = compared_scores(columns, _agreement_numbers, teacher=teacher)
     names = [
         name for name in PLAUSIBILITY if name != "auprc" or any(0 < marked.sum() < len(marked) for marked in marks)
