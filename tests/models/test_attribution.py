@@ -1,10 +1,13 @@
 """Integrated gradients: exact on a linear model, near a Riemann sum on another, complete on every architecture."""
 
+import re
+import unicodedata
+
 import numpy as np
 import pytest
 import torch
 from tiny_models import CONFIGS, logits_of, some_inputs, tiny_classifier, tiny_tokenizer
-from tokenizers import normalizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from foreshot.errors import ConfigError, ModelError
 from foreshot.models import attribution
@@ -124,6 +127,42 @@ def test_pieces_are_gathered_by_what_they_share_with_words(spans, scores, rest):
     assert found.tolist() == scores
     assert left == rest
     assert gather_words(np.array([1.0, 2.0]), spans[:2], [])[1] == 3
+
+
+def byte_tokenizer() -> Tokenizer:
+    """Each byte of UTF-8 is a token, as in RoBERTa's vocabulary where it knows nothing longer."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: number for number, letter in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
+    return tokenizer
+
+
+def letter_tokenizer() -> Tokenizer:
+    """Each letter without its accents is a token, as in BERT's vocabulary where it knows nothing longer."""
+    letters = "acefhnstuwxyשלום😀👍🏽!,()"
+    vocabulary = ["[UNK]", *letters, *(f"##{letter}" for letter in letters)]
+    tokenizer = Tokenizer(models.WordPiece({piece: number for number, piece in enumerate(vocabulary)}))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("make", "tokens_of"),
+    [
+        (byte_tokenizer, lambda word: len(word.encode())),
+        (letter_tokenizer, lambda word: len(re.sub("[\u0300-\u05c7]", "", unicodedata.normalize("NFD", word)))),
+    ],
+)
+def test_a_tokenizers_offsets_lead_to_the_words_whatever_the_script(make, tokens_of):
+    text = "(café, 👍🏽) x\u0323 😀😀! שָׁלוֹם, ￼"
+    words = words_of(text)[:-1]
+    encoded = make().encode(text)
+    scores, rest = gather_words(np.ones(len(encoded.ids)), encoded.offsets, words)
+    assert [word.word for word in words] == ["café", "👍🏽", "x\u0323", "😀😀", "שָׁלוֹם"]
+    assert scores.tolist() == [tokens_of(word.word) for word in words]
+    assert rest == len(encoded.ids) - scores.sum() > 5
 
 
 def test_scores_belong_to_the_words_of_their_tokens(model, tokenizer, monkeypatch):
