@@ -21,7 +21,7 @@ from foreshot.runtime.words import Word
 DEFAULT_BASELINES = ("mask", "pad", "zero")
 STEPS = 32
 TOKENS_AT_ONCE = 1024
-"""Tokens of one forward and backward pass: more of them are no faster on a CPU, and take gigabytes."""
+"""Tokens of one forward and backward pass: more of them take gigabytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
