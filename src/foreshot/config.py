@@ -1,6 +1,7 @@
 """Experiment and Recipe: what is asked for, as frozen, validated values that go to YAML and back."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from foreshot.errors import ConfigError
 from foreshot.loss_settings import Classification, Distillation, Settings
+from foreshot.small_files import read_small
 
 DEMO = "demo"
 """The value of `Experiment.data` and `Experiment.encoder` that stands for what the demo extra brings."""
@@ -26,6 +28,8 @@ UNION_BRANCHES = frozenset(
 )
 """What Pydantic puts into the place of an error besides the fields' names."""
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+DEEPEST = 20
+"""Levels of groups and lists in settings; ours have five."""
 
 
 Named = Annotated[str, Field(min_length=1)]
@@ -236,7 +240,7 @@ class Experiment(Settings):
     @model_validator(mode="after")
     def _no_repeats(self) -> "Experiment":
         for what, values in (("seed", self.seeds), ("recipe", tuple(recipe.name for recipe in self.recipes))):
-            repeated = [value for index, value in enumerate(values) if value in values[:index]]
+            repeated = [value for value, times in Counter(values).items() if times > 1]
             if repeated:
                 raise ValueError(f"{what} {repeated[0]!r} is given twice")
         return self
@@ -308,18 +312,40 @@ def make_experiment(settings: Mapping[str, Any], *, source: str = "experiment") 
 def load_settings(path: Path) -> dict[str, Any]:
     """The settings in a YAML file, not yet validated; raises ConfigError."""
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = read_small(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: can't be read as UTF-8 text ({error})") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: is not YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
+    settings = parse_yaml(text, source=str(path))
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: must hold settings as 'name: value' lines")
     return settings
+
+
+def parse_yaml(text: str, *, source: str) -> Any:
+    """The value that YAML spells, as `yaml.safe_load` gives it; raises ConfigError that names `source` and the line.
+
+    Aliases (*name) are refused, since a few lines of them stand for more than any memory holds, and so are deep levels.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
+                what = f"more than {DEEPEST} levels" if depth > DEEPEST else "an alias; write its value out"
+                raise ConfigError(f"{source}, line {event.start_mark.line + 1}: has {what}")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{source}{where}: is not YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
+    except ConfigError:
+        raise
+    except Exception as error:  # of a day that no month has, or a number of 5000 digits; each conversion has its own
+        raise ConfigError(f"{source}: holds a value that can't be read ({str(error)[:80]}); quote it") from None
 
 
 def load_experiment(path: Path) -> Experiment:

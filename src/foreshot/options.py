@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from foreshot.config import DEMO_SETTINGS, Experiment, load_settings, make_experiment, recipe_of_layers
+from foreshot.config import DEMO_SETTINGS, Experiment, load_settings, make_experiment, parse_yaml, recipe_of_layers
 from foreshot.data.records import KINDS
 from foreshot.errors import ConfigError
 from foreshot.rundir import read_run
@@ -122,10 +120,7 @@ def assigned(settings: Mapping[str, Any], assignments: Sequence[str]) -> dict[st
         names = [name.strip() for name in path.split(".")]
         if not sign or not all(names):
             raise ConfigError(f"--set {assignment}: must be a setting and its value, such as training.epochs=2")
-        try:
-            value = yaml.safe_load(written)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {assignment}: its value is not YAML; quote it") from None
+        value = parse_yaml(written, source=f"--set {assignment}")
         group = changed
         for name in names[:-1]:
             inner = group.setdefault(name, {})

@@ -9,6 +9,9 @@ from foreshot.data.lines import LONGEST_RECORD, BadRecord, Line, Record, bad_rec
 from foreshot.errors import DataError
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
+MOST_COLUMNS = 10_000
+MOST_LINES = 100_000
+"""In one row: a line takes a hundred bytes of memory besides its letters."""
 
 
 class Fields(NamedTuple):
@@ -30,6 +33,8 @@ def read_header(rows: Rows, source: str) -> tuple[list[str] | None, list[str] | 
         if isinstance(header, BadRecord):
             raise DataError(f"{source}, line {header.row}: {header.complaint}")
         if "".join(header.fields).strip() or len(header.fields) > 1:
+            if len(header.fields) > MOST_COLUMNS:
+                raise DataError(f"{source}: has {len(header.fields):,} columns; at most {MOST_COLUMNS:,} are read")
             columns = [name.strip() or f"column {number}" for number, name in enumerate(header.fields, start=1)]
             if complaint := repeated(columns):
                 raise DataError(f"{source}, line {header.lines[0].number}: {complaint}")
@@ -62,9 +67,10 @@ def csv_rows(lines: Iterator[Line], source: str, delimiter: str) -> Rows:
         letters = 0
         while line := waiting.popleft() if waiting else next(lines, None):
             letters = len(line.text) + (letters if taken else 0)
-            if letters > LONGEST_RECORD:
+            if letters > LONGEST_RECORD or len(taken) > MOST_LINES:
+                most = f"{LONGEST_RECORD:,} letters" if letters > LONGEST_RECORD else f"{MOST_LINES:,} lines"
                 raise DataError(
-                    f"{source}, line {taken[0].number}: a row of more than {LONGEST_RECORD:,} letters starts here; "
+                    f"{source}, line {taken[0].number}: a row of more than {most} starts here; "
                     "a quote is probably never closed"
                 )
             taken.append(line)

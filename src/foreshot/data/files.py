@@ -4,17 +4,23 @@ Reads CSV, TSV, JSON Lines, Parquet, saved Hugging Face datasets and datasets of
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foreshot.data.lines import BadRecord, repeated
-from foreshot.data.records import KINDS, open_records
+from foreshot.data.lines import BadRecord, Record, repeated
+from foreshot.data.parquet import ArrowRow
+from foreshot.data.records import KINDS, Records, open_records
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import DataError
 
 MOST_COLUMNS = 1000
+MOST_ROWS = 10_000_000
+"""Of a table that is held in memory; one row takes a hundred bytes there, however short it is in the file."""
+TOO_MANY = f"at most {MOST_ROWS:,} are read; take a sample"
+LEAST_MEMORY, EXPANSION = 2**30, 100
+"""What the values of a Parquet file may take: so many bytes, or so many times the file's size, if that is more."""
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
 READERS = tuple(suffix for suffix, kind in KINDS.items() if kind != "lines")
 """What the name of a file must end in."""
@@ -70,21 +76,42 @@ def _read(name: str, path: Path, part: str) -> Sheet:
 
 def _read_file(path: Path) -> Sheet:
     """All records of a file; raises DataError for the first that can't be read."""
-    rows, cells = [], []
+    rows: list[int] = []
     with open_records(path, refuse_nul=True) as records:
-        for record in records:
-            if isinstance(record, BadRecord):
-                raise DataError(f"{records.place(record.row)}: {record.complaint}")
+        if records.columns is not None and len(records.columns) > MOST_COLUMNS:
+            raise DataError(f"{path}: has {len(records.columns)} columns; at most {MOST_COLUMNS} are read")
+        if records.kind == "parquet" and (records.units or 0) > MOST_ROWS:
+            raise DataError(f"{path}: has {records.units:,} rows; {TOO_MANY}")
+        columns: dict[str, list[Any]] = {name: [] for name in records.columns or ()}
+        for record in _within_memory(path, records):
+            for name in record.cells.keys() - columns.keys() if records.columns is None else ():
+                columns[name] = [None] * len(rows)
+                if len(columns) > MOST_COLUMNS:
+                    raise DataError(f"{records.place(record.row)}: more than {MOST_COLUMNS} different fields by here")
+            for name, cells in columns.items():
+                cells.append(record.cells.get(name))
             rows.append(record.row)
-            cells.append(record.cells)
-    if records.columns is not None:
-        return Sheet(str(path), {name: [given[name] for given in cells] for name in records.columns}, rows)
-    if not rows:
+    if not rows and records.columns is None:
         raise DataError(f"{path}: is empty")
-    names = list(dict.fromkeys(name for given in cells for name in given))
-    if len(names) > MOST_COLUMNS:
-        raise DataError(f"{path}: has {len(names)} different fields; at most {MOST_COLUMNS} are read")
-    return Sheet(str(path), {name: [given.get(name) for given in cells] for name in names}, rows)
+    return Sheet(str(path), columns, rows)
+
+
+def _within_memory(path: Path, records: Records) -> Iterator[Record]:
+    """The records; raises DataError for one that can't be read, and where they need far more memory than the file."""
+    most, taken = max(LEAST_MEMORY, EXPANSION * path.stat().st_size), 0
+    for number, record in enumerate(records):
+        if isinstance(record, BadRecord):
+            raise DataError(f"{records.place(record.row)}: {record.complaint}")
+        if number >= MOST_ROWS:
+            raise DataError(f"{records.place(record.row)}: is row {number + 1:,} of the data; {TOO_MANY}")
+        if isinstance(record.cells, ArrowRow) and record.cells.index == 0:
+            taken += record.cells.batch.arrow.nbytes
+            if taken > most:
+                raise DataError(
+                    f"{records.place(record.row)}: by here the values take {taken:,} bytes, far more than the file; it "
+                    "is damaged, or made to fill memory"
+                )
+        yield record
 
 
 # ---- Hugging Face datasets ----

@@ -12,6 +12,11 @@ from foreshot.errors import DataError
 BATCH_ROWS = 1024
 BUFFER = 2**20
 """Bytes read at once of each column; without it a whole row group, perhaps the file, is."""
+MOST_UNPACKED, EXPANSION = 2**26, 200
+"""Bytes of a column in a row group that may be compressed as far as one likes; beyond them, how far they may be."""
+MOST_VALUES = 10_000_000
+"""Values of nested columns in a row group, besides a hundred for each row."""
+MOST_IN_BATCH = 2**28
 
 
 class ArrowBatch:
@@ -58,17 +63,59 @@ def open_parquet(path: Path) -> tuple[Any, int, Generator[Record, None, None]]:
     import pyarrow.parquet as pq
 
     with reading(str(path)), _undamaged(path):
-        file = pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False)
-        schema, rows = file.schema_arrow, file.metadata.num_rows
+        metadata = pq.read_metadata(path)
+        schema, rows = metadata.schema.to_arrow_schema(), metadata.num_rows
+        dictionaries = _refuse_bombs(path, metadata)
+        file = pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False, read_dictionary=dictionaries)
     if complaint := repeated(schema.names):
         raise DataError(f"{path}: {complaint}")
-    return schema, rows, _records(path, file)
+    return schema, rows, _records(path, file, schema)
 
 
-def _records(path: Path, file: Any) -> Generator[Record, None, None]:
+def _refuse_bombs(path: Path, metadata: Any) -> list[str]:
+    """Raise DataError where a few bytes stand for very many; gives the columns whose texts may be in a dictionary.
+
+    Those are to be read as dictionaries, so that a long text that a thousand rows share is in memory once.
+    """
+    dictionaries = {}
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for chunk in map(group.column, range(group.num_columns)):
+            size, values = chunk.total_uncompressed_size, chunk.num_values
+            packed = size > MOST_UNPACKED and size > EXPANSION * chunk.total_compressed_size
+            if packed or values > MOST_VALUES + 100 * group.num_rows:
+                raise DataError(
+                    f"{path}: column {excerpt(chunk.path_in_schema)!r} has {chunk.total_compressed_size:,} bytes that "
+                    f"stand for {values:,} values in {size:,} bytes; it is damaged, or made to fill memory"
+                )
+            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page and size * BATCH_ROWS > MOST_IN_BATCH:
+                dictionaries[chunk.path_in_schema] = True
+    return list(dictionaries)
+
+
+def _plain(path: Path, row: int, batch: Any, schema: Any) -> Any:
+    """A batch whose dictionaries are made columns of the schema's types, unless they would fill memory: DataError."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    columns = []
+    for column, field in zip(batch.columns, schema, strict=True):
+        if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(field.type):
+            lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+            if (pc.sum(lengths).as_py() or 0) > MOST_IN_BATCH:
+                raise DataError(
+                    f"{path}, row {row} or after it: column {excerpt(field.name)!r} repeats texts so long that "
+                    f"{BATCH_ROWS:,} rows take more than {MOST_IN_BATCH:,} bytes; it was made to fill memory"
+                )
+            column = column.cast(field.type)
+        columns.append(column)
+    return pa.record_batch(columns, schema=schema)
+
+
+def _records(path: Path, file: Any, schema: Any) -> Generator[Record, None, None]:
     row = 0
     with reading(str(path)), _undamaged(path), file:
-        for arrow in file.iter_batches(BATCH_ROWS):
+        for read in file.iter_batches(BATCH_ROWS):
+            arrow = _plain(path, row + 1, read, schema) if read.schema != schema else read
             batch = ArrowBatch(arrow, str(path))
             for index in range(arrow.num_rows):
                 row += 1

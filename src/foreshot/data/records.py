@@ -7,7 +7,6 @@ reading goes on after it.
 import contextlib
 import io
 import os
-import stat
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from foreshot.data.lines import LINES_COLUMN, BadRecord, Record, json_records, l
 from foreshot.data.parquet import open_parquet
 from foreshot.data.texts import excerpt
 from foreshot.errors import DataError
+from foreshot.small_files import open_file
 
 KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -90,15 +90,15 @@ def open_records(source: str | Path | BinaryIO, *, kind: str = "lines", refuse_n
     if path.suffix.lower() not in KINDS:
         raise DataError(f"{path}: unknown kind of file; the name must end in one of {', '.join(KINDS)}")
     kind = KINDS[path.suffix.lower()]
+    with reading(str(path)):
+        file = open_file(path)
     if kind == "parquet":
+        file.close()
         schema, rows, items = open_parquet(path)
         return Records(
             source=str(path), kind=kind, items=items, owner=items, columns=schema.names, units=rows, schema=schema
         )
-    with reading(str(path)):
-        file = path.open("rb")
-    status = os.fstat(file.fileno())
-    units = status.st_size if stat.S_ISREG(status.st_mode) else None
+    units = os.fstat(file.fileno()).st_size
     return _open_text(file, str(path), kind, refuse_nul=refuse_nul, units=units, closing=True)
 
 

@@ -10,7 +10,9 @@ from foreshot.data.sample import make_probes
 from foreshot.data.texts import normalise
 from foreshot.errors import ConfigError, DataError
 from foreshot.results import Probe, ProbeAnswer
+from foreshot.small_files import read_small
 
+MOST_BYTES = 2**24
 LABEL_WORDS = {"1": TOXIC, "true": TOXIC, "yes": TOXIC, "0": BENIGN, "false": BENIGN, "no": BENIGN}
 
 
@@ -86,11 +88,14 @@ def _class_of(label: object, classes: Classes, *, source: str, row: int) -> str:
 
 def _lines(path: str) -> list[str]:
     try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
+        content = read_small(Path(path), MOST_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
         raise DataError(f"{path}: can't be read as UTF-8 text ({error})") from None
+    lines = [line.strip() for line in content.splitlines()]
     if not any(lines):
         raise DataError(f"{path}: holds no probes; give one text a line")
     return [line for line in lines if line]
