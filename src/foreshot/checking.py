@@ -19,11 +19,12 @@ from foreshot.judging.shares import suite_shares
 from foreshot.judging.suites import read_suite
 from foreshot.progress import Progress, Silent
 from foreshot.provenance import run_of
-from foreshot.results import Results
+from foreshot.results import MOST_BYTES, Results
 from foreshot.rundir import EXPERIMENT_FILE, TEACHER_FOLDER, fingerprint, read_run
 from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
 from foreshot.runtime.classifier import Classifier
 from foreshot.runtime.decisions import decide, judging, view_of
+from foreshot.small_files import read_small
 
 WINDOW = 256  # texts that a bundle scores before it reports progress
 
@@ -230,8 +231,7 @@ def violations(
 
 def _baseline_shares(path: Path, checked: Checked) -> dict[str, float]:
     try:
-        text = path.read_text(encoding="utf-8")
-        found = json.loads(text)
+        found = json.loads(read_small(path, MOST_BYTES))
         if "result" in found:
             earlier = Checked.model_validate(found)
         else:
@@ -241,7 +241,7 @@ def _baseline_shares(path: Path, checked: Checked) -> dict[str, float]:
             earlier = checked.model_copy(update={"suite": results.suite, "result": results.suite_results[0]})
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, TypeError):  # of pydantic and json too
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):  # of pydantic and json too
         raise DataError(
             f"{path}: is neither the results.json of a run nor what foreshot check --json printed, of this version"
         ) from None

@@ -1,5 +1,6 @@
 """The command line: parse, call, print; each error becomes one line and an exit code."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -139,7 +140,7 @@ def compare_command(
 
             results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
     print_table(results, console)
-    console.print(f"report: {runs / asked.name / 'report.html'}", markup=False, soft_wrap=True)
+    console.print(f"report: {printable(str(runs / asked.name / 'report.html'))}", markup=False, soft_wrap=True)
 
 
 @app.command("check")
@@ -177,7 +178,7 @@ def check_command(
         checked = check(model, suite, suite_labels=labels, positive=positive, file=file, progress=progress)
         complaints = violations(checked, fail_under=fail_under, baseline=baseline, max_drop=max_drop)
     if as_json:
-        typer.echo(checked.model_dump_json(indent=1))
+        typer.echo(json.dumps(checked.model_dump(mode="json"), indent=1))  # ASCII alone, so that no terminal obeys it
     else:
         print_check(checked, console)
     for complaint in complaints:

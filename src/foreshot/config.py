@@ -336,7 +336,8 @@ def parse_yaml(text: str, *, source: str) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
                 what = f"more than {DEEPEST} levels" if depth > DEEPEST else "an alias; write its value out"
-                raise ConfigError(f"{source}, line {event.start_mark.line + 1}: has {what}")
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise ConfigError(f"{source}, line {line}: has {what}")
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

@@ -1,7 +1,7 @@
 """Provenance: what a run's folder knows about one of its models; of any other model, what the model itself says."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -107,6 +107,8 @@ def to_ship(run: Path) -> tuple[Path, str]:
     """The model that a run's verdict says to ship, and why: the recommended student, or else the teacher."""
     results = _results(run)
     if results.verdict.folder is not None:
+        if results.verdict.folder not in _folders(results) or not is_inside(results.verdict.folder):
+            raise RunFolderError(f"{run / RESULTS_FILE}: its verdict names no folder of the run; run it again")
         return run / results.verdict.folder, results.verdict.headline
     return (
         run / TEACHER_FOLDER,
@@ -121,6 +123,12 @@ def _results(run: Path) -> Results:
         raise RunFolderError(f"{run}: isn't finished; go on with: foreshot compare {run}") from None
     except (OSError, ValueError):  # of pydantic too
         raise RunFolderError(f"{run / RESULTS_FILE}: can't be read by this version; run it again") from None
+
+
+def is_inside(name: str) -> bool:
+    """Whether a path stays in the folder that it starts from."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def _folders(results: Results) -> list[str]:

@@ -26,8 +26,11 @@ from foreshot.facts import (
     Verdict,
 )
 from foreshot.loss_settings import Classification, Distillation
+from foreshot.small_files import read_small
 
 FORMAT_VERSION = 3
+MOST_BYTES = 2**26
+"""Of a results.json; a usual one has a fifth of a megabyte."""
 LOSS_PARTS = ("objective", "classification", "divergence", "cosine", "hidden", "relations")
 
 
@@ -292,4 +295,4 @@ class Results(Facts):
     @classmethod
     def load(cls, path: Path) -> "Results":
         """Results from a `results.json`."""
-        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        return cls.model_validate_json(read_small(path, MOST_BYTES))

@@ -28,7 +28,10 @@ def open_file(path: Path) -> BinaryIO:
 def read_small(path: Path, most: int = MOST_BYTES) -> bytes:
     """The content of a file of at most `most` bytes; raises OSError for any other, and what `open_file` does."""
     with open_file(path) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"is larger than {most:,} bytes")
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise OSError(errno.EFBIG, f"is larger than {most:,} bytes")
+        content = file.read(size + 1)
+    if len(content) > size:
+        raise OSError(errno.EIO, "grew while it was read")
     return content

