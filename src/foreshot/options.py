@@ -1,6 +1,7 @@
 """What the command line's options say, as settings of an experiment."""
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,8 @@ def _names_a_file(given: str) -> bool:
     """Whether an input is a file's name: it is one word that ends as one does, or such a file is there."""
     path = Path(given)
     try:
-        return (path.suffix.lower() in KINDS and len(given.split()) == 1) or path.is_file()
+        ends_as_one = path.suffix.lower() in KINDS
+        return (ends_as_one and (len(given.split()) == 1 or os.path.lexists(path))) or path.is_file()
     except (OSError, ValueError):  # too long for a name, or with a NUL in it
         return False
 

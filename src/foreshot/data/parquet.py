@@ -34,7 +34,7 @@ class ArrowBatch:
         if name not in self._values:
             try:
                 self._values[name] = _values(self.arrow.column(name))
-            except (pa.ArrowException, ValueError) as error:
+            except (pa.ArrowException, ValueError, OverflowError) as error:
                 raise DataError(
                     f"{self._source}: column {excerpt(name)!r} can't be read ({excerpt(error, 80)}); leave it out"
                 ) from None
@@ -153,5 +153,5 @@ def _values(column: Any) -> list[Any]:
 
     try:
         return list(column.to_pylist())
-    except ValueError:  # times finer than Python's: 1970-01-01 00:00:00.000000001
+    except (ValueError, OverflowError):  # times finer than Python's, 1970-01-01 00:00:00.000000001, or of no year of its
         return list(column.cast(pa.string()).to_pylist())
