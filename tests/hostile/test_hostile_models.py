@@ -1,4 +1,4 @@
-"""Model folders from strangers: nothing in them is run, nothing outside is read, no memory is taken for what isn't there.
+"""Model folders from strangers: nothing in them is run, nothing outside is read, no memory taken for what isn't there.
 
 Each is a whole small encoder but for one thing. What would run on opening writes a file, whose absence is asserted.
 """
@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 import torch
+from results_factory import make_results
 from safetensors.torch import load_file, save_file
 
+from foreshot.config import dump_experiment, make_experiment
 from foreshot.errors import ForeshotError, ModelError, RunFolderError
 from foreshot.models.encoders import find_model, load_encoder, load_tokenizer
 from foreshot.provenance import to_ship
+from foreshot.runtime.decisions import load_decision
 
 CLASSES = ["benign", "toxic"]
 
@@ -103,7 +106,10 @@ REFUSED: dict[str, tuple[Callable[[Path, Path], object], str]] = {
         lambda f, m: (torch.save(Payload(m), f / "x.pt"), sharded(f, "shard.pt", (f / "x.pt").read_bytes())),
         "names shard.pt, which is no safetensors file",
     ),
-    "a shard that isn't there": (lambda f, m: (sharded(f, "a.safetensors"), (f / "a.safetensors").unlink()), "isn't th"),
+    "a shard that isn't there": (
+        lambda f, m: (sharded(f, "a.safetensors"), (f / "a.safetensors").unlink()),
+        "names a.safetensors, which isn't there",
+    ),
     "an index of nothing": (
         lambda f, m: (sharded(f, "a.safetensors"), (f / "model.safetensors.index.json").write_text("[]")),
         "model.safetensors.index.json has no weight_map",
@@ -161,12 +167,12 @@ REFUSED: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "a config of a gigabyte": (lambda f, m: os.truncate(f / "config.json", 2**30), "config.json is larger than 67,108"),
     "a vocabulary of a gigabyte": (lambda f, m: os.truncate(f / "vocab.txt", 2**30), "vocab.txt is larger than"),
     "a tokenizer of a gigabyte": (lambda f, m: os.truncate(f / "tokenizer.json", 2**30), "tokenizer.json is larger"),
-    "a deep config": (lambda f, m: (f / "config.json").write_text("[" * 100_000), "config.json has more than 100 levels"),
+    "a deep config": (lambda f, m: (f / "config.json").write_text("[" * 100_000), "config.json has more than 100"),
     "a deep tokenizer": (
         lambda f, m: change(f / "tokenizer_config.json", x=json.loads("[" * 200 + "]" * 200)),
         "tokenizer_config.json has more than 100 levels",
     ),
-    "very many labels": (lambda f, m: change(f / "config.json", num_labels=10**9), "says num_labels 1000000000; at most"),
+    "very many labels": (lambda f, m: change(f / "config.json", num_labels=10**9), "says num_labels 1000000000"),
     "very many layers": (lambda f, m: change(f / "config.json", num_hidden_layers=10**9), "says num_hidden_layers 100"),
     "a vocabulary that isn't there": (
         lambda f, m: change(f / "config.json", vocab_size=10**9),
@@ -260,21 +266,43 @@ def test_the_layout_of_the_hubs_cache_is_known(encoder: Path, tmp_path: Path) ->
 # ---- runs ----
 
 
+@pytest.fixture
+def made_up_run(tmp_path: Path) -> Path:
+    """A run's folder as far as its papers go."""
+    run = tmp_path / "runs" / "made-up"
+    (run / "students/odd/seed-0").mkdir(parents=True)
+    experiment = make_experiment({"name": "made-up", "data": "demo", "encoder": "demo"})
+    (run / "experiment.yaml").write_text(dump_experiment(experiment))
+    (run / "results.json").write_text(make_results(seeds=(0, 1, 2)).to_json())
+    return run
+
+
+def send_to(run: Path, verdict: str, model: str | None = None) -> None:
+    """Have the verdict of a run name this folder, and perhaps one of its models too."""
+    results = json.loads((run / "results.json").read_text())
+    results["verdict"]["folder"] = verdict
+    results["models"][1]["folder"] = model or results["models"][1]["folder"]
+    (run / "results.json").write_text(json.dumps(results))
+
+
+def test_a_verdict_names_a_folder_of_the_run(made_up_run: Path) -> None:
+    folder = json.loads((made_up_run / "results.json").read_text())["models"][1]["folder"]
+    send_to(made_up_run, folder)
+    assert to_ship(made_up_run)[0] == made_up_run / folder
+
+
 @pytest.mark.parametrize("named", ["/etc", "../../elsewhere", "students/odd/../../../../elsewhere", "students/none"])
-def test_a_verdict_can_not_send_one_elsewhere(run: Path, named: str) -> None:
-    results = json.loads((run / "results.json").read_text())
-    results["verdict"]["folder"] = named
-    (run / "results.json").write_text(json.dumps(results))
+def test_a_verdict_can_not_send_one_elsewhere(made_up_run: Path, named: str) -> None:
+    send_to(made_up_run, named)
     with pytest.raises(RunFolderError, match=r"results\.json: its verdict names no folder of the run"):
-        to_ship(run)
+        to_ship(made_up_run)
 
 
-def test_a_verdict_and_its_model_can_not_send_one_elsewhere(run: Path) -> None:
-    results = json.loads((run / "results.json").read_text())
-    results["verdict"]["folder"] = results["models"][0]["folder"] = "../../elsewhere"
-    (run / "results.json").write_text(json.dumps(results))
+@pytest.mark.parametrize("named", ["/etc", "../../elsewhere", "students/../../elsewhere"])
+def test_a_verdict_and_its_model_can_not_send_one_elsewhere(made_up_run: Path, named: str) -> None:
+    send_to(made_up_run, named, named)
     with pytest.raises(RunFolderError, match="its verdict names no folder of the run"):
-        to_ship(run)
+        to_ship(made_up_run)
 
 
 @pytest.mark.parametrize(
@@ -286,24 +314,33 @@ def test_a_verdict_and_its_model_can_not_send_one_elsewhere(run: Path) -> None:
         ("experiment.yaml", "a: " + "[" * 100_000),
         ("experiment.yaml", "&a [*a]"),
     ],
+    ids=["deep", "deep objects", "empty", "deep settings", "an alias"],
 )
 def test_a_run_that_was_made_up_is_refused_in_one_line(
-    run: Path, foreshot: Callable[..., Any], tmp_path: Path, file: str, content: str
+    made_up_run: Path, foreshot: Callable[..., Any], tmp_path: Path, file: str, content: str
 ) -> None:
-    (run / file).write_text(content)
-    result = foreshot("export", run / "students/odd/seed-0", "--out", tmp_path / "bundle")
+    (made_up_run / file).write_text(content)
+    result = foreshot("export", made_up_run / "students/odd/seed-0", "--out", tmp_path / "bundle")
     assert isinstance(result.exception, SystemExit)
     assert result.exit_code == 2
-    assert f"{file}" in result.stderr
+    assert f"{made_up_run / file}" in result.stderr
     assert not (tmp_path / "bundle").exists()
 
 
-@pytest.mark.parametrize(
-    "content", ["[" * 100_000, '{"policy": ' + "[" * 500, "[]", "7", "", '{"policy": "argmax", "threshold": 1e999}']
-)
-def test_a_decision_that_was_made_up_is_refused_in_one_line(encoder: Path, tmp_path: Path, content: str) -> None:
-    from foreshot.runtime.decisions import load_decision
+def test_results_of_a_gigabyte_are_not_read(made_up_run: Path) -> None:
+    os.truncate(made_up_run / "results.json", 2**30)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(RunFolderError, match=r"results\.json: can't be read"):
+        to_ship(made_up_run)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
 
+
+@pytest.mark.parametrize(
+    "content",
+    ["[" * 100_000, '{"policy": ' + "[" * 500, "[]", "7", "", '{"policy": "argmax", "threshold": 1e999}'],
+    ids=["deep", "deep policy", "list", "number", "nothing", "endless"],
+)
+def test_a_decision_that_was_made_up_is_refused_in_one_line(tmp_path: Path, content: str) -> None:
     (tmp_path / "decision.json").write_text(content)
     with pytest.raises(ForeshotError, match=r"decision\.json: [^\n]*$"):
         load_decision(tmp_path)

@@ -44,7 +44,7 @@ def attacked_results() -> Results:
         positive=LABELS[1],
         probes=[Probe(text=text, label=LABELS[number % 2], note=text) for number, text in enumerate(TEXTS)],
         name=ATTACKS["out of a title"],
-        text_column=ATTACKS["an override"] if "an override" in ATTACKS else ATTACKS["override"],
+        text_column=ATTACKS["override"],
         announcements=TEXTS,
         command=ATTACKS["code"],
         kinds=[(f"{text} kind", number % 2) for number, text in enumerate(TEXTS[:40])],
@@ -170,7 +170,7 @@ def test_names_in_errors(foreshot: Foreshot, bundle: Path, tmp_path: Path, name:
         ["compare", "--data", table, "--encoder", f"{attack}", "--name", "a"],
         ["compare", "--data", "x.csv", f"--set={attack}=1"],
         ["serve", f"{attack}={bundle}"],
-        ["new-key", f"--{attack}" if False else f"a{attack}"],
+        ["new-key", f"a{attack}"],
     ):
         stopped = foreshot(*command)
         assert isinstance(stopped.exception, SystemExit), (command, stopped.exception)
@@ -252,7 +252,6 @@ def check_markdown(source: str) -> None:
         if token.type == "link_open":
             assert "evil" not in str(token.attrs)
             assert "javascript" not in str(token.attrs)
-    assert "evil.example" not in re.sub(r"&#\d+;|```.*?```", "", source, flags=re.DOTALL).replace("&#46;", ".") or True
 
 
 # ---- the page of the report ----
@@ -274,16 +273,16 @@ def test_the_report_in_a_browser(chromium: Any, results: Results, tmp_path: Path
     """No script of a text ran, nothing was asked for, nothing sticks out, and the texts can be read."""
     write_report(results, tmp_path)
     address = (tmp_path / "report.html").as_uri()
+    events: list[str] = []
     for width in (360, 1280):
         page = chromium.new_page(viewport={"width": width, "height": 800})
-        events: list[str] = []
         page.on("console", lambda message: events.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: events.append(f"error: {error}"))
         page.on("dialog", lambda dialog: (events.append("dialog"), dialog.dismiss()))
         page.on("request", lambda request: events.append(f"request: {request.url}"))
         page.goto(address)
         page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
-        assert events == [f"request: {address}"]
+        assert set(events) == {f"request: {address}"}
         title = page.title()
         assert title != "owned"
         assert page.locator("script, iframe, object, embed, base, form[action], link[href], img[onerror]").count() == 1

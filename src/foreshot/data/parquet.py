@@ -153,5 +153,8 @@ def _values(column: Any) -> list[Any]:
 
     try:
         return list(column.to_pylist())
-    except (ValueError, OverflowError):  # times finer than Python's, 1970-01-01 00:00:00.000000001, or of no year of its
+    except (
+        ValueError,
+        OverflowError,
+    ):  # times finer than Python's, 1970-01-01 00:00:00.000000001, or of no year of its
         return list(column.cast(pa.string()).to_pylist())
