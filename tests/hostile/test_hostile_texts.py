@@ -1,5 +1,6 @@
 """Texts from strangers at every outlet: terminal, page, Markdown, CSV, JSON, card, server, logs, metrics."""
 
+import ast
 import csv
 import io
 import json
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from attacks import ATTACKS, MARK, SPREADSHEET
+from attacks import ATTACKS, INVISIBLE, LOGS, MARK, SPREADSHEET, TERMINAL
 from markdown_it import MarkdownIt
 from prometheus_client.parser import text_string_to_metric_families
 from results_factory import make_results
@@ -20,6 +21,7 @@ from rich.console import Console
 from served import served
 from tiny_bundles import make_manifest, tiny_bundle
 
+import foreshot as foreshot_package
 from foreshot.facts import Decision
 from foreshot.reporting.card import card
 from foreshot.reporting.report import html_report, markdown_report, write_report
@@ -152,7 +154,7 @@ def test_a_migration(foreshot: Foreshot, bundle: Path, tmp_path: Path) -> None:
     assert foreshot("migrate", stored, "--model", bundle, "--json").stdout.isascii()
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", [*TERMINAL, *list(INVISIBLE)[:6], *list(LOGS)[:2]])
 def test_names_in_errors(foreshot: Foreshot, bundle: Path, tmp_path: Path, name: str) -> None:
     """A file, a column, a label, a model and a graph of this name."""
     attack = ATTACKS[name].replace("\0", "")
@@ -342,3 +344,23 @@ def test_a_server_answers_attacks_and_logs_none(bundle: Path, caplog: pytest.Log
     assert {family.name for family in families if family.name.startswith("foreshot")}
     values = {value for family in families for sample in family.samples for value in sample.labels.values()}
     assert {value for value in values if MARK in value} <= set(LABELS)
+
+
+# ---- templates ----
+
+
+def test_every_template_escapes_or_says_why_not() -> None:
+    """Jinja escapes HTML, but for what is Markdown, where `finalize` escapes each text instead."""
+
+    found = []
+    for path in sorted(Path(foreshot_package.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in {
+                "Environment", "NativeEnvironment", "SandboxedEnvironment", "Template", "from_string",
+            }:  # fmt: skip
+                given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+                found.append((path.name, given.get("autoescape"), given.get("finalize", "")))
+    assert [name for name, escapes, _ in found if escapes == "True"] == ["report.py"]
+    others = [(name, finalize) for name, escapes, finalize in found if escapes != "True"]
+    assert [name for name, _ in others] == ["card.py", "report.py"]  # the two that write Markdown
+    assert all("markdown(value)" in finalize for _, finalize in others)
