@@ -8,6 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
+HIDDEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode's categories of what a terminal may obey, or what ends a line."""
+
 
 class Progress(Protocol):
     """What long work reports to: a stage begins with its number of units, advances, and ends."""
@@ -111,5 +114,5 @@ def duration(seconds: float) -> str:
 def printable(text: str) -> str:
     """The text on one line, with control and format characters (escape sequences, bidi overrides) made visible."""
     return "".join(
-        char if unicodedata.category(char)[0] != "C" else f"\\u{ord(char):04x}" for char in text.replace("\n", " ")
+        f"\\u{ord(char):04x}" if unicodedata.category(char) in HIDDEN else char for char in text.replace("\n", " ")
     )

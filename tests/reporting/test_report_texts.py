@@ -27,6 +27,8 @@ from foreshot.reporting.texts import fenced, markdown, shortened, visible, visib
         ("\ufdd0", "[U+FDD0]"),
         ("\U000e0041", "[U+E0041]"),
         ("  ", ""),
+        ("a" + "\u0301" * 8, "a" + "\u0301" * 8),
+        ("a" + "\u0301" * 10, "a" + "\u0301" * 8 + "[U+0301][U+0301]"),
     ],
 )
 def test_what_can_not_be_seen_is_shown(text, shown):

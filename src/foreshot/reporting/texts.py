@@ -5,6 +5,7 @@ import unicodedata
 
 LONGEST_TEXT = 300
 JOINERS = "\u200c\u200d"  # part of ordinary Persian, Hindi and emoji
+FIRST_MARK, MOST_MARKS = "\u0300", 8  # no script puts more on a letter; a tower covers the lines around it
 SEEN = {"\n": " ↵ ", "\r": "[U+000D]", "\t": " ⇥ ", "\u2028": " ↵ ", "\u2029": " ↵ "}
 
 _MARKDOWN = {ord(char): f"\\{char}" for char in "\\*_[]~$"} | {
@@ -23,7 +24,7 @@ def visible(text: str) -> str:
     """The text on one line; what can't be seen or reorders its surroundings is shown by its number.
 
     Escape sequences, bidi overrides and zero-width characters become "[U+202E]", line ends become "↵".
-    Joiners stay where they join: between two characters beyond ASCII.
+    Joiners stay where they join: between two characters beyond ASCII. Of a tower of combining marks the first stay.
     """
     return "".join(visible_characters(text)).strip()
 
@@ -31,12 +32,14 @@ def visible(text: str) -> str:
 def visible_characters(text: str) -> list[str]:
     """Each code point of the text as `visible` shows it, so that parts of a text can be shown one by one."""
     shown = []
+    marks = 0  # on the letter before
     for index, char in enumerate(text):
+        marks = marks + 1 if char >= FIRST_MARK and unicodedata.category(char)[0] == "M" else 0
         if char == "\r" and text[index + 1 : index + 2] == "\n":
             shown.append("")
         elif char in SEEN:
             shown.append(SEEN[char])
-        elif _is_hidden(char) and not (char in JOINERS and _joins(text, index)):
+        elif marks > MOST_MARKS or (_is_hidden(char) and not (char in JOINERS and _joins(text, index))):
             shown.append(f"[U+{ord(char):04X}]")
         else:
             shown.append(char)
