@@ -104,6 +104,7 @@ READERS: dict[str, Callable[[Path, Path, Path], list[object]]] = {
     "terms": lambda bundle, good, bad: [
         *("compare", "--data", good, *SHORT, "--identity-terms", bad),
     ],
+    "texts to explain": lambda bundle, good, bad: ["explain", bundle, bad, "--text", "text"],
     "stored scores": lambda bundle, good, bad: [
         "migrate",
         bad,
