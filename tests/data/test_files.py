@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from foreshot.data.files import MOST_COLUMNS, READERS, open_sheet
+from foreshot.data.records import open_records
 from foreshot.data.texts import excerpt, listing, place
 from foreshot.errors import DataError
 
@@ -63,6 +64,20 @@ def test_a_field_longer_than_the_csv_modules_limit_is_read_and_the_limit_restore
     limit = csv.field_size_limit()
     long = "x" * (limit + 1)
     assert open_sheet(write(tmp_path, "a.csv", f"text,label\n{long},0\n")).columns["text"] == [long]
+    assert csv.field_size_limit() == limit
+
+
+def test_the_csv_modules_limit_is_restored_by_readers_that_end_in_any_order(tmp_path):
+    limit = csv.field_size_limit()
+    path = write(tmp_path, "a.csv", "text,label\nhi,0\nho,1\n")
+    first, second = open_records(path), open_records(path)
+    next(first.items)
+    next(second.items)
+    with first:
+        pass
+    assert csv.field_size_limit() == limit
+    with second:
+        pass
     assert csv.field_size_limit() == limit
 
 

@@ -89,7 +89,7 @@ BYTES = {  # in the middle of a text
 }
 ENCODINGS: dict[str, BadFile] = {
     **{f"in {name}.csv": BadFile(content(CSV.encode(name)), said) for name, said in ENCODED.items()},
-    **{f"in {name}.jsonl": BadFile(content(JSONL.replace("\\u00e9", "é").encode(name)), said.replace("line 2", "line 1"))
+    **{f"in {name}.jsonl": BadFile(content(JSONL.replace("\\u00e9", "é").encode(name)), said.replace("2:", "1:"))
        for name, said in ENCODED.items() if name in {"latin-1", "cp1252", "utf-16"}},
     **{f"{name}.csv": BadFile(content(rows().encode() + b"a " + bad + b" b,1\n"), said)
        for name, (bad, said) in BYTES.items()},

@@ -78,26 +78,28 @@ def csv_rows(lines: Iterator[Line], source: str, delimiter: str) -> Rows:
 
     # strict: otherwise a quote that is never closed would swallow the rest of the file without a word.
     reader = csv.reader(feed(), delimiter=delimiter, strict=True)
-    limit = csv.field_size_limit(LONGEST_RECORD)
-    try:
-        while True:
-            taken.clear()
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield bad_record(taken[:1], taken[0].complaint or _mismatch(error))
-                waiting.extendleft(reversed(taken[1:]))
-                reader = csv.reader(feed(), delimiter=delimiter, strict=True)
-                continue
-            wrong = next((line for line in taken if line.complaint), None)
-            if wrong and wrong.complaint:
-                yield bad_record(taken, wrong.complaint, wrong.number)
-            elif fields:
-                yield Fields(tuple(taken), fields)
-    finally:
-        csv.field_size_limit(limit)
+    while True:
+        taken.clear()
+        limit = csv.field_size_limit(LONGEST_RECORD)  # the process's own: others may read meanwhile, too
+        mismatch = None
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            mismatch = _mismatch(error)
+        finally:
+            csv.field_size_limit(limit)
+        if mismatch is not None:
+            yield bad_record(taken[:1], taken[0].complaint or mismatch)
+            waiting.extendleft(reversed(taken[1:]))
+            reader = csv.reader(feed(), delimiter=delimiter, strict=True)
+            continue
+        wrong = next((line for line in taken if line.complaint), None)
+        if wrong and wrong.complaint:
+            yield bad_record(taken, wrong.complaint, wrong.number)
+        elif fields:
+            yield Fields(tuple(taken), fields)
 
 
 def _mismatch(error: csv.Error) -> str:
