@@ -220,7 +220,7 @@ def test_damaged_decisions_of_labels_are_told(content, complaint, tmp_path):
 
 
 def test_a_file_nested_too_deeply_is_told(tmp_path):
-    (tmp_path / DECISION_FILE).write_text('{"by_label":' * 100_000, encoding="utf-8")
+    (tmp_path / DECISION_FILE).write_text('{"by_label":' * 20_000, encoding="utf-8")
     with pytest.raises(ModelError, match=r"is damaged \("):
         load_decision(tmp_path)
 
