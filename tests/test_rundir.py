@@ -208,10 +208,10 @@ def test_a_folder_that_was_never_finished_is_replaced(tmp_path):
 
 
 def test_leftovers_of_this_stage_alone_are_removed(tmp_path):
-    for name in (".odd.x1y2", ".odd-lora.x1y2", "odd", ".even.x1y2"):
+    for name in (".odd.x1y2.tmp", ".odd-lora.x1y2.tmp", "odd", ".even.x1y2.tmp", ".odd.toml"):
         (tmp_path / name).mkdir()
     remove_leftovers(tmp_path / "odd")
-    assert names(tmp_path) == {".odd-lora.x1y2", "odd", ".even.x1y2"}
+    assert names(tmp_path) == {".odd-lora.x1y2.tmp", "odd", ".even.x1y2.tmp", ".odd.toml"}
 
 
 KILLED = """

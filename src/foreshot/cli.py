@@ -139,8 +139,9 @@ def compare_command(
             from foreshot.reporting.terminal import print_table
 
             results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
-    print_table(results, console)
-    console.print(f"report: {printable(str(runs / asked.name / 'report.html'))}", markup=False, soft_wrap=True)
+            print_table(results, console)
+            report = printable(str(runs / asked.name / "report.html"))
+            console.print(f"report: {report}", markup=False, soft_wrap=True)
 
 
 @app.command("check")

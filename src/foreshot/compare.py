@@ -3,6 +3,7 @@
 Each stage is skipped when the run's folder already holds it finished and made from what is asked for now.
 """
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +20,15 @@ from foreshot.planning import make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
 from foreshot.results import Conditions, Made, Results, Timing
-from foreshot.rundir import ENVIRONMENT_FILE, RESULTS_FILE, open_run, write_atomically, write_json
+from foreshot.rundir import (
+    CHECKPOINTS_FOLDER,
+    ENVIRONMENT_FILE,
+    RESULTS_FILE,
+    at_work,
+    check_free,
+    write_atomically,
+    write_json,
+)
 from foreshot.runtime.decisions import save_decision
 from foreshot.stages import (
     TEACHER,
@@ -48,13 +57,21 @@ def compare(
     """Train a teacher and its students, judge them all, and write the run's folder `runs/NAME`.
 
     A run that was stopped goes on where it was. `command` is what the report says to reproduce it with.
-    Raises ForeshotError for inputs that can't be used and for comparisons that would be wrong.
+    Raises ForeshotError for inputs that can't be used, for comparisons that would be wrong, and while another process
+    is at work on the folder.
     """
     began = perf_counter()
     progress = progress or Silent()
     folder = Path(runs) / experiment.name
+    check_free(folder)  # planning can take a while
     plan = make_plan(experiment, folder)
-    open_run(folder, experiment)
+    with at_work(folder, experiment):
+        return _carry_out(plan, progress, command or f"foreshot compare {folder}", began)
+
+
+def _carry_out(plan: Plan, progress: Progress, command: str, began: float) -> Results:
+    """All stages in order, in a folder that is this process's."""
+    experiment, folder = plan.experiment, plan.folder
     environment = describe_environment()
     write_json(
         folder / ENVIRONMENT_FILE,
@@ -79,7 +96,7 @@ def compare(
     findings = find(plan, scored)
     results = Results(
         name=experiment.name,
-        command=command or f"foreshot compare {folder}",
+        command=command,
         conditions=conditions(plan),
         data=plan.data_facts(),
         encoder=plan.encoder_facts(),
@@ -105,6 +122,7 @@ def compare(
         ),
     )
     write_results(results, findings, folder)
+    shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)  # of what is no longer asked for
     return results
 
 

@@ -181,7 +181,8 @@ class Experiment(Settings):
     named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels.
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
-    training rows that layers are measured on.
+    training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
+    (0: one after every step).
     """
 
     name: str
@@ -203,6 +204,7 @@ class Experiment(Settings):
     teacher: Named | None = None
     layer_stack: Named | None = None
     layer_sample: Annotated[int, Field(ge=1)] = 256
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
     training: Training = Training()

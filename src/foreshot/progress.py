@@ -24,6 +24,9 @@ class Progress(Protocol):
     def advance(self, units: int, state: str = "") -> None:
         """`units` units are done; `state` is a short word about where the work stands, such as its loss."""
 
+    def skip(self, units: int) -> None:
+        """`units` units were done before, by a process that was stopped; they say nothing about the pace."""
+
     def end(self) -> None:
         """The stage that began last is over, finished or not."""
 
@@ -40,6 +43,9 @@ class Silent:
     def advance(self, units: int, state: str = "") -> None:
         """Count nothing."""
 
+    def skip(self, units: int) -> None:
+        """Count nothing."""
+
     def end(self) -> None:
         """Show nothing."""
 
@@ -53,7 +59,7 @@ class Terminal:
         self._console = console
         self._bar: RichProgress | None = None
         self._task = TaskID(0)
-        self._stage, self._units, self._done = "", 0, 0
+        self._stage, self._units, self._done, self._skipped = "", 0, 0, 0
         self._began = self._last_line = 0.0
 
     def say(self, message: str) -> None:
@@ -62,7 +68,7 @@ class Terminal:
 
     def begin(self, stage: str, units: int) -> None:
         """Show a bar of this length, or print a line where there is no terminal."""
-        self._stage, self._units, self._done = stage, units, 0
+        self._stage, self._units, self._done, self._skipped = stage, units, 0, 0
         self._began = self._last_line = time.monotonic()
         if self._console.is_terminal:
             self._bar = RichProgress(
@@ -83,13 +89,21 @@ class Terminal:
         """Move the bar on and reckon the time left from the pace so far."""
         self._done += units
         now = time.monotonic()
-        left = (now - self._began) / max(self._done, 1) * (self._units - self._done)
+        left = (now - self._began) / max(self._done - self._skipped, 1) * (self._units - self._done)
         estimate = f"{duration(left)} left"
         if self._bar:
             self._bar.update(self._task, advance=units, left=estimate, state=printable(state))
         elif now - self._last_line >= self.LINE_EVERY:
             self._last_line = now
             self.say(f"{self._stage}: {self._done / max(self._units, 1):.0%}, {estimate}  {state}".rstrip())
+
+    def skip(self, units: int) -> None:
+        """Move the bar to where the work goes on, and say where that is."""
+        self._done += units
+        self._skipped += units
+        if self._bar:
+            self._bar.update(self._task, advance=units)
+        self.say(f"{self._stage}: goes on at {self._done / max(self._units, 1):.0%}")
 
     def end(self) -> None:
         """Take the bar away and leave one line with the time that the stage took."""

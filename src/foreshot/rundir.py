@@ -1,6 +1,7 @@
 """The run's folder: what is finished, what it was made from, and files that are written whole or not at all."""
 
 import contextlib
+import ctypes
 import errno
 import glob
 import hashlib
@@ -9,23 +10,29 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from foreshot.config import Experiment, dump_experiment, load_experiment
 from foreshot.errors import RunFolderError
+from foreshot.locks import HeldError, holding, is_held, locked
 
 EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
 RESULTS_FILE = "results.json"
 MARKER = ".finished"
+LOCK_FILE = ".lock"
 TEACHER_FOLDER = "teacher"
+CHECKPOINTS_FOLDER = "checkpoints"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+UNFINISHED, SET_ASIDE = ".tmp", ".old"
+"""How the names end of what is being made, and of what is being replaced."""
+AT_FDCWD, RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h; see renameat2(2)
 
 MAY_CHANGE = frozenset(
     {"name", "recipes", "seeds", "probes", "suite", "suite_labels", "decision", "policy", "tune_learning_rates"}
-    | {"identity_columns", "identity_terms", "explanations"}
+    | {"identity_columns", "identity_terms", "explanations", "checkpoint_seconds"}
 )
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
 
@@ -41,16 +48,17 @@ def writing_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file to write under a temporary name; it is synced and renamed when the block ends without error.
 
     So readers see all of it or the old one. Raises OSError (no room, no permission) and then, as after any
-    error, leaves nothing behind.
+    error, leaves nothing behind; what a killed process left is removed at the next try.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_leftovers(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
-        with temporary.open("wb") as file:
+        with temporary.open("wb") as file, holding(temporary):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename in {None, str(temporary)}:
@@ -96,31 +104,68 @@ def building(stage: Path, made_from: str) -> Iterator[Path]:
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """A folder to build another in; it takes the other's name when the block ends without error.
 
-    A folder that has this name already is replaced. Whatever error a library makes of a full disk becomes an
-    OSError that names the folder.
+    A folder that has this name already is replaced, and the name is never missing. Whatever error a library makes of a
+    full disk becomes an OSError that names the folder.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
-    workplace = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    workplace = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=UNFINISHED, dir=folder.parent))
     workplace.chmod(0o755)
-    try:
-        yield workplace
-        for inside, _, files in os.walk(workplace):
-            for name in files:
-                _sync_file(Path(inside) / name)
-            _sync_folder(Path(inside))
-        if folder.exists():
-            shutil.rmtree(folder)
+    with holding(workplace):
+        try:
+            yield workplace
+            for inside, _, files in os.walk(workplace):
+                for name in files:
+                    _sync_file(Path(inside) / name)
+                _sync_folder(Path(inside))
+            _put_in_place(workplace, folder)
+            _sync_folder(folder.parent)
+        except BaseException as error:
+            shutil.rmtree(workplace, ignore_errors=True)
+            if (code := system_error(error)) in NO_ROOM:
+                raise OSError(code, os.strerror(code), str(folder)) from None
+            raise
+
+
+def _put_in_place(workplace: Path, folder: Path) -> None:
+    """Give a finished folder its name, and remove the one that had it."""
+    if not folder.exists():
         workplace.rename(folder)
-        _sync_folder(folder.parent)
-    except BaseException as error:
-        shutil.rmtree(workplace, ignore_errors=True)
-        if (code := _system_error(error)) in NO_ROOM:
-            raise OSError(code, os.strerror(code), str(folder)) from None
-        raise
+        return
+    try:
+        _exchange(workplace, folder)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}:
+            raise
+        _put_in_place_by_steps(workplace, folder)
+        return
+    shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _system_error(error: BaseException) -> int | None:
+def _put_in_place_by_steps(workplace: Path, folder: Path) -> None:
+    """The same on a file system that can't exchange two names; `remove_leftovers` mends what is killed half way."""
+    aside = folder.with_name(workplace.name.removesuffix(UNFINISHED) + SET_ASIDE)
+    with holding(folder):
+        folder.rename(aside)
+        try:
+            workplace.rename(folder)
+        except BaseException:
+            aside.rename(folder)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Exchange the names of two folders at once; raises OSError, ENOSYS where the C library has no such call."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(one), None, str(other))
+
+
+def system_error(error: BaseException) -> int | None:
     """The errno behind an error; libraries in Rust (tokenizers, safetensors) give it only in their message."""
     if isinstance(error, OSError):
         return error.errno
@@ -128,11 +173,56 @@ def _system_error(error: BaseException) -> int | None:
     return int(found[1]) if found else None
 
 
-def remove_leftovers(stage: Path) -> None:
-    """Remove what a killed process left of earlier tries at this stage."""
-    for leftover in stage.parent.glob(f".{glob.escape(stage.name)}.*"):
-        if leftover.is_dir():
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of earlier tries at this file or folder; what a running one holds stays."""
+    name = glob.escape(path.name)
+    for ending in (SET_ASIDE, UNFINISHED):
+        _remove_dead(path.parent.glob(f".{name}.*{ending}"))
+
+
+def _remove_dead(found: Iterable[Path]) -> None:
+    for leftover in list(found):
+        if is_held(leftover):
+            continue
+        whole = re.fullmatch(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(SET_ASIDE)}", leftover.name)
+        if whole and not (named := leftover.with_name(whole[1])).exists():
+            leftover.rename(named)  # it was to be replaced, and its successor never came
+        elif leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def at_work(folder: Path, experiment: Experiment) -> Iterator[None]:
+    """The run's folder, opened for this process alone and rid of what a killed one left.
+
+    Raises RunFolderError as `open_run` does, and while another process is at work on it.
+    """
+    _check_run(folder, experiment)
+    _make_folder(folder)
+    with _alone(folder):
+        open_run(folder, experiment)
+        for ending in (SET_ASIDE, UNFINISHED):
+            _remove_dead(folder.rglob(f".*{ending}"))
+        yield
+
+
+def check_free(folder: Path) -> None:
+    """Raise RunFolderError while another process is at work on the run's folder."""
+    if (folder / LOCK_FILE).exists():
+        with _alone(folder):
+            pass
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    try:
+        with locked(folder / LOCK_FILE):
+            yield
+    except HeldError as error:
+        who = f"process {error.pid}" if error.pid else "another process"
+        raise RunFolderError(f"{folder}: {who} is at work on it; wait for its end, or choose another --name") from None
 
 
 def open_run(folder: Path, experiment: Experiment) -> None:
@@ -141,6 +231,12 @@ def open_run(folder: Path, experiment: Experiment) -> None:
     Until its teacher is finished a folder holds nothing worth keeping, and any setting may change. Raises
     RunFolderError when the folder was made by another experiment, or isn't a run's folder.
     """
+    _check_run(folder, experiment)
+    _make_folder(folder)
+    write_atomically(folder / EXPERIMENT_FILE, dump_experiment(experiment))
+
+
+def _check_run(folder: Path, experiment: Experiment) -> None:
     recorded = folder / EXPERIMENT_FILE
     if recorded.exists() and not (folder / TEACHER_FOLDER / MARKER).exists():
         read_run(folder)
@@ -161,11 +257,13 @@ def open_run(folder: Path, experiment: Experiment) -> None:
         raise RunFolderError(
             f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name"
         )
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunFolderError(f"{folder}: can't be made ({error.strerror}); choose another folder with --runs") from None
-    write_atomically(recorded, dump_experiment(experiment))
 
 
 def read_run(folder: Path) -> Experiment:
@@ -177,7 +275,7 @@ def read_run(folder: Path) -> Experiment:
 
 def _is_unfinished_record(path: Path) -> bool:
     """Whether this is what a process left that was killed while it first wrote what was asked."""
-    return path.name.startswith(f".{EXPERIMENT_FILE}.")
+    return path.name == LOCK_FILE or path.name.startswith(f".{EXPERIMENT_FILE}.")
 
 
 def _brief(value: Any) -> str:

@@ -30,8 +30,9 @@ from foreshot.models.states import Look
 from foreshot.models.students import add_lora, keep_layers, load_adapter, merge, parameters
 from foreshot.plan import Plan
 from foreshot.progress import Progress
-from foreshot.rundir import building, fingerprint, is_finished, write_atomically
+from foreshot.rundir import CHECKPOINTS_FOLDER, building, fingerprint, is_finished, write_atomically
 from foreshot.trained import ADAPTER_FOLDER, TrainingRecord, save_classifier, save_curves
+from foreshot.training.checkpoints import Checkpointing
 from foreshot.training.loop import History, Teaching, train
 from foreshot.training.seeding import derived_seed, generator
 from foreshot.training.teacher_states import TeacherStates, check_room, live_teacher, read_cache, write_cache
@@ -69,6 +70,7 @@ def make_teacher(plan: Plan, progress: Progress) -> None:
         check_teacher(plan, model_outputs(model, plan.rows["validation"]).logits)
         save_and_check(plan, model, workplace)
         record.save(workplace)
+    checkpointing(plan, made_from).file.unlink(missing_ok=True)
 
 
 def check_teacher(plan: Plan, logits: np.ndarray) -> None:
@@ -189,6 +191,7 @@ def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> N
             record = train_into(plan, model, recipe, seed, workplace, progress)
             save_and_check(plan, model, workplace)
         record.save(workplace)
+    checkpointing(plan, made_from).file.unlink(missing_ok=True)
 
 
 def new_classifier(plan: Plan, source: ModelSource, seed: int) -> PreTrainedModel:
@@ -232,6 +235,9 @@ def train_into(
             learning_rate=learning_rate,
             seed=seed,
             teaching=teaching(plan, recipe) if recipe and recipe.objective == "distil" else None,
+            checkpointing=checkpointing(
+                plan, plan.student_fingerprint(recipe, seed) if recipe else plan.teacher_fingerprint()
+            ),
             progress=progress,
         )
     finally:
@@ -250,6 +256,15 @@ def train_into(
         seconds=history.took.seconds,
         cpu_seconds=history.took.cpu_seconds,
         peak_memory=history.took.peak_memory,
+    )
+
+
+def checkpointing(plan: Plan, made_from: str) -> Checkpointing:
+    """Where the training of the model with this fingerprint keeps what it needs to go on; removed with its end."""
+    return Checkpointing(
+        file=plan.folder / CHECKPOINTS_FOLDER / f"{made_from}.safetensors",
+        made_from=made_from,
+        every=plan.experiment.checkpoint_seconds,
     )
 
 

@@ -20,7 +20,7 @@ from foreshot.models.students import add_lora
 from foreshot.plan import Plan
 from foreshot.progress import Progress
 from foreshot.rundir import building, is_finished, write_atomically
-from foreshot.stages import train_into, untrained_student
+from foreshot.stages import checkpointing, train_into, untrained_student
 from foreshot.training.seeding import derived_seed
 
 TRIAL_FILE = "trial.json"
@@ -78,6 +78,7 @@ def _try(plan: Plan, recipe: Recipe, rate: float, progress: Progress) -> Trial:
         train_into(plan, model, tried, seed, workplace, progress)
         trial = _trial(plan, recipe, rate, model_outputs(model, plan.rows["validation"]).logits)
         write_atomically(workplace / TRIAL_FILE, trial.model_dump_json(indent=1) + "\n")
+    checkpointing(plan, made_from).file.unlink(missing_ok=True)
     return trial
 
 

@@ -19,8 +19,9 @@ from foreshot.models.outputs import Outputs, forward
 from foreshot.models.states import NOTHING, Look, looking
 from foreshot.progress import Progress
 from foreshot.training.allocator import keep_freed_memory
+from foreshot.training.checkpoints import Checkpointing, Checkpoints, Underway
 from foreshot.training.losses import BatchOutputs, balanced_weights, distillation_losses, label_losses
-from foreshot.training.measuring import Measured, measured
+from foreshot.training.measuring import Measured, Meter
 from foreshot.training.seeding import generator, seed_torch
 from foreshot.training.teacher_states import TeacherStates
 from foreshot.training.vocabulary import occurring_words_only
@@ -61,12 +62,14 @@ def train(
     learning_rate: float,
     seed: int,
     teaching: Teaching | None = None,
+    checkpointing: Checkpointing | None = None,
     progress: Progress,
 ) -> History:
     """Train `model` in place on all rows: by labels alone, or by a teacher's outputs too.
 
     `labels` are class numbers (rows,), or floats of 0 and 1 (rows, labels). The order of batches and the draws of
-    dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows.
+    dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows. With
+    `checkpointing` a training that was stopped goes on from its checkpoint, and ends with the same weights and losses.
     """
     keep_freed_memory()
     accelerator = Accelerator(cpu=True)
@@ -81,12 +84,21 @@ def train(
     logged: list[dict[str, float]] = []
     # With weight decay even words that never occur would change.
     words = occurring_words_only(model, rows_of) if settings.weight_decay == 0 else nullcontext()
-    with measured() as took, words, looking(model, teaching.look if teaching else NOTHING) as seen:
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
-        schedule = get_linear_schedule_with_warmup(optimizer, round(settings.warmup_fraction * steps), steps)
-        prepared, optimizer = accelerator.prepare(model, optimizer)
-        for rows in chain.from_iterable(islice(epochs, settings.epochs)):
+    meter = Meter()
+    with words, looking(model, teaching.look if teaching else NOTHING) as seen:
+        weights = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        trained = list(weights.values())
+        adamw = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
+        schedule = get_linear_schedule_with_warmup(adamw, round(settings.warmup_fraction * steps), steps)
+        prepared, optimizer = accelerator.prepare(model, adamw)
+        underway = Underway(weights=weights, optimizer=adamw, schedule=schedule, losses=logged, meter=meter)
+        size = sum(parameter.nbytes for parameter in model.parameters())
+        checkpoints = Checkpoints(checkpointing, underway, progress, model_size=size)
+        checkpoints.take_up(steps)
+        batches = chain.from_iterable(islice(epochs, settings.epochs))
+        if seen_rows := sum(len(rows) for rows in islice(batches, len(logged))):
+            progress.skip(seen_rows)
+        for rows in batches:
             inputs = collate(rows_of, rows)
             logits, representations = forward(prepared, inputs)
             row_labels = label_tensor[rows[rows < len(encoded)]]
@@ -115,6 +127,8 @@ def train(
             optimizer.zero_grad()
             logged.append(losses.values())
             progress.advance(len(rows), f"loss {logged[-1]['objective']:.3f}")
+            checkpoints.step_done()
+        took = meter.so_far()
     return History(
         losses={name: np.array([values[name] for values in logged]) for name in logged[0]},
         steps_per_epoch=steps_per_epoch,

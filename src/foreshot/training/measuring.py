@@ -1,8 +1,6 @@
 """What a piece of work takes: seconds on the wall, seconds of the processor, and memory at its peak."""
 
-import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,24 +12,34 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 
 @dataclass
 class Measured:
-    """Filled in when the block ends: seconds, processor seconds of all threads, and MiB of memory at the peak."""
+    """Seconds on the wall, seconds of the processor in all threads, and MiB of memory at the peak."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_memory: float | None = None
 
 
-@contextlib.contextmanager
-def measured() -> Iterator[Measured]:
-    """Measure a block of work; the peak is of the whole process, and None where the system doesn't tell it."""
-    result = Measured()
-    release_freed_memory()
-    resettable = _reset_peak()
-    began, cpu_began = time.perf_counter(), time.process_time()
-    yield result
-    result.seconds = time.perf_counter() - began
-    result.cpu_seconds = time.process_time() - cpu_began
-    result.peak_memory = _peak_memory() if resettable else None
+class Meter:
+    """What a block of work takes; the peak is of the whole process, and None where the system doesn't tell it."""
+
+    def __init__(self) -> None:
+        release_freed_memory()
+        self._resettable = _reset_peak()
+        self._began, self._cpu_began = time.perf_counter(), time.process_time()
+        self._earlier = Measured()
+
+    def add(self, earlier: Measured) -> None:
+        """Count in what a process took that was stopped in this block."""
+        self._earlier = earlier
+
+    def so_far(self) -> Measured:
+        """What the block has taken until now."""
+        peaks = [peak for peak in (self._earlier.peak_memory, _peak_memory() if self._resettable else None) if peak]
+        return Measured(
+            seconds=self._earlier.seconds + time.perf_counter() - self._began,
+            cpu_seconds=self._earlier.cpu_seconds + time.process_time() - self._cpu_began,
+            peak_memory=max(peaks, default=None),
+        )
 
 
 def _reset_peak() -> bool:

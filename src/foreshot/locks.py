@@ -1,0 +1,96 @@
+"""Locks: which process is at work on a file or a folder. The system takes them away when it ends, however it ends."""
+
+import contextlib
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EBADF, errno.EINVAL})
+"""What file systems answer that know no such locks; of EBADF see flock(2) on NFS."""
+
+
+class HeldError(Exception):
+    """Another process holds it; `pid` is None where that isn't known."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__(f"held by process {pid}")
+        self.pid = pid
+
+
+@contextlib.contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Hold a file or a folder that this process makes, so that `is_held` tells others to leave it alone."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # where there are no locks, nothing is held
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process is at work on this file or folder; False where it is gone, or the file system has no locks."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a lock file, which says whose it is and is removed afterwards; raises HeldError while another has it.
+
+    What a killed process left is taken over. Does nothing where the file system has no locks.
+    """
+    descriptor = _lock(file)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+        yield
+    finally:
+        file.unlink(missing_ok=True)  # while it is held, so that it can be nobody else's
+        os.close(descriptor)
+
+
+def _lock(file: Path) -> int:
+    """A descriptor of the lock file, held."""
+    while True:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in UNSUPPORTED:
+                return descriptor
+            pid = _pid(descriptor)
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise HeldError(pid) from None
+            raise
+        # Whoever held it may have removed it since it was opened: then a lock on it keeps nobody out.
+        if _is_same_file(descriptor, file):
+            return descriptor
+        os.close(descriptor)
+
+
+def _pid(descriptor: int) -> int | None:
+    written = os.pread(descriptor, 20, 0).strip()
+    return int(written) if written.isdigit() else None
+
+
+def _is_same_file(descriptor: int, file: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
