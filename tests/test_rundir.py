@@ -10,16 +10,20 @@ import sys
 import pytest
 
 from foreshot import rundir
-from foreshot.config import RECIPES, make_experiment
+from foreshot.config import RECIPES, dump_experiment, make_experiment
 from foreshot.errors import RunFolderError
+from foreshot.locks import holding
 from foreshot.rundir import (
+    at_work,
     building,
+    check_free,
     file_digest,
     fingerprint,
     is_finished,
     open_run,
     read_run,
     remove_leftovers,
+    replacing_folder,
     write_atomically,
     write_json,
     writing_atomically,
@@ -101,6 +105,16 @@ def test_an_error_of_another_file_keeps_its_name(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, writing_atomically(tmp_path / "file.txt"):
         (tmp_path / "other.txt").read_text()
     assert caught.value.filename == str(tmp_path / "other.txt")
+
+
+def test_what_a_killed_process_left_of_a_file_is_removed_and_what_a_running_one_writes_is_not(tmp_path):
+    path = tmp_path / "file.txt"
+    (tmp_path / ".file.txt.4711.tmp").write_text("half")
+    (tmp_path / ".other.txt.4711.tmp").write_text("half")
+    (tmp_path / ".file.txt.4712.tmp").write_text("being written")
+    with holding(tmp_path / ".file.txt.4712.tmp"):
+        write_atomically(path, "new")
+    assert names(tmp_path) == {"file.txt", ".other.txt.4711.tmp", ".file.txt.4712.tmp"}
 
 
 def test_json_is_readable_and_refuses_what_is_no_json(tmp_path):
@@ -237,6 +251,132 @@ def test_what_a_killed_process_left_is_removed_at_the_next_try(tmp_path):
     build(stage, "abc")
     assert names(tmp_path) == {"stage"}
     assert names(stage) == {"inner", rundir.MARKER}
+
+
+def test_what_a_running_process_builds_is_left_alone(tmp_path):
+    """Two exports to one name: neither takes the other's unfinished folder away, and the later one stays."""
+    folder = tmp_path / "bundle"
+    with replacing_folder(folder) as first:
+        (first / "file.txt").write_text("first")
+        with replacing_folder(folder) as second:
+            (second / "file.txt").write_text("second")
+            assert (first / "file.txt").exists()
+    assert (folder / "file.txt").read_text() == "first"
+    assert names(tmp_path) == {"bundle"}
+
+
+# ---- names of folders that are replaced ----
+
+REPLACED = """
+import os, signal, sys
+from pathlib import Path
+from foreshot import rundir
+folder, number, when, exchanges = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4] == "exchanges"
+done = 0
+def watching(rename):
+    def watched(*names):
+        global done
+        done += 1
+        if done == number and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(*names)
+        if done == number and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+    return watched
+def no_exchange(*names):
+    raise OSError(22, "no such call")
+os.rename = watching(os.rename)
+rundir._exchange = watching(rundir._exchange) if exchanges else no_exchange
+with rundir.replacing_folder(folder) as workplace:
+    (workplace / "file.txt").write_text("new")
+"""
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "number", "when", "then"),
+    [
+        ("exchanges", 1, "before", "old"),
+        ("exchanges", 1, "after", "new"),
+        ("steps", 1, "before", "old"),
+        ("steps", 1, "after", None),
+        ("steps", 2, "before", None),
+        ("steps", 2, "after", "new"),
+    ],
+)
+def test_a_folder_that_is_replaced_is_never_lost(tmp_path, exchanges, number, when, then):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    (folder / "file.txt").write_text("old")
+    killed = subprocess.run([sys.executable, "-c", REPLACED, str(folder), str(number), when, exchanges], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert ((folder / "file.txt").read_text() if folder.exists() else None) == then
+    remove_leftovers(folder)
+    assert (folder / "file.txt").read_text() == (then or "old")  # recovered where there was none
+    assert names(tmp_path) == {"bundle"}
+
+
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_a_folder_is_replaced_on_either_kind_of_file_system(tmp_path, monkeypatch, exchanges):
+    if not exchanges:
+        monkeypatch.setattr(rundir, "_exchange", lambda *_: (_ for _ in ()).throw(OSError(22, "no such call")))
+    build(tmp_path / "stage", "abc", "old")
+    build(tmp_path / "stage", "other", "new")
+    assert (tmp_path / "stage" / "inner" / "file.txt").read_text() == "new"
+    assert names(tmp_path) == {"stage"}
+
+
+def test_where_the_new_folder_can_not_take_the_name_the_old_one_keeps_it(tmp_path, monkeypatch):
+    stage = tmp_path / "stage"
+    build(stage, "abc", "old")
+    rename, done = os.rename, []
+
+    def refuse_the_second(*paths):
+        done.append(paths)
+        if len(done) == 2:
+            raise PermissionError(1, "no")
+        rename(*paths)
+
+    monkeypatch.setattr(rundir, "_exchange", lambda *_: (_ for _ in ()).throw(OSError(22, "no such call")))
+    monkeypatch.setattr(os, "rename", refuse_the_second)
+    with pytest.raises(PermissionError):
+        build(stage, "other", "new")
+    assert (stage / "inner" / "file.txt").read_text() == "old"
+    assert names(tmp_path) == {"stage"}
+
+
+# ---- the folder of a run ----
+
+
+def test_a_process_that_is_at_work_rids_the_run_of_what_killed_ones_left(tmp_path):
+    run = tmp_path / "run"
+    (run / "students" / "odd" / ".seed-0.x1y2z3a4.tmp").mkdir(parents=True)
+    (run / "teacher" / "scores").mkdir(parents=True)
+    (run / "teacher" / "scores" / ".test.safetensors.4711.tmp").write_bytes(b"half")
+    (run / ".targets.x1y2z3a4.old").mkdir()
+    (run / ".hidden").write_text("mine")
+    (run / ".experiment.yaml.4711.tmp").write_text("name: r")
+    write_atomically(run / rundir.EXPERIMENT_FILE, dump_experiment(make_experiment(LEAST)))
+    with at_work(run, make_experiment(LEAST)):
+        assert names(run) == {rundir.EXPERIMENT_FILE, rundir.LOCK_FILE, "students", "teacher", "targets", ".hidden"}
+        assert names(run / "students" / "odd") == names(run / "teacher" / "scores") == set()
+        with pytest.raises(RunFolderError, match=rf"process {os.getpid()} is at work on it; wait for its end, or cho"):
+            check_free(run)
+    check_free(run)
+    assert rundir.LOCK_FILE not in names(run)
+
+
+def test_no_lock_is_put_into_a_strangers_folder(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(RunFolderError, match="is not a run's folder"), at_work(tmp_path, make_experiment(LEAST)):
+        pass
+    assert names(tmp_path) == {"thesis.tex"}
+
+
+def test_a_process_killed_before_it_wrote_what_was_asked_left_no_strangers_folder(tmp_path):
+    (tmp_path / rundir.LOCK_FILE).write_text("4711\n")
+    with at_work(tmp_path, make_experiment(LEAST)):
+        pass
+    assert names(tmp_path) == {rundir.EXPERIMENT_FILE}
 
 
 def test_a_run_is_made_and_read(tmp_path):
