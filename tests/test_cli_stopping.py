@@ -1,41 +1,17 @@
-"""Runs that stop half way – a full disk, Ctrl-C, a killed process – and go on where they were."""
+"""What stops a run half way ends in one line and leaves nothing half-written; `crash/` starts real ones again."""
 
-import contextlib
 import errno
 import os
-import signal
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from safetensors import SafetensorError
 
-from cli_runs import as_process, comparable, hear_ctrl_c, process_environment, run_process, weights_times
-
 Foreshot = Callable[..., Any]
-
-
-def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool], seconds: float = 300) -> None:
-    """Wait until a condition holds while the process runs."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, f"ended before it could be stopped: {process.communicate()}"
-        assert time.monotonic() < end, "nothing to stop in time"
-        time.sleep(0.01)
-
-
-def in_training(run: Path, student: str) -> Callable[[], bool]:
-    """Whether the teacher is finished and this student's folder is being built."""
-    place = run / "students" / student
-    return lambda: (run / "teacher" / ".finished").exists() and any(place.glob(".seed-*"))
-
-
-def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": process_environment()}
-    return subprocess.Popen(as_process(*arguments), preexec_fn=hear_ctrl_c, **{**pipes, **options})
 
 
 def unfinished(run: Path) -> list[Path]:
@@ -47,43 +23,7 @@ def unfinished(run: Path) -> list[Path]:
     return [stage for stage in stages if not (stage / ".finished").exists()] + hidden
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, foreshot: Foreshot, asked: list[str]) -> Path:
-    """The run that nobody stopped."""
-    runs = tmp_path_factory.mktemp("unstopped")
-    done = foreshot("compare", *asked, "--recipes", "odd,even", "--name", "stopped", "--runs", runs)
-    assert done.exit_code == 0, done.stderr
-    return runs / "stopped"
-
-
-# ---- Ctrl-C and kill ----
-
-
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(
-    foreshot: Foreshot, asked: list[str], whole: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "stopped"
-    with start("compare", *asked, "--recipes", "odd,even", "--name", "stopped", "--runs", tmp_path) as process:
-        wait_for(process, in_training(run, "even"))
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert stderr == f"foreshot: stopped; what is finished is kept; go on with: foreshot compare {run}\n"
-    assert not unfinished(run)
-    assert not (run / "results.json").exists()
-    before = weights_times(run)
-    assert before.keys() == {
-        "teacher/model.safetensors",
-        "targets/outputs.safetensors",
-        "students/odd/seed-0/model.safetensors",
-    }
-    done = foreshot("compare", run)
-    assert done.exit_code == 0, done.stderr
-    assert "teacher: already there" in done.stdout
-    assert "training even, seed 0 …" in done.stdout
-    after = weights_times(run)
-    assert {name: after[name] for name in before} == before
-    assert comparable(run) == comparable(whole)
+# ---- Ctrl-C ----
 
 
 def test_ctrl_c_before_anything_is_written_says_so(
@@ -99,50 +39,7 @@ def test_ctrl_c_before_anything_is_written_says_so(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_killed_run_goes_on_with_the_same_command(
-    foreshot: Foreshot, asked: list[str], whole: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "stopped"
-    command = ["compare", *asked, "--recipes", "odd,even", "--name", "stopped", "--runs", tmp_path]
-    with start(*command) as process:
-        wait_for(process, in_training(run, "odd"))
-        process.kill()
-        process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL
-    assert unfinished(run)  # what the killed process left
-    before = weights_times(run)["teacher/model.safetensors"]
-    done = foreshot(*command)
-    assert done.exit_code == 0, done.stderr
-    assert weights_times(run)["teacher/model.safetensors"] == before
-    assert not unfinished(run)
-    assert comparable(run) == comparable(whole)
-
-
 # ---- a full disk ----
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
-    """A file system of this size on the folder; gives what makes it larger."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True, capture_output=True)
-    try:
-
-        def enlarge(larger: str) -> None:
-            subprocess.run(["mount", "-o", f"remount,size={larger}", folder], check=True)
-
-        yield enlarge
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def can_mount(folder: Path) -> bool:
-    """Whether this process may mount a file system."""
-    try:
-        with small_disk(folder / "try", "100k"):
-            return True
-    except (OSError, subprocess.CalledProcessError):
-        return False
 
 
 def check_stopped_by_the_disk(stopped: Any, run: Path) -> None:
@@ -155,32 +52,6 @@ def check_stopped_by_the_disk(stopped: Any, run: Path) -> None:
     assert "Traceback" not in stopped.stdout
     assert not unfinished(run)
     assert not (run / "results.json").exists()
-
-
-def test_a_full_disk_stops_in_one_line_and_the_same_command_goes_on(
-    foreshot: Foreshot, asked: list[str], whole: Path, tmp_path: Path
-) -> None:
-    if not can_mount(tmp_path):
-        pytest.skip("may not mount a small disk; the tests below stand in")
-    run = tmp_path / "disk" / "stopped"
-    command = ["compare", *asked, "--recipes", "odd,even", "--name", "stopped", "--runs", str(tmp_path / "disk")]
-    with small_disk(tmp_path / "disk", "40k") as enlarge:  # the teacher's weights don't fit
-        stopped = run_process(*command)
-        assert stopped.returncode == 2
-        check_stopped_by_the_disk(stopped, run)
-        assert not weights_times(run)
-        enlarge("500k")  # nor do those of the second student
-        stopped = run_process(*command)
-        assert stopped.returncode == 2
-        check_stopped_by_the_disk(stopped, run)
-        before = weights_times(run)
-        assert {str(Path(name).parent) for name in before} == {"teacher", "targets", "students/odd/seed-0"}
-        enlarge("40m")
-        done = foreshot(*command)
-        assert done.exit_code == 0, done.stderr
-        after = weights_times(run)
-        assert {name: after[name] for name in before} == before
-        assert comparable(run) == comparable(whole)
 
 
 NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -254,3 +125,28 @@ def test_what_is_written_at_the_end_is_not_left_half_written(
     (run / name).unlink()
     fill_at_sync(monkeypatch, name)
     check_not_left_half_written(foreshot("compare", run), run, name)
+
+
+# ---- no memory ----
+
+
+@pytest.mark.parametrize(
+    "take_too_much",
+    [lambda *_: torch.empty(1 << 60, dtype=torch.uint8), lambda *_: np.empty(1 << 60, dtype=np.uint8)],
+    ids=["PyTorch", "NumPy"],
+)
+def test_memory_that_the_system_refuses_ends_in_one_line(
+    foreshot: Foreshot,
+    asked: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    take_too_much: Callable[..., object],
+) -> None:
+    monkeypatch.setattr("foreshot.training.loop.collate", take_too_much)
+    stopped = foreshot("compare", *asked, "--recipes", "odd", "--name", "large", "--runs", tmp_path)
+    assert stopped.exit_code == 2, stopped.exception
+    assert stopped.stderr == (
+        "foreshot: not enough memory; what is finished is kept; free some, or ask for a smaller batch, and start "
+        "again\n"
+    )
+    assert not unfinished(tmp_path / "large")

@@ -18,7 +18,7 @@ from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM
 
 VIOLATED = 1
 INTERRUPTED, TERMINATED = 130, 143
-NO_MEMORY = "DefaultCPUAllocator: not enough memory"  # how PyTorch begins to say it
+NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # how PyTorch says it
 SERVE_EXTRA = {"fastapi", "fastapi_offline", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"}
 
 

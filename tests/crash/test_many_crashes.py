@@ -1,0 +1,117 @@
+"""The long form of `test_crashes.py`: over a hundred kills at random moments, every rename, every size of a disk.
+
+    make crash
+
+It writes how many kills each stage survived. Seeds come from FORESHOT_CRASH_SEED, 0 by default.
+"""
+
+import itertools
+import os
+import random
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from crashes import Killer, assert_ended_alike, assert_killed, leftovers, stage_of_rename
+from forked import Forks, KilledAtRename, kill_when
+from test_crashes import check_sums, comparison, files_of, fill_step_by_step, require_mounts
+
+from conftest import Undisturbed
+
+pytestmark = pytest.mark.slow
+
+SEED = int(os.environ.get("FORESHOT_CRASH_SEED", "0"))
+KILLS = 120  # at random moments of comparisons
+EXPORT_KILLS = 20
+STAGES = ("planning", "data", "teacher", "targets", "students", "judging", "report")
+FEWEST = 5  # kills of each of these
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[str, "Counter[str]"], None]:
+    """Write a count to the test's output, whether or not pytest captures it."""
+
+    def write(what: str, counted: "Counter[str]") -> None:
+        by_stage = ", ".join(f"{stage} {count}" for stage, count in counted.items())
+        with capsys.disabled():
+            print(f"\n{what}: {counted.total()} survived ({by_stage})")
+
+    return write
+
+
+def test_killed_at_random_moments(
+    forks: Forks,
+    small: list[str],
+    undisturbed: Undisturbed,
+    place_for_runs: Path,
+    tell: Callable[[str, "Counter[str]"], None],
+) -> None:
+    killer = Killer(forks, undisturbed.durations, random.Random(SEED))
+    for number in itertools.count():
+        if killer.kills.total() >= KILLS and min(killer.kills[stage] for stage in STAGES) >= FEWEST:
+            break
+        assert number < 20 * KILLS, killer.kills
+        runs = place_for_runs / str(number)
+        killer.kill_until_it_ends(runs / "run", comparison(small, runs), most=12)
+        assert_ended_alike(runs / "run", undisturbed.run)
+        shutil.rmtree(runs)
+    tell("kills at random moments", killer.kills)
+
+
+def test_killed_before_and_after_every_rename(
+    forks: Forks,
+    small: list[str],
+    undisturbed: Undisturbed,
+    place_for_runs: Path,
+    tell: Callable[[str, "Counter[str]"], None],
+) -> None:
+    """One process after another gets one rename further than the one before."""
+    counted: Counter[str] = Counter()
+    for target in undisturbed.renames:
+        to = re.sub(r".*\.tmp/", ".tmp/", target.removeprefix(str(undisturbed.run)))  # such a folder's name is random
+        for when in ("before", "after"):
+            assert_killed(forks.run(*comparison(small, place_for_runs), fault=KilledAtRename(1, when, to=to)))
+            counted[stage_of_rename(target, undisturbed.run)] += 1
+    ended = forks.run(*comparison(small, place_for_runs))
+    assert ended.exit_code == 0, ended.stderr
+    assert_ended_alike(place_for_runs / "run", undisturbed.run)
+    tell("kills at renames", counted)
+
+
+def test_every_size_of_a_disk(forks: Forks, small: list[str], undisturbed: Undisturbed, place_for_runs: Path) -> None:
+    """A disk that grows by a page or a few at a time is full at one write after another."""
+    require_mounts(place_for_runs)
+    sizes = [*range(4, 80, 8), *range(80, 4000, 60)]
+    said = fill_step_by_step(forks, small, undisturbed, place_for_runs, sizes)
+    assert len(said) > 15
+
+
+def test_exports_killed_at_random_moments_and_at_every_rename(
+    forks: Forks,
+    undisturbed: Undisturbed,
+    place_for_runs: Path,
+    tell: Callable[[str, "Counter[str]"], None],
+) -> None:
+    bundle, rng = place_for_runs / "bundle", random.Random(SEED)
+    command = ["export", undisturbed.run / "students" / "odd" / "seed-0", "--bits", "32", "--out", bundle]
+    options = {"patches": [f"graphs:keep_in:{place_for_runs / 'graphs'}"]}
+    assert forks.run(*command, **options).exit_code == 0
+    whole = forks.run(*command, **options)
+    kept, counted = set(files_of(bundle)), Counter[str]()
+    for number in range(1, len(whole.renames) + 1):
+        for when in ("before", "after"):
+            assert_killed(forks.run(*command, fault=KilledAtRename(number, when), **options))
+            check_sums(bundle)
+            counted["export, at a rename"] += 1
+    while counted["export"] < EXPORT_KILLS:
+        wait = rng.uniform(0, whole.seconds)
+        ended = forks.run(*command, meanwhile=kill_when(lambda: True, then_wait=wait), **options)
+        counted["export"] += ended.was_killed
+        check_sums(bundle)
+        assert set(files_of(bundle)) == kept
+    assert forks.run(*command, **options).exit_code == 0
+    assert leftovers(place_for_runs) == []
+    tell("kills", counted)
