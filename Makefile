@@ -9,7 +9,7 @@ READY   := $(VENV)/.foreshot-ready
 NODE_MODULES := tests/serving/npm/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo serve test test-slow lint types format lock benchmark chromium clean
+.PHONY: help dev demo serve test test-slow crash lint types format lock benchmark chromium clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -49,6 +49,10 @@ test: $(READY) chromium $(NODE_MODULES)  ## run the tests but the slow ones
 
 test-slow: $(READY) chromium $(NODE_MODULES)  ## run the slow tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+# On one thread and alone: it kills processes at moments that were timed before.
+crash: $(READY)  ## kill comparisons over a hundred times, and count the kills that they survive
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -s tests/crash
 
 lint: $(READY)  ## check style
 	$(BIN)/ruff check .

@@ -20,11 +20,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 # Lowest first. A module may import from its own layer (without a cycle) and from those before it.
 LAYERS = [
     {"errors"},
-<<<<<<< HEAD
-    {"environment", "progress", "small_files"},
-=======
-    {"environment", "locks", "progress"},
->>>>>>> 2c3dd33 (A training that was killed goes on from its last checkpoint; one process a run; names of replaced folders are exchanged; SIGTERM ends as Ctrl-C does)
+    {"environment", "locks", "progress", "small_files"},
     {"config", "facts", "loss_settings", "results"},
     {"rundir"},
     {"data"},

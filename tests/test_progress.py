@@ -79,6 +79,33 @@ def test_where_there_is_no_terminal_lines_are_written_now_and_then_with_the_time
     ]
 
 
+def test_what_was_done_before_says_nothing_about_the_pace(clock):
+    shown, written = terminal()
+    shown.begin("training odd", 100)
+    shown.skip(60)
+    clock.now += 40
+    shown.advance(10)  # 10 in 40 s: the 30 that are left take 120 s
+    shown.begin("training even", 100)
+    clock.now += 40
+    shown.advance(50)
+    assert written.getvalue().splitlines() == [
+        "training odd …",
+        "training odd: goes on at 60%",
+        "training odd: 70%, 2 min 00 s left",
+        "training even …",
+        "training even: 50%, 40 s left",
+    ]
+
+
+def test_a_bar_is_moved_to_where_the_work_goes_on(clock):
+    shown, written = terminal(force_terminal=True)
+    shown.begin("training odd", 100)
+    shown.skip(60)
+    assert shown._bar.tasks[0].completed == 60
+    shown.end()
+    assert "training odd: goes on at 60%" in written.getvalue()
+
+
 def test_a_stage_that_was_cut_short_does_not_say_done(clock):
     shown, written = terminal()
     shown.begin("training odd", 100)

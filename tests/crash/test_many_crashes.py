@@ -2,7 +2,8 @@
 
     make crash
 
-It writes how many kills each stage survived. Seeds come from FORESHOT_CRASH_SEED, 0 by default.
+It writes how many kills each stage survived. FORESHOT_CRASH_SEED (0) chooses other moments, FORESHOT_CRASH_KILLS (120)
+more or fewer of them.
 """
 
 import itertools
@@ -24,7 +25,7 @@ from conftest import Undisturbed
 pytestmark = pytest.mark.slow
 
 SEED = int(os.environ.get("FORESHOT_CRASH_SEED", "0"))
-KILLS = 120  # at random moments of comparisons
+KILLS = int(os.environ.get("FORESHOT_CRASH_KILLS", "120"))  # at random moments of comparisons
 EXPORT_KILLS = 20
 STAGES = ("planning", "data", "teacher", "targets", "students", "judging", "report")
 FEWEST = 5  # kills of each of these
