@@ -70,7 +70,7 @@ def make_teacher(plan: Plan, progress: Progress) -> None:
         check_teacher(plan, model_outputs(model, plan.rows["validation"]).logits)
         save_and_check(plan, model, workplace)
         record.save(workplace)
-    checkpointing(plan, made_from).file.unlink(missing_ok=True)
+    checkpointing(plan, made_from).remove()
 
 
 def check_teacher(plan: Plan, logits: np.ndarray) -> None:
@@ -191,7 +191,7 @@ def make_student(plan: Plan, recipe: Recipe, seed: int, progress: Progress) -> N
             record = train_into(plan, model, recipe, seed, workplace, progress)
             save_and_check(plan, model, workplace)
         record.save(workplace)
-    checkpointing(plan, made_from).file.unlink(missing_ok=True)
+    checkpointing(plan, made_from).remove()
 
 
 def new_classifier(plan: Plan, source: ModelSource, seed: int) -> PreTrainedModel:
@@ -262,7 +262,7 @@ def train_into(
 def checkpointing(plan: Plan, made_from: str) -> Checkpointing:
     """Where the training of the model with this fingerprint keeps what it needs to go on; removed with its end."""
     return Checkpointing(
-        file=plan.folder / CHECKPOINTS_FOLDER / f"{made_from}.safetensors",
+        folder=plan.folder / CHECKPOINTS_FOLDER / made_from,
         made_from=made_from,
         every=plan.experiment.checkpoint_seconds,
     )

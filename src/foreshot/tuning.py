@@ -78,7 +78,7 @@ def _try(plan: Plan, recipe: Recipe, rate: float, progress: Progress) -> Trial:
         train_into(plan, model, tried, seed, workplace, progress)
         trial = _trial(plan, recipe, rate, model_outputs(model, plan.rows["validation"]).logits)
         write_atomically(workplace / TRIAL_FILE, trial.model_dump_json(indent=1) + "\n")
-    checkpointing(plan, made_from).file.unlink(missing_ok=True)
+    checkpointing(plan, made_from).remove()
     return trial
 
 

@@ -20,7 +20,7 @@ from foreshot.models.states import NOTHING, Look
 from foreshot.models.students import add_lora
 from foreshot.progress import Silent
 from foreshot.training import checkpoints
-from foreshot.training.checkpoints import Checkpointing
+from foreshot.training.checkpoints import CHECKPOINT_FILE, Checkpointing
 from foreshot.training.loop import History, Teaching, train
 from foreshot.training.teacher_states import live_teacher
 
@@ -100,7 +100,7 @@ def trained(kind: str, file=None, progress=None, every=0.0, made_from="abc") -> 
         learning_rate=3e-3,
         seed=3,
         teaching=teaching(),
-        checkpointing=Checkpointing(file=file, made_from=made_from, every=every) if file else None,
+        checkpointing=Checkpointing(folder=file.parent, made_from=made_from, every=every) if file else None,
         progress=progress or Silent(),
     )
     return model, history
@@ -125,7 +125,7 @@ def stop(kind: str, file, after: int, **options) -> Told:
 def test_a_training_stopped_after_any_step_ends_with_the_same_bits(kind, tmp_path):
     expected = trained(kind)
     for after in range(1, STEPS + 1) if kind == "labels" else (3, 4, 6):  # within an epoch, and between two
-        file = tmp_path / f"{after}.safetensors"
+        file = tmp_path / str(after) / CHECKPOINT_FILE
         stop(kind, file, after)
         assert file.exists() == (after > 1)
         told = Told()
@@ -136,14 +136,14 @@ def test_a_training_stopped_after_any_step_ends_with_the_same_bits(kind, tmp_pat
 
 
 def test_a_training_stopped_again_and_again_ends_with_the_same_bits(tmp_path):
-    file = tmp_path / "one.safetensors"
+    file = tmp_path / "one" / CHECKPOINT_FILE
     for _ in range(STEPS - 1):
         stop("distil", file, 2)  # each gets one step further
     assert_same(trained("distil", file), trained("distil"))
 
 
 def test_one_that_was_over_is_only_put_back(tmp_path):
-    file = tmp_path / "one.safetensors"
+    file = tmp_path / "one" / CHECKPOINT_FILE
     expected = trained("labels", file)
     told = Told()
     found = trained("labels", file, told)
@@ -152,7 +152,7 @@ def test_one_that_was_over_is_only_put_back(tmp_path):
 
 
 def test_times_add_up(tmp_path, monkeypatch):
-    file = tmp_path / "one.safetensors"
+    file = tmp_path / "one" / CHECKPOINT_FILE
     stop("labels", file, 4)
     with safe_open(file, framework="pt") as saved:
         took = json.loads(saved.metadata()["facts"])["took"]
@@ -178,12 +178,12 @@ def test_checkpoints_come_as_seldom_as_asked_and_as_their_cost_allows(tmp_path, 
             now[0] += 40.0
 
     monkeypatch.setattr(checkpoints, "_write", write)
-    trained("labels", tmp_path / "one", Ticking(), every=60.0)
+    trained("labels", tmp_path / "one" / CHECKPOINT_FILE, Ticking(), every=60.0)
     assert written == [80.0]  # the next one after 3 s / 1 %
     written.clear()
     now[0] = 0.0
     monkeypatch.setattr(checkpoints, "MOST_OF_THE_TIME", 0.5)
-    trained("labels", tmp_path / "one", Ticking(), every=60.0)
+    trained("labels", tmp_path / "one" / CHECKPOINT_FILE, Ticking(), every=60.0)
     assert written == [80.0, 163.0, 246.0]
 
 
@@ -244,15 +244,15 @@ def whole() -> tuple[torch.nn.Module, History]:
 
 @pytest.fixture(scope="module")
 def half_way(tmp_path_factory):
-    file = tmp_path_factory.mktemp("half-way") / "one.safetensors"
+    file = tmp_path_factory.mktemp("half-way") / "one" / CHECKPOINT_FILE
     stop("labels", file, 4)
     return file
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_passed_over_with_one_line(damage, tmp_path, half_way, whole):
-    file = tmp_path / "one.safetensors"
-    shutil.copy(half_way, file)
+    file = tmp_path / "one" / CHECKPOINT_FILE
+    shutil.copytree(half_way.parent, file.parent)
     DAMAGES[damage](file)
     told = Told()
     assert_same(trained("labels", file, told, every=1e9), whole)
@@ -264,8 +264,8 @@ def test_a_damaged_checkpoint_is_passed_over_with_one_line(damage, tmp_path, hal
 
 
 def test_the_checkpoint_of_another_model_is_passed_over(tmp_path, half_way, whole):
-    file, told = tmp_path / "one.safetensors", Told()
-    shutil.copy(half_way, file)
+    file, told = tmp_path / "one" / CHECKPOINT_FILE, Told()
+    shutil.copytree(half_way.parent, file.parent)
     assert_same(trained("labels", file, told, every=1e9, made_from="abd"), whole)
     assert "is of another model" in told.said[0]
 
@@ -277,10 +277,10 @@ def test_without_room_the_training_goes_on_and_says_so_once(tmp_path, monkeypatc
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    assert_same(trained("labels", tmp_path / "new" / "one.safetensors", told), whole)
+    assert_same(trained("labels", tmp_path / "one" / CHECKPOINT_FILE, told), whole)
     assert len(told.said) == 1
     assert "no room for a checkpoint" in told.said[0]
-    assert list((tmp_path / "new").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_leaves_room_for_the_model(tmp_path, monkeypatch, whole):
@@ -293,7 +293,7 @@ def test_a_checkpoint_leaves_room_for_the_model(tmp_path, monkeypatch, whole):
         return usage._replace(free=sizes[-1])
 
     monkeypatch.setattr(checkpoints.shutil, "disk_usage", nearly_full)
-    file, told = tmp_path / "one.safetensors", Told()
+    file, told = tmp_path / "one" / CHECKPOINT_FILE, Told()
     sizes.append(model_size)
     assert_same(trained("labels", file, told), whole)
     assert not file.exists()

@@ -24,9 +24,10 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from foreshot.progress import Progress
-from foreshot.rundir import NO_ROOM, system_error, writing_atomically
+from foreshot.rundir import NO_ROOM, replacing_folder, system_error
 from foreshot.training.measuring import Measured, Meter
 
+CHECKPOINT_FILE = "checkpoint.safetensors"
 FORMAT = "foreshot-checkpoint-1"
 MOST_OF_THE_TIME = 0.01
 """The share of the training's time that checkpoints may take; on a slow disk they come more seldom for it."""
@@ -37,9 +38,18 @@ WEIGHT, OPTIMIZER, LOSS, RANDOM = "weight.", "optimizer.", "loss.", "random.torc
 class Checkpointing:
     """Where a training's checkpoint goes, the fingerprint of the model, and the seconds between two, at least."""
 
-    file: Path
+    folder: Path
     made_from: str
     every: float
+
+    @property
+    def file(self) -> Path:
+        """The checkpoint."""
+        return self.folder / CHECKPOINT_FILE
+
+    def remove(self) -> None:
+        """Remove what the training needs no more."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +99,7 @@ class Checkpoints:
             if system_error(error) not in NO_ROOM:
                 raise
             self._progress.say(
-                f"{self._settings.file}: no room for a checkpoint; a training that is stopped will start anew"
+                f"{self._settings.folder}: no room for a checkpoint; a training that is stopped will start anew"
             )
             self._due = math.inf
             return
@@ -128,12 +138,12 @@ def _write(settings: Checkpointing, training: Underway, *, room_to_leave: int) -
         "facts": facts,
         "digest": _digest(tensors, facts),
     }
-    settings.file.parent.mkdir(parents=True, exist_ok=True)
     needed = room_to_leave + sum(tensor.nbytes for tensor in tensors.values())
-    if shutil.disk_usage(settings.file.parent).free < needed:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with writing_atomically(settings.file) as file:
-        save_file(tensors, file.name, metadata=metadata)
+    # A folder, since safetensors writes files under names of its own first.
+    with replacing_folder(settings.folder) as workplace:
+        if shutil.disk_usage(workplace).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save_file(tensors, workplace / CHECKPOINT_FILE, metadata=metadata)
 
 
 def _read(settings: Checkpointing) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
