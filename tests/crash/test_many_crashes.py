@@ -59,7 +59,7 @@ def test_killed_at_random_moments(
         killer.kill_until_it_ends(runs / "run", comparison(small, runs), most=12)
         assert_ended_alike(runs / "run", undisturbed.run)
         shutil.rmtree(runs)
-    tell("kills at random moments", killer.kills)
+        tell("kills at random moments", killer.kills)
 
 
 def test_killed_before_and_after_every_rename(
@@ -76,6 +76,8 @@ def test_killed_before_and_after_every_rename(
         for when in ("before", "after"):
             assert_killed(forks.run(*comparison(small, place_for_runs), fault=KilledAtRename(1, when, to=to)))
             counted[stage_of_rename(target, undisturbed.run)] += 1
+        if counted.total() % 20 == 0:
+            tell("kills at renames, so far", counted)
     ended = forks.run(*comparison(small, place_for_runs))
     assert ended.exit_code == 0, ended.stderr
     assert_ended_alike(place_for_runs / "run", undisturbed.run)
