@@ -43,7 +43,7 @@ def test_a_training_goes_on_from_its_checkpoint(
     (first, *_) = [name for name in undisturbed.renames if "/checkpoints/" in name]
     fault = KilledAtRename(9, "after", to=Path(first).name)
     assert_killed(forks.run(*comparison(small, place_for_runs), fault=fault))
-    assert [file.name for file in (run / "checkpoints").iterdir()] == [Path(first).name]
+    assert (run / "checkpoints" / Path(first).name).is_dir()
     ended = forks.run(*comparison(small, place_for_runs), fault=KilledAtRename(1, "after", to="/teacher"))
     assert_killed(ended)
     assert "training teacher, seed 0: goes on at 64%" in ended.stdout  # 9 of 14 steps
