@@ -41,7 +41,6 @@ def batches(lengths, batch_size=8, seed=0) -> list[list[int]]:
     return [rows.tolist() for rows in length_grouped_batches(lengths, batch_size, np.random.default_rng(seed))]
 
 
-@pytest.mark.parametrize("rows", [1, 7, 8, 9, 8 * POOL, 8 * POOL + 1, 1003])
 def test_tokens_are_the_same_from_one_thread_and_from_several(tokenizer, monkeypatch):
     words = ["one", "two", "three", "four", "five"]
     texts = [" ".join(words[(row * at) % 5] for at in range(row % 9 + 1)) for row in range(300)]
@@ -51,6 +50,7 @@ def test_tokens_are_the_same_from_one_thread_and_from_several(tokenizer, monkeyp
     assert encode(texts, tokenizer, 8).ids == alone.ids
 
 
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 8 * POOL, 8 * POOL + 1, 1003])
 def test_every_row_occurs_once_an_epoch(rows):
     made = batches(comment_lengths(rows))
     assert sorted(row for batch in made for row in batch) == list(range(rows))
