@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from safetensors import SafetensorError
 
-from cli_runs import as_process, comparable, hear_ctrl_c, process_environment, run_process, weights_times
+from cli_runs import as_process, comparable, hear_ctrl_c, process_environment, weights_times
 
 Foreshot = Callable[..., Any]
 
@@ -146,7 +146,7 @@ def can_mount(folder: Path) -> bool:
 
 
 def check_stopped_by_the_disk(stopped: Any, run: Path) -> None:
-    """Exit code 2, one line, and no stage that is half-written; `stopped` is a CompletedProcess or a Result."""
+    """Exit code 2, one line, and no stage that is half-written; `stopped` is a Result of the command line."""
     assert stopped.stderr.startswith("foreshot: ")
     assert stopped.stderr.count("\n") == 1
     assert "No space left on device" in stopped.stderr
@@ -165,13 +165,13 @@ def test_a_full_disk_stops_in_one_line_and_the_same_command_goes_on(
     run = tmp_path / "disk" / "stopped"
     command = ["compare", *asked, "--recipes", "odd,even", "--name", "stopped", "--runs", str(tmp_path / "disk")]
     with small_disk(tmp_path / "disk", "40k") as enlarge:  # the teacher's weights don't fit
-        stopped = run_process(*command)
-        assert stopped.returncode == 2
+        stopped = foreshot(*command)
+        assert stopped.exit_code == 2, stopped.exception
         check_stopped_by_the_disk(stopped, run)
         assert not weights_times(run)
         enlarge("500k")  # nor do those of the second student
-        stopped = run_process(*command)
-        assert stopped.returncode == 2
+        stopped = foreshot(*command)
+        assert stopped.exit_code == 2, stopped.exception
         check_stopped_by_the_disk(stopped, run)
         before = weights_times(run)
         assert {str(Path(name).parent) for name in before} == {"teacher", "targets", "students/odd/seed-0"}
