@@ -42,10 +42,11 @@ runs/demo-bundles/teacher runs/demo-bundles/odd: | $(READY)
 	@test -d runs/demo-bundle || { echo "There are no models yet; first: make demo"; exit 1; }
 	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo/$(FOLDER) --bits 32 --out $@
 
-# --dist loadfile keeps a file's tests, and so the models they share, in one worker;
-# one thread for each worker, or the workers fight for the cores.
+# --dist loadfile keeps a file's tests, and so the models they share, in one worker. Files go in the order of their
+# names: by the number of their tests, the whole runs, few and long, would come last, with the other worker idle.
+# One thread for each worker, or the workers fight for the cores.
 test: $(READY) chromium $(NODE_MODULES)  ## run the tests but the slow ones
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(READY) chromium $(NODE_MODULES)  ## run the slow tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

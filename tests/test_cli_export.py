@@ -16,7 +16,7 @@ from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE
 
 Foreshot = Callable[..., Any]
 pytestmark = pytest.mark.usefixtures("graphs_exported_once")
-LORA = "students/lora/seed-0"
+LORA = "students/odd-lora/seed-0"
 
 
 @pytest.fixture(scope="module")

@@ -30,12 +30,12 @@ def bias_of(folder: Path) -> dict[str, Any]:
 
 
 def test_terms_are_found_in_the_test_rows_and_judged_for_every_model(
-    foreshot: Foreshot, asked: list[str], tmp_path: Path
+    foreshot: Foreshot, asked: list[str], finished_run: Path, tmp_path: Path
 ) -> None:
     test = write_csv(tmp_path / "test.csv", make_comments(440)[200:])
     done = foreshot(
-        *("compare", *asked, "--test", test, "--recipes", "odd", "--seeds", "0,1", "--name", "groups"),
-        *("--identity-terms", terms_file(tmp_path), "--runs", tmp_path),
+        *("compare", *asked, "--test", test, "--recipes", "odd", "--seeds", "0,1", "--epochs", "2", "--name", "groups"),
+        *("--teacher", finished_run / "teacher", "--identity-terms", terms_file(tmp_path), "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     found = bias_of(tmp_path / "groups")
@@ -60,13 +60,13 @@ def test_terms_are_found_in_the_test_rows_and_judged_for_every_model(
 
 
 def test_columns_of_the_data_follow_the_rows_that_are_split_off(
-    foreshot: Foreshot, encoder: Path, tmp_path: Path
+    foreshot: Foreshot, finished_run: Path, tmp_path: Path
 ) -> None:
     rows = [(text, label, "1" if " cook " in text else "") for text, label in make_comments(300)]
     data = write_csv(tmp_path / "data.csv", rows, header=("comment", "toxic", "cooks"))
     done = foreshot(
-        *("compare", "--data", data, "--encoder", encoder, "--recipes", "odd", "--name", "columns", "--suite", "none"),
-        *("--identity-columns", "cooks", *FAST, "--runs", tmp_path),
+        *("compare", "--data", data, "--teacher", finished_run / "teacher", "--recipes", "odd", "--name", "columns"),
+        *("--identity-columns", "cooks", *FAST, "--epochs", "2", "--suite", "none", "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     test = pq.read_table(tmp_path / "columns" / "data" / "test.parquet").to_pydict()

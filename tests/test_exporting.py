@@ -28,7 +28,7 @@ from foreshot.runtime.decisions import save_decision
 from foreshot.runtime.verifying import verify
 
 pytestmark = pytest.mark.usefixtures("graphs_exported_once")
-FOLDERS = {"teacher": "teacher", "full": "students/odd/seed-0", "lora": "students/lora/seed-0"}
+FOLDERS = {"teacher": "teacher", "full": "students/odd/seed-0", "lora": "students/odd-lora/seed-0"}
 TEXTS = [*(text for text, _ in make_comments(12, seed=5)), *INSULTS[:3], "", "🤡 Ça va? ", "the second map " * 30]
 
 

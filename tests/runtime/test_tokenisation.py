@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -89,19 +90,23 @@ def random_texts(count: int, seed: int) -> list[str]:
     ]
 
 
+@cache
 def ordinary_texts() -> list[str]:
     corpus = make_corpus(seed=0)
     return [comment.text for comment in (*corpus.train, *corpus.test)] + [case.text for case in builtin_cases()]
 
 
+@cache
 def long_texts() -> list[str]:
-    """Of 100,000 letters, with and without white space."""
+    """Of 100,000 letters, with and without white space, and of 20,000, the same ones again and again."""
     words = " ".join(ordinary_texts())
-    made = [
-        *(words, words.replace(" ", ""), words.replace(" ", "\u00a0"), "".join(random_texts(400, seed=2))),
-        *("a", "word\u200b", "😀 ", "中", "\t\n", "!", "[MASK] ", " <mask>", "a" + "\u0301" * 99),
+    made = [words, words.replace(" ", ""), words.replace(" ", "\u00a0"), "".join(random_texts(400, seed=2))]
+    repeated = ["a", "word\u200b", "😀 ", "中", "\t\n", "!", "[MASK] ", " <mask>", "a" + "\u0301" * 99]
+    return [
+        normalise((text * (length // len(text) + 1))[:length])
+        for texts, length in ((made, 100_000), (repeated, 20_000))
+        for text in texts
     ]
-    return [(text * (100_000 // len(text) + 1))[:100_000] for text in made]
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +210,7 @@ def test_tokens_are_those_of_transformers(saved, texts):
 
 
 def test_tokens_of_long_texts_are_those_of_transformers(saved):
-    assert_equal_tokens(saved, [normalise(text) for text in long_texts()], [256])
+    assert_equal_tokens(saved, long_texts(), [256])
 
 
 @pytest.mark.parametrize(
