@@ -6,6 +6,7 @@ Everything is written by the tests themselves, so that they need neither a netwo
 import gc
 import os
 import shutil
+import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -63,20 +64,23 @@ def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of four layers with random weights, and a WordPiece tokenizer of the comments' own words."""
+    """A BERT of four layers with random weights, and a WordPiece tokenizer of letters and the comments' own words.
+
+    Its vocabulary is written out, as one that is trained has another order in each process, and so other scores.
+    """
     import torch
-    from tokenizers.implementations import BertWordPieceTokenizer
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
     folder = tmp_path_factory.mktemp("encoder") / "tiny-bert"
     folder.mkdir()
-    words = BertWordPieceTokenizer()
-    words.train_from_iterator([text for text, _ in make_comments()], vocab_size=400, min_frequency=1)
-    words.save_model(str(folder))
+    words = sorted({word for text, _ in make_comments() for word in text.split() if len(word) > 1})
+    letters = [start + letter for start in ("", "##") for letter in string.ascii_lowercase]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *words]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary), encoding="utf-8")
     BertTokenizerFast.from_pretrained(folder, model_max_length=64).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=words.get_vocab_size(),
+        vocab_size=len(vocabulary),
         hidden_size=32,
         num_hidden_layers=4,
         num_attention_heads=2,
