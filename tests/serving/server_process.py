@@ -46,6 +46,18 @@ class ServerProcess:
         """The answer to a request on a connection of its own; a body that isn't bytes goes as JSON."""
         return ask(self.address, method, path, body, **headers)
 
+    def connection(self) -> HTTPConnection:
+        """A connection that is open, and kept."""
+        connection = HTTPConnection(*self.address, timeout=30)
+        connection.connect()
+        return connection
+
+    def workers(self) -> list[int]:
+        """The processes that answer for it: children that multiprocessing has spawned, but for its resource tracker."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Tell it to stop, wait until it has, and give its exit code."""
         self.process.send_signal(number)
@@ -94,13 +106,18 @@ def serving(bundle_folders: Sequence[object], *options: object) -> Iterator[Serv
 
 def ask(address: tuple[str, int], method: str, path: str, body: Any = None, **headers: str) -> Answer:
     """The answer to a request on a connection of its own; a body that isn't bytes goes as JSON."""
+    with contextlib.closing(HTTPConnection(*address, timeout=30)) as connection:
+        return ask_on(connection, method, path, body, **headers)
+
+
+def ask_on(connection: HTTPConnection, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    """The answer to a request on a connection that is kept; a body that isn't bytes goes as JSON."""
     if body is not None and not isinstance(body, bytes):
         body, headers = json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
-    with contextlib.closing(HTTPConnection(*address, timeout=30)) as connection:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        names = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, names, response.read())
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    names = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, names, response.read())
 
 
 def exchange(address: tuple[str, int], sent: bytes) -> bytes:

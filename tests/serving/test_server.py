@@ -240,31 +240,24 @@ def test_many_clients_at_once_each_get_their_own_answer(bundle: Path) -> None:
 # ---- several workers ----
 
 
-def workers_of(server: ServerProcess) -> list[int]:
-    """The processes that answer: children that multiprocessing has spawned, but for its resource tracker."""
-    pid = server.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
 def test_workers_answer_together_count_together_and_are_replaced(bundle: Path, tmp_path: Path) -> None:
     options = ("--workers", 2, "--config", config(tmp_path, limits=ONE_BY_ONE))
     with serving([bundle], *options) as server:
-        wait_until(lambda: len(workers_of(server)) == 2, "there are no two workers")
+        wait_until(lambda: len(server.workers()) == 2, "there are no two workers")
         wait_until(lambda: all_answer_alone(server), "not both answer")
         before = samples(server, "foreshot_decisions_total")
         for _ in range(20):
             assert server.ask("POST", "/v1/classify", {"texts": [RUDE, "kind day"]}).status == 200
         assert samples(server, "foreshot_decisions_total") == before + 40
-        killed, kept = workers_of(server)
+        killed, kept = server.workers()
         os.kill(kept, signal.SIGSTOP)  # so that the other one takes all of these
         with asked_in_threads(server, [SLOW] * 2) as running:
             wait_until(lambda: gauge(server) > 1_000, "nothing waits")
             os.kill(killed, signal.SIGKILL)
             os.kill(kept, signal.SIGCONT)
         assert all(isinstance(request.exception(), ConnectionError) for request in running)
-        wait_until(lambda: len(workers_of(server)) == 2 and killed not in workers_of(server), "it isn't replaced")
-        assert kept in workers_of(server)
+        wait_until(lambda: len(server.workers()) == 2 and killed not in server.workers(), "it isn't replaced")
+        assert kept in server.workers()
         assert gauge(server) == 0  # what waited for the one that was killed waits no more
         assert samples(server, "foreshot_decisions_total", decision="block") >= 20  # what it counted still counts
         assert server.stop() == 0
@@ -274,7 +267,7 @@ def test_workers_answer_together_count_together_and_are_replaced(bundle: Path, t
 
 def all_answer_alone(server: ServerProcess) -> bool:
     """Whether each worker answers while the others can't."""
-    for worker in workers_of(server):
+    for worker in server.workers():
         os.kill(worker, signal.SIGSTOP)
         try:
             server.ask("POST", "/v1/classify", {"texts": ["kind day"]})
