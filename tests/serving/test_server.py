@@ -18,6 +18,7 @@ from tiny_bundles import probabilities_of, tiny_bundle
 
 from cli_runs import run_process
 from foreshot.serving import server as server_module
+from foreshot.serving.observing import SHARED_FOLDER
 from foreshot.serving.server import Plan, serve
 
 RUDE = "you absolute walnut"
@@ -142,6 +143,17 @@ def test_what_else_cannot_be_started_is_one_line(bundle: Path, tmp_path: Path) -
     check_refused(bundle, "--port", 0, "--host", "no.such.host.invalid", words=["no.such.host.invalid", "no such host"])
     check_refused(bundle, "--port", 0, "--host", "203.0.113.7", words=["203.0.113.7", "can't be served on"])
     check_refused(bundle, "--port", 0, "--config", config(tmp_path, limits={"texts": 0}), words=["limits.texts"])
+
+
+def test_a_folder_of_metrics_that_is_none_is_one_line(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path / "nowhere"))
+    check_refused(bundle, "--port", 0, words=[SHARED_FOLDER, "nowhere", "unset"])
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
+    with serving([bundle]) as server:
+        assert samples(server, "foreshot_queue_texts") == 0
+        assert list(tmp_path.glob("counter_*.db"))
 
 
 def test_a_signal_ends_it_while_models_are_loaded(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,21 @@ from dataclasses import dataclass
 from typing import Any
 
 KEY = "a key for the soak"
-WORDS = ["you", "are", "an", "absolute", "walnut", "thank", "kind", "fool", "hello", "day", "idiot", "what", "a", "lovely", "evening", "nobody", "wants", "this"]
+WORDS = (
+    "you",
+    "are",
+    "an",
+    "absolute",
+    "walnut",
+    "thank",
+    "kind",
+    "fool",
+    "hello",
+    "day",
+    "lovely",
+    "evening",
+    "nobody",
+)
 MODEL = "served"
 
 
