@@ -32,6 +32,9 @@ KEEP_ALIVE_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 2_048
 """Connections that wait to be taken, of those who come while the models are loaded too."""
+WORKER_SECONDS = 30
+"""A worker that gives no sign for so long is taken to hang. Uvicorn's 5 are less than one takes to begin on a busy
+machine, where it would be killed and started again for ever."""
 HANG_UP = getattr(signal, "SIGHUP", None)
 """What has the models read again, on systems that have it."""
 logger = logging.getLogger("foreshot.serving")
@@ -168,6 +171,7 @@ def _config(make: Callable[[], ASGIApp], plan: Plan) -> Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
         timeout_graceful_shutdown=plan.settings.limits.shutdown_seconds,
     )
 
