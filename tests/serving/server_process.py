@@ -17,9 +17,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
 from cli_runs import as_process, process_environment
 
 START_SECONDS = 120
+SLOW = {"texts": ["day " * 400] * 1_000}
+"""With `ONE_BY_ONE`: thousand batches, which take seconds together and milliseconds each."""
+ONE_BY_ONE = {"texts": 1_000, "batch": 1, "batch_wait_seconds": 0}
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,36 @@ def ask_on(connection: HTTPConnection, method: str, path: str, body: Any = None,
     response = connection.getresponse()
     names = {name.lower(): value for name, value in response.getheaders()}
     return Answer(response.status, names, response.read())
+
+
+def config(folder: Path, **settings: Any) -> Path:
+    """A file of settings in a folder."""
+    path = folder / "serve.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
+
+
+def gauge(server: ServerProcess) -> float:
+    """How many texts wait, as /metrics tells."""
+    return samples(server, "foreshot_queue_texts")
+
+
+def samples(server: ServerProcess, name: str, **labels: str) -> float:
+    """The sum of a metric's samples that have these labels."""
+    families = text_string_to_metric_families(server.ask("GET", "/metrics").content.decode())
+    found = [sample for family in families for sample in family.samples if sample.name == name]
+    return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
+
+
+def all_answer_alone(server: ServerProcess) -> bool:
+    """Whether each worker answers while the others can't."""
+    for worker in server.workers():
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            server.ask("POST", "/v1/classify", {"texts": ["kind day"]})
+        finally:
+            os.kill(worker, signal.SIGCONT)
+    return True
 
 
 def exchange(address: tuple[str, int], sent: bytes) -> bytes:

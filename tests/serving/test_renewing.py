@@ -12,8 +12,21 @@ from typing import Any
 
 import pytest
 from served import damaged
-from server_process import Answer, ServerProcess, ask_on, raw_request, serving, until_closed, wait_until
-from test_server import ONE_BY_ONE, SLOW, all_answer_alone, config, gauge, samples
+from server_process import (
+    ONE_BY_ONE,
+    SLOW,
+    Answer,
+    ServerProcess,
+    all_answer_alone,
+    ask_on,
+    config,
+    gauge,
+    raw_request,
+    samples,
+    serving,
+    until_closed,
+    wait_until,
+)
 from tiny_bundles import SUMS_FILE, tiny_bundle
 
 from foreshot.facts import Decision

@@ -10,10 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from prometheus_client.parser import text_string_to_metric_families
 from served import damaged, newer
-from server_process import ServerProcess, exchange, raw_request, serving, wait_until
+from server_process import (
+    ONE_BY_ONE,
+    SLOW,
+    ServerProcess,
+    all_answer_alone,
+    config,
+    exchange,
+    gauge,
+    raw_request,
+    samples,
+    serving,
+    wait_until,
+)
 from tiny_bundles import probabilities_of, tiny_bundle
 
 from cli_runs import run_process
@@ -22,32 +32,11 @@ from foreshot.serving.observing import SHARED_FOLDER
 from foreshot.serving.server import Plan, serve
 
 RUDE = "you absolute walnut"
-SLOW = {"texts": ["day " * 400] * 1_000}
-"""With `ONE_BY_ONE`: thousand batches, which take seconds together and milliseconds each."""
-ONE_BY_ONE = {"texts": 1_000, "batch": 1, "batch_wait_seconds": 0}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bundle(tmp_path_factory.mktemp("served") / "odd")
-
-
-def config(folder: Path, **settings: Any) -> Path:
-    path = folder / "serve.yaml"
-    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    return path
-
-
-def gauge(server: ServerProcess) -> float:
-    """How many texts wait, as /metrics tells."""
-    return samples(server, "foreshot_queue_texts")
-
-
-def samples(server: ServerProcess, name: str, **labels: str) -> float:
-    """The sum of a metric's samples that have these labels."""
-    families = text_string_to_metric_families(server.ask("GET", "/metrics").content.decode())
-    found = [sample for family in families for sample in family.samples if sample.name == name]
-    return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
 
 
 @contextlib.contextmanager
@@ -275,14 +264,3 @@ def test_workers_answer_together_count_together_and_are_replaced(bundle: Path, t
         assert server.stop() == 0
         assert not Path(f"/proc/{kept}").exists()
         assert "Traceback" not in server.stderr()
-
-
-def all_answer_alone(server: ServerProcess) -> bool:
-    """Whether each worker answers while the others can't."""
-    for worker in server.workers():
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            server.ask("POST", "/v1/classify", {"texts": ["kind day"]})
-        finally:
-            os.kill(worker, signal.SIGCONT)
-    return True

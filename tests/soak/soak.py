@@ -405,7 +405,7 @@ def tables(soak: Soak) -> str:
         lines.append(f"| {kind} | {count:,} | {status} |")
     before, after = soak.handles_at_rest
     lines += ["", f"Handles at rest before and after, by worker: {[*before.values()]}, {[*after.values()]}."]
-    for growth in growth_by_worker(soak).values():
+    for growth in growth_by_worker(soak).values() if soak.seconds >= 60 else ():  # in less there are too few samples
         lines.append(f"MB more: {', '.join(f'{stretch} {value:+.1f}' for stretch, value in growth.items())}.")
     return "\n".join(lines)
 
