@@ -248,13 +248,13 @@ def test_a_model_that_fails_is_500_and_the_next_request_is_answered(
 # ---- no room, no time ----
 
 
-def test_more_texts_than_there_is_room_for_are_503(bundles: dict[str, Path]) -> None:
+def test_more_texts_than_there_ever_is_room_for_are_413(bundles: dict[str, Path]) -> None:
     with served(bundles, limits={"queue": 2}) as client:
         response = client.post("/v1/classify", json={"texts": [SECRET] * 3})
-        check_problem(response, 503, "room for 2")
-        assert response.headers["retry-after"] == "1"
+        check_problem(response, 413, "3 texts", "ask for less")
+        assert "retry-after" not in response.headers
         assert client.post("/v1/classify", json={"texts": [SECRET] * 2}).status_code == 200
-        check_problem(client.post("/v1/classify", json={"texts": [SECRET], "explain": True}), 503)  # three words
+        check_problem(client.post("/v1/classify", json={"texts": [SECRET], "explain": True}), 413)  # three words
 
 
 def test_what_takes_too_long_is_503_and_may_be_asked_again(bundles: dict[str, Path]) -> None:
