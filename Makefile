@@ -4,12 +4,13 @@
 PYTHON  ?= $(firstword $(notdir $(shell command -v python3.11 python3)))
 VENV    ?= .venv
 WORKERS ?= 2
+MINUTES ?= 30
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.foreshot-ready
 NODE_MODULES := tests/serving/npm/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo serve test test-slow crash lint types format lock benchmark chromium clean
+.PHONY: help dev demo serve test test-slow crash audit sbom soak lint types format lock benchmark chromium clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -55,9 +56,10 @@ test-slow: $(READY) chromium $(NODE_MODULES)  ## run the slow tests
 crash: $(READY)  ## kill comparisons over a hundred times, and count the kills that they survive
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -s tests/crash
 
-lint: $(READY)  ## check style
+lint: $(READY)  ## check style, and the sources for what is unsafe
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
 	@test ! -x $(BIN)/hadolint || $(BIN)/hadolint deploy/Dockerfile
 
 types: $(READY)  ## check types
@@ -72,6 +74,18 @@ lock: $(READY)  ## pin every dependency anew (make lock UPGRADE=--upgrade for ne
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --all-extras --strip-extras --no-emit-options \
 	  --constraint requirements/constraints.in $(UPGRADE) --output-file requirements/dev.txt pyproject.toml
 	sed -i.bak -E 's/^([A-Za-z0-9._-]+==[^+ ]+)\+[a-z0-9.]+/\1/' requirements/dev.txt && rm requirements/dev.txt.bak
+
+audit: $(READY)  ## ask PyPI for known vulnerabilities of the pinned packages
+	$(BIN)/python .ci/audit.py requirements/dev.txt
+
+sbom: $(READY)  ## write what the pinned packages are as sbom.json (CycloneDX)
+	$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --output-file sbom.json
+	@echo "sbom.json lists what is installed in $(VENV)"
+
+soak: BUNDLE ?= runs/demo-bundle
+soak: $(READY)  ## run the server near its top rate (MINUTES=30, BUNDLE=folder), and watch what it holds
+	@test -d $(BUNDLE) || { echo "There is no bundle $(BUNDLE); first: make demo, or BUNDLE=folder"; exit 1; }
+	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/runtime:tests/serving $(BIN)/python tests/soak/soak.py $(BUNDLE) --minutes $(MINUTES)
 
 benchmark: $(READY)  ## time training; with TEACHER=folder BUNDLE=folder scoring too
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py

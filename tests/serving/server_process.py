@@ -17,9 +17,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
 from cli_runs import as_process, process_environment
 
 START_SECONDS = 120
+SLOW = {"texts": ["day " * 400] * 1_000}
+"""With `ONE_BY_ONE`: thousand batches, which take seconds together and milliseconds each."""
+ONE_BY_ONE = {"texts": 1_000, "batch": 1, "batch_wait_seconds": 0}
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,18 @@ class ServerProcess:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> "Answer":
         """The answer to a request on a connection of its own; a body that isn't bytes goes as JSON."""
         return ask(self.address, method, path, body, **headers)
+
+    def connection(self) -> HTTPConnection:
+        """A connection that is open, and kept."""
+        connection = HTTPConnection(*self.address, timeout=30)
+        connection.connect()
+        return connection
+
+    def workers(self) -> list[int]:
+        """The processes that answer for it: children that multiprocessing has spawned, but for its resource tracker."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Tell it to stop, wait until it has, and give its exit code."""
@@ -94,13 +112,48 @@ def serving(bundle_folders: Sequence[object], *options: object) -> Iterator[Serv
 
 def ask(address: tuple[str, int], method: str, path: str, body: Any = None, **headers: str) -> Answer:
     """The answer to a request on a connection of its own; a body that isn't bytes goes as JSON."""
+    with contextlib.closing(HTTPConnection(*address, timeout=30)) as connection:
+        return ask_on(connection, method, path, body, **headers)
+
+
+def ask_on(connection: HTTPConnection, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    """The answer to a request on a connection that is kept; a body that isn't bytes goes as JSON."""
     if body is not None and not isinstance(body, bytes):
         body, headers = json.dumps(body).encode(), {"Content-Type": "application/json", **headers}
-    with contextlib.closing(HTTPConnection(*address, timeout=30)) as connection:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        names = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, names, response.read())
+    connection.request(method, path, body, headers)
+    response = connection.getresponse()
+    names = {name.lower(): value for name, value in response.getheaders()}
+    return Answer(response.status, names, response.read())
+
+
+def config(folder: Path, **settings: Any) -> Path:
+    """A file of settings in a folder."""
+    path = folder / "serve.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return path
+
+
+def gauge(server: ServerProcess) -> float:
+    """How many texts wait, as /metrics tells."""
+    return samples(server, "foreshot_queue_texts")
+
+
+def samples(server: ServerProcess, name: str, **labels: str) -> float:
+    """The sum of a metric's samples that have these labels."""
+    families = text_string_to_metric_families(server.ask("GET", "/metrics").content.decode())
+    found = [sample for family in families for sample in family.samples if sample.name == name]
+    return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
+
+
+def all_answer_alone(server: ServerProcess) -> bool:
+    """Whether each worker answers while the others can't."""
+    for worker in server.workers():
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            server.ask("POST", "/v1/classify", {"texts": ["kind day"]})
+        finally:
+            os.kill(worker, signal.SIGCONT)
+    return True
 
 
 def exchange(address: tuple[str, int], sent: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -253,8 +254,18 @@ def test_a_full_queue_refuses_and_says_when_to_ask_again() -> None:
     assert all("x" not in batch for batch in gate.batches)
 
 
+def test_more_than_the_whole_queue_is_never_told_to_come_again() -> None:
+    async def work(batcher: Batcher) -> None:
+        with pytest.raises(Problem, match=r"6 texts are more than may wait here .5.; ask for less") as refused:
+            await batcher.score(named("a", 6))
+        assert (refused.value.status, refused.value.headers) == (413, {})
+        assert labels(await batcher.score(named("b", 5))) == named("b", 5)
+
+    with_batcher(echo, work, queue=5)
+
+
 def test_who_gives_up_leaves_the_queue_and_gives_the_room_back() -> None:
-    gate, lengths = Gate(), []
+    gate, changes = Gate(), []
 
     async def work(batcher: Batcher) -> None:
         (running,) = await soon(batcher, ["first"])
@@ -269,13 +280,13 @@ def test_who_gives_up_leaves_the_queue_and_gives_the_room_back() -> None:
         assert labels(await after) == named("b", 5)
         await running
 
-    with_batcher(gate, work, queue=5, observer=Observer(queue=lengths.append))
+    with_batcher(gate, work, queue=5, observer=Observer(queue=changes.append))
     assert gate.batches == [["first"], named("b", 5)]
-    assert lengths == [1, 0, 5, 0, 5, 0]
+    assert list(accumulate(changes)) == [1, 0, 5, 0, 5, 0]
 
 
 def test_who_gives_up_half_way_gives_back_only_what_was_not_computed() -> None:
-    gate, lengths = Gate(), []
+    gate, changes = Gate(), []
 
     async def work(batcher: Batcher) -> None:
         (long,) = await soon(batcher, named("a", 10))
@@ -286,9 +297,9 @@ def test_who_gives_up_half_way_gives_back_only_what_was_not_computed() -> None:
         gate.open()
         assert labels(await batcher.score(["b"])) == ["b"]
 
-    with_batcher(gate, work, batch=4, observer=Observer(queue=lengths.append))
+    with_batcher(gate, work, batch=4, observer=Observer(queue=changes.append))
     assert gate.batches == [named("a", 4), ["b"]]
-    assert lengths == [10, 6, 0, 1, 0]
+    assert list(accumulate(changes)) == [10, 6, 0, 1, 0]
 
 
 # ---- faults ----
@@ -313,7 +324,7 @@ def test_a_scorer_that_fails_fails_its_batch_and_computes_the_next(caplog: pytes
 
 
 def test_of_a_request_that_failed_no_more_is_computed() -> None:
-    gate, lengths = Gate(is_open=True), []
+    gate, changes = Gate(is_open=True), []
 
     def scorer(texts: Sequence[str]) -> list[Prediction]:
         gate(texts)
@@ -327,10 +338,10 @@ def test_of_a_request_that_failed_no_more_is_computed() -> None:
         assert failed.value.status == 500
         assert labels(await batcher.score(["b"])) == ["b"]
 
-    with_batcher(scorer, work, batch=8, observer=Observer(queue=lengths.append))
+    with_batcher(scorer, work, batch=8, observer=Observer(queue=changes.append))
     assert len(gate.batches) <= 3  # the second may have begun before the first was heard of
     assert gate.batches[-1] == ["b"]
-    assert lengths[-1] == 0
+    assert sum(changes) == 0
 
 
 def test_it_is_alive_from_its_start_to_its_end() -> None:

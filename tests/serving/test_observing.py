@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.parser import text_string_to_metric_families
 from served import make_bundles, served
 from starlette.testclient import TestClient
+
+from foreshot.serving.observing import SHARED_FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +103,18 @@ def test_two_applications_count_apart(bundles: dict[str, Path]) -> None:
     with served(bundles) as first, served(bundles) as second:
         first.get("/v1/models")
         assert samples(second, "foreshot_requests_total") == {}
+
+
+def test_files_of_workers_that_begin_or_of_other_programs_are_no_failure(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "counter_1.db").touch()  # made, and not yet written to
+    (tmp_path / "gauge_livesum_other.db").touch()
+    written = MmapedDict(str(tmp_path / "counter_2.db"))
+    written.write_value(mmap_key("seen_total", "seen_total", [], [], "Seen."), 3.0, 0.0)
+    written.close()
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
+    assert samples(client, "seen_total") == {(): 3.0}
 
 
 # ---- health ----

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from served import check_problem, make_bundles, served
 from starlette.testclient import TestClient
 
 from foreshot.serving.catalogue import Catalogue
-from foreshot.serving.problems import MOST_ERRORS
+from foreshot.serving.problems import MOST_ERRORS, MOST_LISTED
 
 SECRET = "you absolute walnut"
 DEEP = 100_000
@@ -247,13 +248,13 @@ def test_a_model_that_fails_is_500_and_the_next_request_is_answered(
 # ---- no room, no time ----
 
 
-def test_more_texts_than_there_is_room_for_are_503(bundles: dict[str, Path]) -> None:
+def test_more_texts_than_there_ever_is_room_for_are_413(bundles: dict[str, Path]) -> None:
     with served(bundles, limits={"queue": 2}) as client:
         response = client.post("/v1/classify", json={"texts": [SECRET] * 3})
-        check_problem(response, 503, "room for 2")
-        assert response.headers["retry-after"] == "1"
+        check_problem(response, 413, "3 texts", "ask for less")
+        assert "retry-after" not in response.headers
         assert client.post("/v1/classify", json={"texts": [SECRET] * 2}).status_code == 200
-        check_problem(client.post("/v1/classify", json={"texts": [SECRET], "explain": True}), 503)  # three words
+        check_problem(client.post("/v1/classify", json={"texts": [SECRET], "explain": True}), 413)  # three words
 
 
 def test_what_takes_too_long_is_503_and_may_be_asked_again(bundles: dict[str, Path]) -> None:
@@ -261,3 +262,12 @@ def test_what_takes_too_long_is_503_and_may_be_asked_again(bundles: dict[str, Pa
         response = client.post("/v1/classify", json={"texts": [SECRET]})
         check_problem(response, 503, "took too long")
         assert response.headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/classify", 422), ("/v1alpha1/comments:analyze", 400)])
+def test_errors_too_many_to_list_are_counted_alone(client: TestClient, path: str, status: int) -> None:
+    body = {f"{SECRET} {number}": 1 for number in range(MOST_LISTED + 1)}
+    answer = client.post(path, json=body)
+    assert answer.status_code == status
+    assert re.match(r"the body has 1,00\d faults; /docs shows", answer.json()["detail"])
+    assert "errors" not in answer.json()

@@ -10,43 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from prometheus_client.parser import text_string_to_metric_families
 from served import damaged, newer
-from server_process import ServerProcess, exchange, raw_request, serving, wait_until
+from server_process import (
+    ONE_BY_ONE,
+    SLOW,
+    ServerProcess,
+    all_answer_alone,
+    config,
+    exchange,
+    gauge,
+    raw_request,
+    samples,
+    serving,
+    wait_until,
+)
 from tiny_bundles import probabilities_of, tiny_bundle
 
 from cli_runs import run_process
 from foreshot.serving import server as server_module
+from foreshot.serving.observing import SHARED_FOLDER
 from foreshot.serving.server import Plan, serve
 
 RUDE = "you absolute walnut"
-SLOW = {"texts": ["day " * 400] * 1_000}
-"""With `ONE_BY_ONE`: thousand batches, which take seconds together and milliseconds each."""
-ONE_BY_ONE = {"texts": 1_000, "batch": 1, "batch_wait_seconds": 0}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bundle(tmp_path_factory.mktemp("served") / "odd")
-
-
-def config(folder: Path, **settings: Any) -> Path:
-    path = folder / "serve.yaml"
-    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    return path
-
-
-def gauge(server: ServerProcess) -> float:
-    """How many texts wait, as /metrics tells."""
-    return samples(server, "foreshot_queue_texts")
-
-
-def samples(server: ServerProcess, name: str, **labels: str) -> float:
-    """The sum of a metric's samples that have these labels."""
-    families = text_string_to_metric_families(server.ask("GET", "/metrics").content.decode())
-    found = [sample for family in families for sample in family.samples if sample.name == name]
-    return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
 
 
 @contextlib.contextmanager
@@ -142,6 +132,17 @@ def test_what_else_cannot_be_started_is_one_line(bundle: Path, tmp_path: Path) -
     check_refused(bundle, "--port", 0, "--host", "no.such.host.invalid", words=["no.such.host.invalid", "no such host"])
     check_refused(bundle, "--port", 0, "--host", "203.0.113.7", words=["203.0.113.7", "can't be served on"])
     check_refused(bundle, "--port", 0, "--config", config(tmp_path, limits={"texts": 0}), words=["limits.texts"])
+
+
+def test_a_folder_of_metrics_that_is_none_is_one_line(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path / "nowhere"))
+    check_refused(bundle, "--port", 0, words=[SHARED_FOLDER, "nowhere", "unset"])
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
+    with serving([bundle]) as server:
+        assert samples(server, "foreshot_queue_texts") == 0
+        assert list(tmp_path.glob("counter_*.db"))
 
 
 def test_a_signal_ends_it_while_models_are_loaded(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,44 +241,26 @@ def test_many_clients_at_once_each_get_their_own_answer(bundle: Path) -> None:
 # ---- several workers ----
 
 
-def workers_of(server: ServerProcess) -> list[int]:
-    """The processes that answer: children that multiprocessing has spawned, but for its resource tracker."""
-    pid = server.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
 def test_workers_answer_together_count_together_and_are_replaced(bundle: Path, tmp_path: Path) -> None:
     options = ("--workers", 2, "--config", config(tmp_path, limits=ONE_BY_ONE))
     with serving([bundle], *options) as server:
-        wait_until(lambda: len(workers_of(server)) == 2, "there are no two workers")
+        wait_until(lambda: len(server.workers()) == 2, "there are no two workers")
         wait_until(lambda: all_answer_alone(server), "not both answer")
         before = samples(server, "foreshot_decisions_total")
         for _ in range(20):
             assert server.ask("POST", "/v1/classify", {"texts": [RUDE, "kind day"]}).status == 200
         assert samples(server, "foreshot_decisions_total") == before + 40
-        killed, kept = workers_of(server)
+        killed, kept = server.workers()
         os.kill(kept, signal.SIGSTOP)  # so that the other one takes all of these
         with asked_in_threads(server, [SLOW] * 2) as running:
             wait_until(lambda: gauge(server) > 1_000, "nothing waits")
             os.kill(killed, signal.SIGKILL)
             os.kill(kept, signal.SIGCONT)
         assert all(isinstance(request.exception(), ConnectionError) for request in running)
-        wait_until(lambda: len(workers_of(server)) == 2 and killed not in workers_of(server), "it isn't replaced")
-        assert kept in workers_of(server)
+        wait_until(lambda: len(server.workers()) == 2 and killed not in server.workers(), "it isn't replaced")
+        assert kept in server.workers()
         assert gauge(server) == 0  # what waited for the one that was killed waits no more
         assert samples(server, "foreshot_decisions_total", decision="block") >= 20  # what it counted still counts
         assert server.stop() == 0
         assert not Path(f"/proc/{kept}").exists()
         assert "Traceback" not in server.stderr()
-
-
-def all_answer_alone(server: ServerProcess) -> bool:
-    """Whether each worker answers while the others can't."""
-    for worker in workers_of(server):
-        os.kill(worker, signal.SIGSTOP)
-        try:
-            server.ask("POST", "/v1/classify", {"texts": ["kind day"]})
-        finally:
-            os.kill(worker, signal.SIGCONT)
-    return True

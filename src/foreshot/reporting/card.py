@@ -37,7 +37,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 
 def card(manifest: Manifest) -> str:
     """The card of a bundle. Every text of the manifest is escaped: in YAML, and for GitHub-flavoured Markdown."""
-    environment = Environment(
+    environment = Environment(  # nosec B701
         loader=PackageLoader("foreshot.reporting"),
         autoescape=False,  # noqa: S701  # `finalize` escapes for Markdown what autoescape would for HTML
         undefined=StrictUndefined,

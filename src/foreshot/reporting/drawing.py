@@ -76,4 +76,4 @@ def svg(figure: Figure, *, prefix: str) -> Markup:
     text = re.sub(r"font: ([\d.]+px) [^;\"]+", r"font-size: \1", text)
     text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\d\.\d{2})\d+", r"\1", tag[0]), text)
     text = re.sub(r"\n\s*", "\n", text).strip()
-    return Markup(text)  # noqa: S704  # Matplotlib has escaped the names in it
+    return Markup(text)  # noqa: S704  # nosec B704  # Matplotlib has escaped the names in it

@@ -39,7 +39,7 @@ class _Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Observer:
-    """Who is told of a batch's size, and of how many texts wait."""
+    """Who is told of a batch's size, and of how many texts more, or fewer, wait."""
 
     batch: Callable[[int], None] = lambda _: None
     queue: Callable[[int], None] = lambda _: None
@@ -81,10 +81,13 @@ class Batcher:
     async def score(self, texts: Sequence[str]) -> list[Prediction]:
         """Predictions in the order of the texts; when cancelled, those not yet in a batch are given up.
 
-        Raises Problem 503 when the texts find no room in the queue, 500 when the scorer fails on one of their batches.
+        Raises Problem 503 when the texts find no room in the queue, 413 when they never could, and 500 when the scorer
+        fails on one of their batches.
         """
         if not texts:
             return []
+        if len(texts) > self._limits.queue:
+            raise Problem(413, f"{len(texts)} texts are more than may wait here ({self._limits.queue}); ask for less")
         room = self._limits.queue - self._waiting
         if len(texts) > room:
             raise overloaded(f"too many texts wait ({len(texts)} asked for, room for {room}); ask again in a moment")
@@ -124,7 +127,7 @@ class Batcher:
 
     def _wait_more(self, texts: int) -> None:
         self._waiting += texts
-        self._observer.queue(self._waiting)
+        self._observer.queue(texts)
 
     async def _score(self, batch: list[tuple[_Job, int]]) -> None:
         texts = [job.texts[number] for job, number in batch]

@@ -5,7 +5,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
-from foreshot.serving.problems import Problem, problem_of
+from foreshot.serving.problems import Problem, listed_errors, problem_of
 
 Shape = TypeVar("Shape", bound=BaseModel)
 MEDIA_TYPE = "application/json"
@@ -18,4 +18,4 @@ async def read_body(request: Request, shape: type[Shape]) -> Shape:
     try:
         return shape.model_validate_json(await request.body())
     except ValidationError as error:
-        raise problem_of(error.errors(include_url=False, include_input=False)) from None
+        raise problem_of(listed_errors(error)) from None

@@ -1,13 +1,17 @@
 """Observing: Prometheus metrics and the access log. Neither ever holds a text or a key."""
 
+import contextlib
 import logging
 import os
 import time
 from collections import Counter as Count
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foreshot.data.texts import excerpt
@@ -47,8 +51,8 @@ class Metrics:
         )  # fmt: skip
 
     def observer(self, model: str) -> Observer:
-        """Who is told of a model's batches."""
-        return Observer(batch=self._batches.labels(model).observe, queue=self._queue.labels(model).set)
+        """Who is told of a model's batches; of an old and a new version, which answer at once for a while, together."""
+        return Observer(batch=self._batches.labels(model).observe, queue=self._queue.labels(model).inc)
 
     def decided(self, model: str, predictions: Sequence[Prediction]) -> None:
         """Count what a model decided on texts that a client asked about."""
@@ -64,18 +68,39 @@ class Metrics:
         """All metrics in Prometheus's text format; of all workers where there are several."""
         if SHARED_FOLDER not in os.environ:
             return generate_latest(self._registry)
-        _forget_dead(Path(os.environ[SHARED_FOLDER]))
+        folder = Path(os.environ[SHARED_FOLDER])
+        _forget_dead(folder)
         together = CollectorRegistry()
-        multiprocess.MultiProcessCollector(together)
+        together.register(_OfAllWorkers(folder))
         return generate_latest(together)
+
+
+class _OfAllWorkers(Collector):
+    """What workers keep in a folder.
+
+    A file that one of them has only just made is empty, which the library takes for damage.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterable[Metric]:
+        files = []
+        for path in self._folder.glob("*.db"):
+            with contextlib.suppress(FileNotFoundError):  # as of a worker that died, just now
+                files += [str(path)] if path.stat().st_size else []
+        found: Iterable[Metric] = MultiProcessCollector.merge(files, accumulate=True)
+        return found
 
 
 def _forget_dead(folder: Path) -> None:
     """Remove the gauges of workers that were killed: what waited for one of them waits no more."""
     for gauges in folder.glob("gauge_live*.db"):
-        pid = int(gauges.stem.rpartition("_")[2])
+        pid = gauges.stem.rpartition("_")[2]
+        if not pid.isdecimal():  # of another program, in a folder that was given
+            continue
         try:
-            os.kill(pid, 0)  # no signal, but an error where there is no such process
+            os.kill(int(pid), 0)  # no signal, but an error where there is no such process
         except ProcessLookupError:
             gauges.unlink(missing_ok=True)
 

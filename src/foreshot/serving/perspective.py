@@ -30,7 +30,7 @@ from foreshot.serving.perspective_schemas import (
     PerspectiveProblem,
     request_schema,
 )
-from foreshot.serving.problems import Problem
+from foreshot.serving.problems import Problem, listed_errors
 from foreshot.serving.sentences import sentence_spans, utf16_spans
 from foreshot.serving.settings import Attribute, ServeSettings
 
@@ -166,7 +166,7 @@ async def _read(request: Request) -> AnalyzeCommentRequest:
     try:
         return AnalyzeCommentRequest.model_validate_json(body)
     except ValidationError as error:
-        if error.errors()[0]["type"] != "json_invalid":
+        if error.error_count() > 1 or error.errors()[0]["type"] != "json_invalid":
             raise _malformed(error) from None
     try:
         # Clients that cut a text cut surrogate pairs in half, which pydantic takes for no JSON.
@@ -180,7 +180,7 @@ async def _read(request: Request) -> AnalyzeCommentRequest:
 
 def _malformed(error: ValidationError) -> Problem:
     """What is wrong with a body's shape, in the words of Google's services; never the value that was sent."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    first = listed_errors(error, 400)[0]
     parent = ".".join(excerpt(part) for part in first["loc"][:-1])
     name = excerpt(first["loc"][-1]) if first["loc"] else ""
     if first["type"] == "extra_forbidden":

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,8 @@ from foreshot.serving.google import google_error
 MEDIA_TYPE = "application/problem+json"
 GOOGLE_PATH = "/v1alpha1/"
 MOST_ERRORS = 20
+MOST_LISTED = 1_000
+"""Errors that pydantic is asked to list, which it does all at once: 100,000 of them keep all others waiting."""
 RETRY_SECONDS = 1
 MESSAGES = {"string_pattern_mismatch": "has a NUL character; take it out"}  # the only pattern that a text must match
 
@@ -116,6 +118,13 @@ async def answer_invalid_request(request: Request, error: Exception) -> Response
     """The handler of bodies that are no JSON (400), or not of the shape that is asked for (422)."""
     assert isinstance(error, RequestValidationError)
     return problem_response(problem_of(error.errors()), request.url.path)
+
+
+def listed_errors(error: ValidationError, status: int = 422) -> list[Any]:
+    """What pydantic found wrong with a body; raises Problem of this status, which names none, for too many to list."""
+    if error.error_count() > MOST_LISTED:
+        raise Problem(status, f"the body has {error.error_count():,} faults; /docs shows what it may hold")
+    return error.errors(include_url=False, include_input=False)
 
 
 def problem_of(errors: Sequence[Mapping[str, Any]]) -> Problem:

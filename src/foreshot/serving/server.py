@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import multiprocessing
 import os
 import shutil
 import signal
@@ -11,23 +12,32 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
 from uvicorn.supervisors import Multiprocess
 
-from foreshot.errors import ServeError
+from foreshot.data.texts import printable
+from foreshot.errors import ForeshotError, ServeError
 from foreshot.serving.app import make_app
 from foreshot.serving.catalogue import load_catalogue
 from foreshot.serving.observing import SHARED_FOLDER, Metrics
 from foreshot.serving.protocol import PatientProtocol
+from foreshot.serving.renewing import Renewable, Version
 from foreshot.serving.settings import ServeSettings
 
 KEEP_ALIVE_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 2_048
 """Connections that wait to be taken, of those who come while the models are loaded too."""
+WORKER_SECONDS = 30
+"""A worker that gives no sign for so long is taken to hang. Uvicorn's 5 are less than one takes to begin on a busy
+machine, where it would be killed and started again for ever."""
+HANG_UP = getattr(signal, "SIGHUP", None)
+"""What has the models read again, on systems that have it."""
+logger = logging.getLogger("foreshot.serving")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +66,57 @@ class Plan:
 def serve(plan: Plan, *, ready: Callable[[str], None]) -> None:
     """Serve until told to stop by SIGTERM or SIGINT; `ready` is told the address when the models can answer.
 
-    Then no new connection is taken, and requests that run have `shutdown_seconds` left. Raises ServeError for an
-    address that can't be used, BundleError for a model that can't.
+    Then no new connection is taken, and requests that run have `shutdown_seconds` left. On SIGHUP the models are read
+    again (`serving.renewing`). Raises ServeError for an address or a folder of metrics that can't be used, BundleError
+    for a model that can't.
     """
-    make = functools.partial(_make_app, plan)
-    with _listen(plan.host, plan.port) as listening, _signals_end_it():
+    _check_shared_metrics()
+    with _listen(plan.host, plan.port) as listening, _own_signals():
         address = _address(plan.host, listening)
+        app = _make_app(plan)  # with several workers too: what is wrong with a model is said once, here
         if plan.workers == 1:
-            app = make()
             ready(address)
             Server(_config(lambda: app, plan)).run(sockets=[listening])
         else:
-            make()  # what is wrong with a model is said once, here, and not by each process
+            del app
             ready(address)
             with _shared_metrics():
-                supervisor = Multiprocess(_config(make, plan), sockets=[listening])
+                supervisor = _Supervisor(_config(functools.partial(_make_worker, plan), plan), sockets=[listening])
                 threading.Thread(target=_close_at, args=(supervisor.should_exit, listening), daemon=True).start()
                 supervisor.run()
+
+
+class _Supervisor(Multiprocess):
+    """Uvicorn's, but for SIGHUP: it would replace the processes, and cut connections that a client keeps."""
+
+    def init_processes(self) -> None:
+        """Start the processes."""
+        with _hang_up_held():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        """Start those again that died."""
+        with _hang_up_held():
+            super().keep_subprocess_alive()
+
+    def handle_hup(self) -> None:
+        """Tell each process."""
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def _hang_up_held() -> Iterator[None]:
+    """Hold SIGHUP back, here and in processes that are started: one would die of it before it knows what to do."""
+    if HANG_UP is None:
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {HANG_UP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP})
 
 
 def _cores() -> int:
@@ -83,8 +127,35 @@ def _cores() -> int:
 def _make_app(plan: Plan) -> ASGIApp:
     _log(plan.access_log)
     metrics = Metrics()
-    catalogue = load_catalogue(plan.folders, plan.settings.limits, metrics, threads=plan.threads_each)
-    return make_app(catalogue, plan.settings, metrics)
+
+    def load() -> Version:
+        catalogue = load_catalogue(plan.folders, plan.settings.limits, metrics, threads=plan.threads_each)
+        return Version(app=make_app(catalogue, plan.settings, metrics), catalogue=catalogue)
+
+    app = Renewable(load)
+    if HANG_UP is not None:
+        signal.signal(HANG_UP, lambda *_: app.renew())  # before they are read: none that comes later is missed
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP})
+    app.load()
+    return app
+
+
+def _make_worker(plan: Plan) -> ASGIApp:
+    """The application of one of several processes, which ends when the one that started it is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+    try:
+        return _make_app(plan)
+    except ForeshotError as error:  # the models could be used when the server was started
+        logger.error("a worker can't start, and is started again: %s", printable(str(error)))
+        raise SystemExit(error.exit_code) from None
+
+
+def _end_after(parent: BaseProcess) -> None:
+    """End as if told to, once a process is gone: nobody else would ever tell."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _config(make: Callable[[], ASGIApp], plan: Plan) -> Config:
@@ -100,6 +171,7 @@ def _config(make: Callable[[], ASGIApp], plan: Plan) -> Config:
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
         timeout_graceful_shutdown=plan.settings.limits.shutdown_seconds,
     )
 
@@ -139,13 +211,18 @@ def _address(host: str, listening: socket.socket) -> str:
 
 
 @contextlib.contextmanager
-def _signals_end_it() -> Iterator[None]:
-    """SIGTERM and SIGINT are no failure, while models are loaded and when Uvicorn, having ended, raises them again."""
+def _own_signals() -> Iterator[None]:
+    """SIGTERM and SIGINT are no failure, while models are loaded and when Uvicorn, having ended, raises them again.
+
+    Their handlers, and that of SIGHUP, are put back at the end.
+    """
 
     def end(*_: object) -> None:
         raise SystemExit(0)
 
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    if HANG_UP is not None:
+        before[HANG_UP] = signal.getsignal(HANG_UP)
     try:
         yield
     finally:
@@ -153,9 +230,18 @@ def _signals_end_it() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _check_shared_metrics() -> None:
+    folder = os.environ.get(SHARED_FOLDER)
+    if folder is not None and not (os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)):
+        raise ServeError(f"{SHARED_FOLDER}={folder}: is no folder to write in; make it, or unset the variable")
+
+
 @contextlib.contextmanager
 def _shared_metrics() -> Iterator[None]:
-    """A folder in which several processes keep their metrics together."""
+    """A folder in which several processes keep their metrics together, unless one is given."""
+    if SHARED_FOLDER in os.environ:
+        yield
+        return
     folder = tempfile.mkdtemp(prefix="foreshot-metrics-")
     os.environ[SHARED_FOLDER] = folder
     try:
