@@ -203,12 +203,12 @@ def test_the_run_folder_alone_is_enough_to_go_on(foreshot: Foreshot, run: Path) 
 def test_a_damaged_marker_makes_a_stage_anew(foreshot: Foreshot, run: Path) -> None:
     results = comparable(run)
     (run / "students" / "odd" / "seed-0" / ".finished").write_bytes(b"\xff\xfe")
-    (run / "students" / "odd" / ".seed-0.leftover").mkdir()
+    (run / "students" / "odd" / ".seed-0.abcd1234.tmp").mkdir()
     before = weights_times(run)
     assert foreshot("compare", run).exit_code == 0
     changed = {name for name, time in weights_times(run).items() if before[name] != time}
     assert changed == {"students/odd/seed-0/model.safetensors"}
-    assert not (run / "students" / "odd" / ".seed-0.leftover").exists()
+    assert not (run / "students" / "odd" / ".seed-0.abcd1234.tmp").exists()
     assert comparable(run) == results
 
 

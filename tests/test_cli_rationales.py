@@ -51,7 +51,7 @@ def test_a_run_is_asked_about_peoples_marks_without_training(foreshot: Foreshot,
     teacher = found["models"][0]["numbers"]
     # A perfect classifier of comments that differ by the one word goes by it.
     assert teacher["auprc"]["value"]["value"] > 0.8
-    assert teacher["comprehensiveness"]["value"]["value"] > 0.3
+    assert teacher["comprehensiveness"]["value"]["value"] > 0.1
     assert [student["model"] for student in found["students"]] == ["odd", "lora", "odd-lora", "odd-labels"]
     for example in found["examples"]:
         marked = [example["text"][word["begin"] : word["end"]] for word in example["words"] if word["marked"]]
