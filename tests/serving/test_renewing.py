@@ -1,10 +1,12 @@
 """SIGHUP: bundles that take the place of others while requests flow, in a real process and in several."""
 
+import asyncio
 import contextlib
 import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +32,11 @@ from server_process import (
 from tiny_bundles import SUMS_FILE, tiny_bundle
 
 from foreshot.facts import Decision
+from foreshot.serving.app import make_app
+from foreshot.serving.catalogue import load_catalogue
+from foreshot.serving.observing import Metrics
+from foreshot.serving.renewing import Renewable, Version
+from foreshot.serving.settings import Limits, ServeSettings
 
 RUDE = "you absolute walnut"
 OLD = Decision(policy="best-f1", threshold=0.62)
@@ -195,3 +202,35 @@ def runs(pid: int) -> bool:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_what_was_replaced_is_no_longer_in_memory(tmp_path: Path) -> None:
+    """FastAPI's own caches hold every application that ever was: of its models nothing may be left."""
+
+    async def renewed() -> list[bool]:
+        graphs = []
+
+        def load() -> Version:
+            catalogue = load_catalogue({"odd": folder}, Limits(), Metrics(), threads=1)
+            graphs.append(weakref.ref(catalogue.default.classifier._graph))
+            return Version(app=make_app(catalogue, ServeSettings()), catalogue=catalogue)
+
+        app = Renewable(load)
+        app.load()
+        said: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        life = asyncio.create_task(app({"type": "lifespan"}, said.get, told.put))
+        await said.put({"type": "lifespan.startup"})
+        await told.get()
+        for number in (1, 2, 3):
+            app.renew()
+            async with asyncio.timeout(30):
+                while len(graphs) <= number or graphs[number - 1]() is not None:
+                    await asyncio.sleep(0.01)
+        await said.put({"type": "lifespan.shutdown"})
+        await told.get()
+        await life
+        return [graph() is not None for graph in graphs]
+
+    folder = tiny_bundle(tmp_path / "odd")
+    assert asyncio.run(renewed()) == [False, False, False, True]

@@ -85,6 +85,10 @@ class Classifier:
         tokens = self.tokenize(texts)
         return self.predictions(self.logits(tokens), tokens.truncated)
 
+    def close(self) -> None:
+        """Let the memory of the model go, whoever still refers to the classifier; it can't be asked any more."""
+        del self._graph, self._tokenizer
+
     def tokenize(self, texts: str | Sequence[str], *, normalised: bool = False) -> Tokens:
         """Token ids of texts as the model was trained on them: normalised, and cut to `max_length` tokens.
 

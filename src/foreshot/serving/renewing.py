@@ -5,7 +5,6 @@ that it began with; the old one ends with its last request.
 """
 
 import asyncio
-import gc
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,10 +39,15 @@ class Version:
                 self.idle.set()
 
     async def end(self) -> None:
-        """Wait for the last request, which has limits of its own, and stop computing."""
+        """Wait for the last request, which has limits of its own, stop computing, and let the models' memory go.
+
+        FastAPI remembers the functions of every path for the life of the process, and with them all that they refer to.
+        """
         if self.requests:
             await self.idle.wait()
         await self.catalogue.stop()
+        for model in self.catalogue.values():
+            model.classifier.close()
 
 
 class Renewable:
@@ -122,5 +126,3 @@ class Renewable:
         served = ", ".join(f"{name} {model.checksum}" for name, model in new.catalogue.items())
         logger.info("the models were read again: %s", served)
         await old.end()  # before the next is read: no more than two are ever held
-        del old
-        gc.collect()  # an application is full of cycles, and would hold its models until some later collection
