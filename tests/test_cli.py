@@ -100,7 +100,7 @@ def test_a_yaml_experiment_equals_the_same_flags(
         "probes": str(probes),
         "suite": str(suite),
         "recipes": ["odd"],
-        "training": {"epochs": 6, "learning_rate": 0.003, "batch_size": 8, "max_length": 24},
+        "training": {"epochs": 8, "learning_rate": 0.002, "batch_size": 8, "max_length": 24},
     }
     file = tmp_path / "same.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
@@ -123,16 +123,16 @@ def test_a_flag_beside_a_yaml_file_wins_and_leaves_its_neighbours(
         "suite": str(suite),
         "encoder": str(encoder),
         "recipes": ["odd"],
-        "training": {"epochs": 7, "learning_rate": 0.003, "batch_size": 8, "max_length": 24},
+        "training": {"epochs": 9, "learning_rate": 0.002, "batch_size": 8, "max_length": 24},
     }
     file = tmp_path / "file.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    done = foreshot("compare", file, "--epochs", "6", "--temperature", "4", "--runs", tmp_path)
+    done = foreshot("compare", file, "--epochs", "8", "--temperature", "4", "--runs", tmp_path)
     assert done.exit_code == 0, done.stderr
     conditions = results_of(tmp_path / "file")["conditions"]
-    assert conditions["epochs"] == 6
+    assert conditions["epochs"] == 8
     assert conditions["distillation"]["temperature"] == 4
-    assert (conditions["learning_rate"], conditions["batch_size"], conditions["max_length"]) == (0.003, 8, 24)
+    assert (conditions["learning_rate"], conditions["batch_size"], conditions["max_length"]) == (0.002, 8, 24)
 
 
 def test_layers_add_students_and_every_seed_trains_each(foreshot: Foreshot, asked: list[str], tmp_path: Path) -> None:

@@ -341,11 +341,11 @@ def test_suggested_scores_are_not_taken(address):
     assert (status, answer["error"]["status"]) == (501, "UNIMPLEMENTED")
 
 
-def test_a_full_queue_is_told_in_googles_shape(folders):
+def test_more_than_the_queue_ever_holds_is_told_in_googles_shape(folders):
     with live_app(folders, limits={"queue": 2}) as url:
         body = {"comment": {"text": "a\nb\nc"}, "requestedAttributes": {"TOXICITY": {}}, "spanAnnotations": True}
         status, answer = post(f"{url}/v1alpha1/comments:analyze", body)
-    assert (status, answer["error"]["status"]) == (503, "UNAVAILABLE")
+    assert (status, answer["error"]["status"]) == (413, "INVALID_ARGUMENT")
 
 
 # ---- settings ----
