@@ -143,6 +143,7 @@ def test_a_second_run_makes_nothing_again(run: Path, foreshot: Foreshot, command
     assert comparable(run) == found
 
 
+@pytest.mark.slow  # tests/crash kills runs at every such place
 def test_a_run_that_is_stopped_again_and_again_goes_on(
     run: Path, foreshot: Foreshot, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

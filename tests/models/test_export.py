@@ -79,7 +79,7 @@ def test_a_student_of_an_unknown_architecture_is_exported_too():
 @pytest.mark.parametrize(
     "architecture",
     [
-        name if name in {"bert", "deberta-v2", "modernbert"} else pytest.param(name, marks=pytest.mark.slow)
+        name if name in {"bert", "modernbert"} else pytest.param(name, marks=pytest.mark.slow)
         for name in CONFIGS
     ],
 )
