@@ -78,10 +78,7 @@ def test_a_student_of_an_unknown_architecture_is_exported_too():
 
 @pytest.mark.parametrize(
     "architecture",
-    [
-        name if name in {"bert", "modernbert"} else pytest.param(name, marks=pytest.mark.slow)
-        for name in CONFIGS
-    ],
+    [name if name in {"bert", "modernbert"} else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
 )
 def test_a_graph_in_8_bits_is_near_the_model_and_does_not_depend_on_the_batch(architecture):
     model, small = exported_in_8_bits(architecture)
