@@ -250,3 +250,13 @@ def test_any_settings_make_an_experiment_or_are_refused(given_ones: dict[str, An
     except ConfigError:
         return
     assert make_experiment(parse_yaml(dump_experiment(experiment), source="dumped")) == experiment
+
+
+def test_a_tokenizer_without_its_token_for_unknown_words_is_refused_at_the_text_that_needs_it(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "bundle")
+    tokenizer = json.loads((bundle / TOKENIZER_FILE).read_bytes())
+    tokenizer["model"]["unk_token"] = "gone"
+    (bundle / TOKENIZER_FILE).write_text(json.dumps(tokenizer))
+    (bundle / SUMS_FILE).write_text(sums_of(bundle))
+    with pytest.raises(ForeshotError, match=r"tokenizer\.json can't be used \(WordLevel error: Missing \[UNK\]"):
+        load(bundle)(["\u202e"])

@@ -1,6 +1,7 @@
 """Tokenisation by the tokenizers library alone."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ class TextTokenizer:
     """
 
     def __init__(self, content: str, *, max_length: int, where: str) -> None:
+        self._where = where
         try:
             self._tokenizer = Tokenizer.from_str(content)
             self._tokenizer.no_padding()
@@ -49,7 +51,8 @@ class TextTokenizer:
         truncated: list[bool] = []
         for start in range(0, len(texts), GROUP):
             group = texts[start : start + GROUP]
-            encoded = self._tokenizer.encode_batch_fast([text[:LONGEST_TEXT] for text in group])
+            with self._refusing():
+                encoded = self._tokenizer.encode_batch_fast([text[:LONGEST_TEXT] for text in group])
             ids += [encoding.ids for encoding in encoded]
             truncated += [
                 bool(encoding.overflowing) or len(text) > LONGEST_TEXT
@@ -59,10 +62,21 @@ class TextTokenizer:
 
     def looked_at(self, text: str) -> tuple[int, int] | None:
         """Begin and end of what is looked at of a normalised text that is cut; None of one that is looked at whole."""
-        encoding = self._tokenizer.encode(text[:LONGEST_TEXT])
+        with self._refusing():
+            encoding = self._tokenizer.encode(text[:LONGEST_TEXT])
         if not encoding.overflowing and len(text) <= LONGEST_TEXT:
             return None
         return span_of(encoding.offsets)
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """What only a text brings to light, such as no token for unknown words, is a BundleError too."""
+        try:
+            yield
+        except BaseException as error:  # the library raises bare Exceptions, and where Rust panics what is none
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise BundleError(f"{self._where}: its tokenizer.json can't be used ({excerpt(error, 160)})") from None
 
 
 def span_of(offsets: Sequence[tuple[int, int]]) -> tuple[int, int]:
