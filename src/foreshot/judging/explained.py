@@ -10,7 +10,7 @@ from foreshot.errors import DataError
 from foreshot.runtime.words import Word, words_of
 
 FEWEST_WORDS = 3
-MOST_WORDS = 40  # of a test row; leaving out each word of longer ones would take more than scoring all the test rows
+MOST_WORDS = 40  # of a test row: each of them is left out in turn, of a text that is as long
 MOST_MARKED_WORDS = 100  # of a text in which people marked words
 
 
