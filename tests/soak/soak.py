@@ -70,7 +70,6 @@ class Soak:
 
     seconds: float
     top_rate: float
-    model_megabytes: float
     answers: list[Answered] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     wrong: Counter[str] = field(default_factory=Counter)
@@ -155,26 +154,25 @@ def run_soak(bundle: Path, *, seconds: float, calibration: float, workers: int =
         newer = _with_another_card(Path(shutil.copytree(bundle, folder / "newer")))
         config = folder / "serve.yaml"
         config.write_text(yaml.safe_dump({"keys": [{"name": "soak", "sha256": hash_key(KEY)}]}), encoding="utf-8")
-        size = sum(path.stat().st_size for path in bundle.glob("*.onnx")) / 1e6
         with serving([served], "--workers", workers, "--config", config, "--no-access-log") as server:
-            return asyncio.run(_soak(server, served, newer, seconds, calibration, size, workers))
+            return asyncio.run(_soak(server, served, newer, seconds, calibration, workers))
 
 
 async def _soak(
-    server: ServerProcess, served: Path, newer: Path, seconds: float, calibration: float, size: float, workers: int
+    server: ServerProcess, served: Path, newer: Path, seconds: float, calibration: float, workers: int
 ) -> Soak:
     old, new = _checksum(served), _checksum(newer)
     requests = mixed(seed=0)
-    warm = Clients(server, Soak(0, 0, 0), [old])
+    warm = Clients(server, Soak(0, 0), [old])
     await _wait_for_workers(server, workers)
     await _closed_loop(warm, requests, 1)
     warm.close()
     await asyncio.sleep(0.5)
     at_rest = _handles(server)
-    trial = Clients(server, Soak(0, 0, 0), [old])
+    trial = Clients(server, Soak(0, 0), [old])
     top_rate = await _closed_loop(trial, requests, calibration)
     trial.close()
-    soak = Soak(seconds=seconds, top_rate=top_rate, model_megabytes=size)
+    soak = Soak(seconds=seconds, top_rate=top_rate)
     soak.wrong += warm.soak.wrong + trial.soak.wrong
     clients = Clients(server, soak, [old])
     rude = asyncio.create_task(_rude_clients(server.address, soak))
@@ -338,9 +336,8 @@ def complaints_in_time(soak: Soak) -> list[str]:
     found = []
     for worker, growth in growth_by_worker(soak).items():
         for stretch, megabytes in growth.items():
-            bound = MB_BOUND + (soak.model_megabytes / 2 if stretch == "over the swap" else 0)
-            if megabytes > bound:
-                found.append(f"worker {worker}: {megabytes:.0f} MB more {stretch}, {bound:.0f} may be")
+            if megabytes > MB_BOUND:
+                found.append(f"worker {worker}: {megabytes:.0f} MB more {stretch}, {MB_BOUND} may be")
     first, last = p99_of_thirds(soak)
     if last > P99_BOUND * first:
         found.append(f"p99 rose from {1000 * first:.0f} to {1000 * last:.0f} ms")
