@@ -34,9 +34,7 @@ def test_bad_requests_are_of_many_kinds_and_the_mix_is_the_same_again() -> None:
     ],
 )
 def test_what_breaks_is_complained_of(answer: Answered, lost: str, complaint: str | None) -> None:
-    soak = Soak(
-        10, 100, 0, answers=[answer, Answered("good", 6.0, 0.1, 200)] if answer.due > 5 else [answer], swapped=5
-    )
+    soak = Soak(10, 100, answers=[answer, Answered("good", 6.0, 0.1, 200)] if answer.due > 5 else [answer], swapped=5)
     soak.handles_at_rest = ({1: 20}, {1: 28})
     if lost:
         soak.wrong[lost] += 1
