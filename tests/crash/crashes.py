@@ -83,10 +83,12 @@ def contents_but_times(run: Path) -> dict[str, Any]:
 
 def assert_ended_alike(run: Path, undisturbed: Path) -> None:
     """Nothing is left behind, and every file is that of the run that nobody disturbed."""
-    assert leftovers(run.parent) == []
+    left = leftovers(run.parent)
+    assert not left, left
     found, expected = contents_but_times(run), contents_but_times(undisturbed)
-    assert found.keys() == expected.keys()
-    assert [name for name in found if found[name] != expected[name]] == []
+    assert found.keys() == expected.keys(), found.keys() ^ expected.keys()
+    different = [name for name in found if found[name] != expected[name]]
+    assert not different, different
 
 
 @dataclass

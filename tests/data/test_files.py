@@ -243,7 +243,7 @@ def test_a_folder_without_a_dataset_is_refused(tmp_path):
 
 def test_a_damaged_saved_dataset_is_refused(tmp_path):
     write(tmp_path, "dataset_info.json", "{}")
-    with pytest.raises(DataError, match="can't be loaded as a saved dataset"):
+    with pytest.raises(DataError, match=r"state\.json: can't be read"):
         open_sheet(tmp_path)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from foreshot.data.lines import BadRecord, Record, repeated
 from foreshot.data.parquet import ArrowRow
 from foreshot.data.records import KINDS, Records, open_records
+from foreshot.data.saved_datasets import INFO_FILE, PARTS_FILE, refuse_unsafe
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import DataError
 
@@ -118,9 +119,10 @@ def _within_memory(path: Path, records: Records) -> Iterator[Record]:
 
 
 def _read_saved_dataset(folder: Path, part: str) -> Sheet:
-    if not any((folder / name).is_file() for name in ("dataset_info.json", "dataset_dict.json")):
+    if not any((folder / name).is_file() for name in (INFO_FILE, PARTS_FILE)):
         raise DataError(f"{folder}: is a folder without a saved Hugging Face dataset; name a file in it")
     datasets = _import_datasets(str(folder))
+    refuse_unsafe(folder)
     try:
         dataset = datasets.load_from_disk(str(folder))
     except Exception as error:  # whatever a damaged folder brings up
@@ -154,10 +156,16 @@ def _from_dataset(source: str, dataset: Any, part: str) -> Sheet:
         if not wanted and len(dataset) > 1:
             raise DataError(f"{source}: has no part {excerpt(part)!r}; its parts are {listing(dataset)}")
         dataset = dataset[wanted[0] if wanted else next(iter(dataset))]
+    if len(dataset) > MOST_ROWS:
+        raise DataError(f"{source}: has {len(dataset):,} rows; {TOO_MANY}")
     # Through Arrow, so that pictures and sounds in other columns aren't decoded.
     table = dataset.with_format("arrow")[:]
     if complaint := repeated(table.column_names):
         raise DataError(f"{source}: {complaint}")
+    try:
+        table.validate(full=True)  # an Arrow file is taken as it is, texts beyond its end and all
+    except ValueError as error:
+        raise DataError(f"{source}: is damaged ({excerpt(error, 80)})") from None
     columns = {name: table.column(name).to_pylist() for name in table.column_names}
     sheet = Sheet(source, columns, list(range(1, table.num_rows + 1)))
     for name, feature in dataset.features.items():
