@@ -7,7 +7,7 @@ import numpy as np
 from foreshot.data.files import READERS, open_sheet
 from foreshot.data.labels import BENIGN, TOXIC, Classes, canonical_label
 from foreshot.data.sample import make_probes
-from foreshot.data.texts import normalise
+from foreshot.data.texts import listing, normalise
 from foreshot.errors import ConfigError, DataError
 from foreshot.results import Probe, ProbeAnswer
 from foreshot.small_files import read_small
@@ -26,7 +26,7 @@ def read_probes(path: str, classes: Classes) -> list[Probe]:
         return [Probe(text=normalise(line), label=None) for line in _lines(path)]
     sheet = open_sheet(path)
     if "text" not in sheet.columns:
-        raise DataError(f"{path}: probes need a column named text (columns: {', '.join(sheet.columns)})")
+        raise DataError(f"{path}: probes need a column named text (columns: {listing(sheet.columns)})")
     nothing: list[None] = [None] * len(sheet.rows)
     probes = []
     for row, text, label, note in zip(
