@@ -16,6 +16,7 @@ from foreshot.config import (
     make_experiment,
     named_recipe,
     recipe_of_layers,
+    run_name,
 )
 from foreshot.errors import ConfigError
 from foreshot.loss_settings import (
@@ -259,6 +260,23 @@ def test_values_are_frozen():
 
 def test_the_first_seed():
     assert FULL.first_seed == 3
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("data/comments.csv", "comments"),
+        ("my comments (new).csv", "my-comments-new"),
+        ("../.hidden.csv", "hidden"),
+        ("v1.2_final.parquet", "v1.2_final"),
+        ("комментарии.csv", "run"),
+        ("\x1b[2J.csv", "2J"),
+        ("owner/dataset", "dataset"),
+    ],
+)
+def test_a_run_is_named_after_a_file(file, name):
+    assert run_name(file) == name
+    assert make_experiment({"name": run_name(file), "data": file, "encoder": "e"}).name == name
 
 
 def test_recipes_by_name_and_by_layers():

@@ -351,9 +351,14 @@ def parse_yaml(text: str, *, source: str) -> Any:
         raise ConfigError(f"{source}: holds a value that can't be read ({str(error)[:80]}); quote it") from None
 
 
+def run_name(source: str | Path) -> str:
+    """What a run is called after the file of its data or settings: its name, in letters that a folder may have."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).lstrip("._-").rstrip("-") or "run"
+
+
 def load_experiment(path: Path) -> Experiment:
     """An experiment from a YAML file; raises ConfigError."""
-    return make_experiment({"name": path.stem, **load_settings(path)}, source=str(path))
+    return make_experiment({"name": run_name(path), **load_settings(path)}, source=str(path))
 
 
 def dump_experiment(experiment: Experiment) -> str:

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from foreshot.config import DEMO_SETTINGS, Experiment, load_settings, make_experiment, parse_yaml, recipe_of_layers
+from foreshot.config import (
+    DEMO_SETTINGS,
+    Experiment,
+    load_settings,
+    make_experiment,
+    parse_yaml,
+    recipe_of_layers,
+    run_name,
+)
 from foreshot.data.records import KINDS
 from foreshot.errors import ConfigError
 from foreshot.rundir import read_run
@@ -29,7 +37,7 @@ def settings_to_start_from(experiment: Path | None, demo: bool, runs: Path) -> t
     if experiment.is_dir():
         folder = experiment.resolve()
         return {**read_run(experiment).model_dump(mode="json"), "name": folder.name}, experiment.parent
-    return {"name": experiment.stem, **load_settings(experiment)}, runs
+    return {"name": run_name(experiment), **load_settings(experiment)}, runs
 
 
 def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[str], source: str) -> Experiment:
@@ -45,7 +53,7 @@ def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[
             merged[group] = {**settings[group], **given[group]}
     if "data" not in merged:
         raise ConfigError("nothing to compare on: give --data FILE, a YAML file, or --demo")
-    merged.setdefault("name", Path(str(merged["data"])).stem)
+    merged.setdefault("name", run_name(str(merged["data"])))
     experiment = make_experiment(merged, source=source)
     if not layers:
         return experiment
