@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from foreshot.config import NO_SUITE, Experiment
-from foreshot.errors import RunFolderError
+from foreshot.data.table import read_texts
+from foreshot.errors import DataError, RunFolderError
 from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.results import ModelResult, Results
 from foreshot.rundir import EXPERIMENT_FILE, RESULTS_FILE, TEACHER_FOLDER, read_run
@@ -41,10 +39,9 @@ class RunModel:
         """The texts of the validation rows, normalised."""
         path = self.run / "data" / "validation.parquet"
         try:
-            texts: list[str] = pq.read_table(path, columns=["text"]).column("text").to_pylist()
-        except (OSError, pa.ArrowException, ValueError) as error:
-            raise RunFolderError(f"{path}: can't be read ({' '.join(str(error).split())[:80]}); run it again") from None
-        return texts
+            return read_texts(path, text="text")
+        except DataError as error:
+            raise RunFolderError(f"{error}; run it again") from None
 
     def origin(self) -> dict[str, Any]:
         """What a bundle's card says about where the model came from, as `runtime.bundle.Origin` names it."""
