@@ -84,12 +84,19 @@ def test_killed_before_and_after_every_rename(
     tell("kills at renames", counted)
 
 
-def test_every_size_of_a_disk(forks: Forks, small: list[str], undisturbed: Undisturbed, place_for_runs: Path) -> None:
+def test_every_size_of_a_disk(
+    forks: Forks,
+    small: list[str],
+    undisturbed: Undisturbed,
+    place_for_runs: Path,
+    tell: Callable[[str, "Counter[str]"], None],
+) -> None:
     """A disk that grows by a page or a few at a time is full at one write after another."""
     require_mounts(place_for_runs)
     sizes = [*range(4, 80, 8), *range(80, 4000, 60)]
     said = fill_step_by_step(forks, small, undisturbed, place_for_runs, sizes)
     assert len(said) > 15
+    tell("writes without room", Counter({"disk": len(said)}))
 
 
 def test_exports_killed_at_random_moments_and_at_every_rename(

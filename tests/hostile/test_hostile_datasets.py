@@ -76,6 +76,12 @@ def link_out(folder: Path, elsewhere: Path) -> None:
     (folder / arrow_file_elsewhere.name).symlink_to(arrow_file_elsewhere)
 
 
+def link_in_a_circle(folder: Path, _: Path) -> None:
+    name = arrow_file(folder)
+    name.unlink()
+    name.symlink_to(name)
+
+
 def name_files(*names: object) -> Callable[[Path, Path], None]:
     return lambda folder, _: change(folder / "state.json", _data_files=[{"filename": name} for name in names])
 
@@ -96,6 +102,7 @@ BAD: dict[str, tuple[Callable[[Path, Path], object], str]] = {
         lambda folder, other: name_files(str(arrow_file(other)))(folder, other), "not in its folder",
     ),
     "Arrow files elsewhere, by a link": (link_out, "leads out of the folder"),
+    "a link in a circle": (link_in_a_circle, "can't be loaded"),
     "a folder as a file": (name_files(".."), "not in its folder"),
     "a number as a file": (name_files(7), "not in its folder"),
     "no list of files": (lambda folder, _: change(folder / "state.json", _data_files=None), "names no files"),

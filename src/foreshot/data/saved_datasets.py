@@ -5,6 +5,7 @@ dataset_info.json, state.json, data-*.arrow  one part; state.json names its Arro
 """
 
 import json
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ MOST_BYTES = 2**24
 def refuse_unsafe(folder: Path) -> None:
     """Raise DataError for a saved dataset with files elsewhere, by a link or by name, large JSON, pipes or devices."""
     for path in sorted(folder.rglob("*")):
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if not Path(os.path.realpath(path)).is_relative_to(folder.resolve()):
             raise DataError(
                 f"{folder}: {excerpt(path.name)} is a link that leads out of the folder; copy the file itself"
             )
