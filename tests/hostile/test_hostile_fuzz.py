@@ -3,6 +3,7 @@
 Hypothesis makes them up: few in the usual run, very many with `-m slow`.
 """
 
+import codecs
 import io
 import json
 import subprocess
@@ -80,6 +81,7 @@ def changed(good: bytes) -> st.SearchStrategy[bytes]:
 def check_tables(folder: Path, examples: int) -> None:
     @given(st.sampled_from(["csv", "tsv", "jsonl", "parquet"]), BYTES | changed(CSV.encode()) | changed(JSONL.encode()))
     @example("parquet", WHOLE)
+    @example("tsv", b'"a"b\t1\n')
     def any_bytes(kind: str, content: bytes) -> None:
         path = folder / f"any.{kind}"
         path.write_bytes(content)
@@ -107,6 +109,8 @@ def read_or_refused(path: Path) -> None:
 
 def check_streams(classifier: Classifier, folder: Path, examples: int) -> None:
     @given(st.sampled_from(["lines", "csv", "tsv", "jsonl"]), BYTES)
+    @example("lines", codecs.BOM_UTF8)
+    @example("jsonl", codecs.BOM_UTF8)
     def any_bytes(kind: str, content: bytes) -> None:
         out = io.StringIO()
         try:
@@ -116,8 +120,9 @@ def check_streams(classifier: Classifier, folder: Path, examples: int) -> None:
             return
         assert summary.bad_rows == 0
         if kind in {"lines", "jsonl"}:
-            given_rows = [line for line in content.split(b"\n") if kind == "lines" or line.strip()]
-            expected = len(given_rows) - (kind == "lines" and content[-1:] in {b"\n", b""})
+            written = content.removeprefix(codecs.BOM_UTF8) if kind == "jsonl" else content
+            given_rows = [line for line in written.split(b"\n") if kind == "lines" or line.strip()]
+            expected = len(given_rows) - (kind == "lines" and written[-1:] in {b"\n", b""})
             assert summary.rows == expected
             assert len([json.loads(line) for line in out.getvalue().splitlines()]) == expected
 

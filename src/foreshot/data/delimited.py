@@ -103,4 +103,5 @@ def csv_rows(lines: Iterator[Line], source: str, delimiter: str) -> Rows:
 
 
 def _mismatch(error: csv.Error) -> str:
-    return f"the quotes don't match ({error}); put the field in double quotes and write each quote inside it twice"
+    what = str(error).replace("\t", "\\t")  # a tab is none that one could see
+    return f"the quotes don't match ({what}); put the field in double quotes and write each quote inside it twice"
