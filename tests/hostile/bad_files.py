@@ -297,6 +297,18 @@ def huge_list(path: Path) -> None:
     pq.write_table(pa.table({"text": ["a"], "label": ["0"], "x": column}), path)
 
 
+def wide_nulls(path: Path) -> None:
+    """Sixty million cells in a few thousand bytes."""
+    columns = {f"x{number}": pa.nulls(200_000, pa.int8()) for number in range(300)}
+    pq.write_table(pa.table({"text": pa.nulls(200_000, pa.string()), "label": pa.nulls(200_000), **columns}), path)
+
+
+def wide_rows(path: Path) -> None:
+    """A row of a thousand fields, and sixty thousand of none."""
+    first = {"text": "a", "label": "0", **{f"x{number}": 0 for number in range(990)}}
+    path.write_text(json.dumps(first) + "\n" + "{}\n" * 60_000)
+
+
 def huge_page(compression: str) -> Callable[[Path], object]:
     """A text of 80 MB that takes a few thousand bytes."""
 
@@ -334,6 +346,8 @@ PARQUET: dict[str, BadFile] = {
        for share in np.linspace(0.01, 0.99, 20)},
     "ten million rows of nothing.parquet": BadFile(many_nulls, "has 10,000,001 rows; at most 10,000,000"),
     "eleven million in one row.parquet": BadFile(huge_list, "column 'x.list.element' has"),
+    "sixty million cells.parquet": BadFile(wide_nulls, "made to fill memory"),
+    "sixty million cells.jsonl": BadFile(wide_rows, "made to fill memory"),
     **{f"pages in {kind}.parquet": BadFile(huge_page(kind), "made to fill memory") for kind in ("zstd", "brotli")},
     "a megabyte that rows share.parquet": BadFile(shared_text, "row 1 or after it: column 'text' repeats text"),
     "a megabyte that lists share.parquet": BadFile(shared_in_lists, "row 1 or after it: column 'x' repeats texts"),

@@ -82,6 +82,11 @@ def link_in_a_circle(folder: Path, _: Path) -> None:
     name.symlink_to(name)
 
 
+def cells_without_end(folder: Path, _: Path) -> None:
+    shutil.rmtree(folder)
+    datasets.Dataset(pa.table({f"x{number}": pa.nulls(200_000) for number in range(300)})).save_to_disk(folder)
+
+
 def name_files(*names: object) -> Callable[[Path, Path], None]:
     return lambda folder, _: change(folder / "state.json", _data_files=[{"filename": name} for name in names])
 
@@ -121,6 +126,7 @@ BAD: dict[str, tuple[Callable[[Path, Path], object], str]] = {
         lambda folder, _: write_arrow(folder, pa.table({"text": pa.nulls(10_000_001, pa.string())})),
         "at most 10,000,000 are read",
     ),
+    "sixty million cells": (cells_without_end, "made to fill memory"),
     "two columns of one name": (
         lambda folder, _: write_arrow(folder, pa.table([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])), "",
     ),

@@ -111,6 +111,7 @@ def check_streams(classifier: Classifier, folder: Path, examples: int) -> None:
     @given(st.sampled_from(["lines", "csv", "tsv", "jsonl"]), BYTES)
     @example("lines", codecs.BOM_UTF8)
     @example("jsonl", codecs.BOM_UTF8)
+    @example("jsonl", b"\x1c\n{}")
     def any_bytes(kind: str, content: bytes) -> None:
         out = io.StringIO()
         try:
@@ -121,7 +122,7 @@ def check_streams(classifier: Classifier, folder: Path, examples: int) -> None:
         assert summary.bad_rows == 0
         if kind in {"lines", "jsonl"}:
             written = content.removeprefix(codecs.BOM_UTF8) if kind == "jsonl" else content
-            given_rows = [line for line in written.split(b"\n") if kind == "lines" or line.strip()]
+            given_rows = [line for line in written.split(b"\n") if kind == "lines" or line.strip(b" \t\r\n")]
             expected = len(given_rows) - (kind == "lines" and written[-1:] in {b"\n", b""})
             assert summary.rows == expected
             assert len([json.loads(line) for line in out.getvalue().splitlines()]) == expected
@@ -188,6 +189,8 @@ WORST = [
     "a row of a gigabyte.jsonl",
     "eight terabytes.parquet",
     "zeros without end.csv",
+    "sixty million cells.parquet",
+    "sixty million cells.jsonl",
 ]
 MOST_MEGABYTES = 500
 READ_ALL = """

@@ -4,7 +4,7 @@ Reads CSV, TSV, JSON Lines, Parquet, saved Hugging Face datasets and datasets of
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ MOST_COLUMNS = 1000
 MOST_ROWS = 10_000_000
 """Of a table that is held in memory; one row takes a hundred bytes there, however short it is in the file."""
 TOO_MANY = f"at most {MOST_ROWS:,} are read; take a sample"
-LEAST_MEMORY, EXPANSION = 2**30, 100
-"""What the values of a Parquet file may take: so many bytes, or so many times the file's size, if that is more."""
+LEAST_MEMORY, EXPANSION = 2**28, 100
+"""What a table may take in memory: so many bytes, or so many times the file's size, if that is more. Counted are `CELL`
+for each cell, whatever is in it, and a Parquet file's values; all else is in the file as it is in memory."""
+CELL = 8
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
 READERS = tuple(suffix for suffix, kind in KINDS.items() if kind != "lines")
 """What the name of a file must end in."""
@@ -54,8 +56,7 @@ def open_sheet(source: str | Path, *, part: str = "train") -> Sheet:
         raise DataError(f"{name}: can't be read ({error.strerror or excerpt(error, 80)})") from None
     if not sheet.rows:
         raise DataError(f"{name}: holds no rows of data")
-    if len(sheet.columns) > MOST_COLUMNS:
-        raise DataError(f"{name}: has {len(sheet.columns)} columns; at most {MOST_COLUMNS} are read")
+    _refuse_many_columns(name, len(sheet.columns))
     return sheet
 
 
@@ -79,12 +80,11 @@ def _read_file(path: Path) -> Sheet:
     """All records of a file; raises DataError for the first that can't be read."""
     rows: list[int] = []
     with open_records(path, refuse_nul=True) as records:
-        if records.columns is not None and len(records.columns) > MOST_COLUMNS:
-            raise DataError(f"{path}: has {len(records.columns)} columns; at most {MOST_COLUMNS} are read")
+        _refuse_many_columns(str(path), len(records.columns or ()))
         if records.kind == "parquet" and (records.units or 0) > MOST_ROWS:
             raise DataError(f"{path}: has {records.units:,} rows; {TOO_MANY}")
         columns: dict[str, list[Any]] = {name: [] for name in records.columns or ()}
-        for record in _within_memory(path, records):
+        for record in _within_memory(path, records, columns):
             for name in record.cells.keys() - columns.keys() if records.columns is None else ():
                 columns[name] = [None] * len(rows)
                 if len(columns) > MOST_COLUMNS:
@@ -97,22 +97,33 @@ def _read_file(path: Path) -> Sheet:
     return Sheet(str(path), columns, rows)
 
 
-def _within_memory(path: Path, records: Records) -> Iterator[Record]:
-    """The records; raises DataError for one that can't be read, and where they need far more memory than the file."""
-    most, taken = max(LEAST_MEMORY, EXPANSION * path.stat().st_size), 0
+def _within_memory(path: Path, records: Records, columns: Collection[str]) -> Iterator[Record]:
+    """The records; raises DataError for one that can't be read, and where they need far more memory than the file.
+
+    `columns` are those that a record's cells go into, empty ones too, by now.
+    """
+    most = max(LEAST_MEMORY, EXPANSION * path.stat().st_size)
+    taken = CELL * len(columns) * (records.units or 0) if records.kind == "parquet" else 0
     for number, record in enumerate(records):
         if isinstance(record, BadRecord):
             raise DataError(f"{records.place(record.row)}: {record.complaint}")
         if number >= MOST_ROWS:
             raise DataError(f"{records.place(record.row)}: is row {number + 1:,} of the data; {TOO_MANY}")
-        if isinstance(record.cells, ArrowRow) and record.cells.index == 0:
+        if not isinstance(record.cells, ArrowRow):
+            taken += CELL * len(columns)
+        elif record.cells.index == 0:
             taken += record.cells.batch.size
-            if taken > most:
-                raise DataError(
-                    f"{records.place(record.row)}: by here the values take {taken:,} bytes, far more than the file; it "
-                    "is damaged, or made to fill memory"
-                )
+        if taken > most:
+            raise DataError(
+                f"{records.place(record.row)}: by here the values take {taken:,} bytes, far more than the file; it is "
+                "damaged, or made to fill memory"
+            )
         yield record
+
+
+def _refuse_many_columns(source: str, columns: int) -> None:
+    if columns > MOST_COLUMNS:
+        raise DataError(f"{source}: has {columns} columns; at most {MOST_COLUMNS} are read")
 
 
 # ---- Hugging Face datasets ----
@@ -158,8 +169,15 @@ def _from_dataset(source: str, dataset: Any, part: str) -> Sheet:
         dataset = dataset[wanted[0] if wanted else next(iter(dataset))]
     if len(dataset) > MOST_ROWS:
         raise DataError(f"{source}: has {len(dataset):,} rows; {TOO_MANY}")
+    _refuse_many_columns(source, len(dataset.column_names))
     # Through Arrow, so that pictures and sounds in other columns aren't decoded.
     table = dataset.with_format("arrow")[:]
+    taken = CELL * table.num_rows * table.num_columns
+    if taken > max(LEAST_MEMORY, EXPANSION * table.nbytes):
+        raise DataError(
+            f"{source}: its values would take {taken:,} bytes, far more than its files; it is damaged, or made to fill "
+            "memory"
+        )
     if complaint := repeated(table.column_names):
         raise DataError(f"{source}: {complaint}")
     try:

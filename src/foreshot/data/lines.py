@@ -14,6 +14,8 @@ from foreshot.errors import DataError
 LINES_COLUMN = "text"
 LONGEST_RECORD = 2**25
 """Letters in one record. Without a bound, a quote that is never closed would bring the file into memory."""
+BLANK = " \t\r\n"
+"""White space as JSON has it (RFC 8259, section 2)."""
 MOST_GROUPS = 2**20
 """Lists and objects in one JSON line: each takes fifty times the memory that its brackets do."""
 
@@ -144,7 +146,7 @@ def line_records(lines: Iterable[Line]) -> Generator[Record | BadRecord, None, N
 def json_records(lines: Iterable[Line]) -> Generator[Record | BadRecord, None, None]:
     """Each line that isn't blank as a JSON object."""
     for line in lines:
-        if line.text.strip():
+        if line.text.strip(BLANK):
             complaint, cells = (line.complaint, {}) if line.complaint else _parsed(line.text)
             if complaint:
                 yield bad_record([line], complaint)
