@@ -3,11 +3,10 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from crashes import Timeline
+from crashes import Timeline, Undisturbed
 from forked import Forks, forking
 
 from cli_runs import DID, SHOUTED_AT, SUITE_COLUMNS, make_suite, write_csv
@@ -67,15 +66,6 @@ def small(disk: Path) -> list[str]:
         *("--encoder", str(encoder), "--recipes", "odd,lora", "--set", "checkpoint_seconds=0"),
         *("--epochs", "2", "--learning-rate", "0.01", "--batch-size", "8", "--max-length", "24"),
     ]
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """The run that nobody disturbed: its folder, how long it was at each place, and the renames that it did."""
-
-    run: Path
-    durations: dict[int, float]
-    renames: list[str]
 
 
 @pytest.fixture(scope="module")

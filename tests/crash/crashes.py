@@ -91,6 +91,15 @@ def assert_ended_alike(run: Path, undisturbed: Path) -> None:
     assert not different, different
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """The run that nobody disturbed: its folder, how long it was at each place, and the renames that it did."""
+
+    run: Path
+    durations: dict[int, float]
+    renames: list[str]
+
+
 @dataclass
 class Timeline:
     """For `meanwhile`: when a process that nobody disturbs comes to each place, in seconds."""

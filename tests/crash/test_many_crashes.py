@@ -16,11 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crashes import Killer, assert_ended_alike, assert_killed, leftovers, stage_of_rename
+from crashes import Killer, Undisturbed, assert_ended_alike, assert_killed, leftovers, stage_of_rename
 from forked import Forks, KilledAtRename, kill_when
 from test_crashes import check_sums, comparison, files_of, fill_step_by_step, require_mounts
-
-from conftest import Undisturbed
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,6 @@ Each is a whole small encoder but for one thing. What would run on opening write
 import json
 import os
 import pickle
-import resource
 import shutil
 import struct
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from foreshot.errors import ForeshotError, ModelError, RunFolderError
 from foreshot.models.encoders import find_model, load_encoder, load_tokenizer
 from foreshot.provenance import to_ship
 from foreshot.runtime.decisions import load_decision
+from peak_memory import peak_memory
 
 CLASSES = ["benign", "toxic"]
 
@@ -199,15 +199,14 @@ REFUSED: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 def test_what_no_model_needs_is_refused_in_one_line(folder: Path, mark: Path, kind: str) -> None:
     make, said = REFUSED[kind]
     make(folder, mark)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ModelError) as error:
+    with peak_memory() as peak, pytest.raises(ModelError) as error:
         load_all(folder)
     message = str(error.value)
     assert message.startswith(f"{folder}: ")
     assert said in message
     assert "\n" not in message
     assert not mark.exists()
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KB
+    assert peak.megabytes < 200
 
 
 IGNORED: dict[str, Callable[[Path, Path], object]] = {
@@ -329,10 +328,9 @@ def test_a_run_that_was_made_up_is_refused_in_one_line(
 
 def test_results_of_a_gigabyte_are_not_read(made_up_run: Path) -> None:
     os.truncate(made_up_run / "results.json", 2**30)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(RunFolderError, match=r"results\.json: can't be read"):
+    with peak_memory() as peak, pytest.raises(RunFolderError, match=r"results\.json: can't be read"):
         to_ship(made_up_run)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KB
+    assert peak.megabytes < 100
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from server_process import (
     until_closed,
     wait_until,
 )
-from tiny_bundles import SUMS_FILE, tiny_bundle
+from tiny_bundles import CARD_FILE, SUMS_FILE, sums_of, tiny_bundle
 
 from foreshot.facts import Decision
 from foreshot.runtime.graph import Graph
@@ -205,6 +205,25 @@ def runs(pid: int) -> bool:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_renewal_that_is_asked_for_while_bundles_are_read_is_not_lost(tmp_path: Path) -> None:
+    folder = tiny_bundle(tmp_path / "odd")
+    read: list[str] = []
+
+    def load() -> Version:
+        catalogue = load_catalogue({"odd": folder}, Limits(), Metrics(), threads=1)
+        read.append(catalogue.default.checksum)
+        if len(read) == 2:  # what was read is old by now
+            (folder / CARD_FILE).write_text("# A newer one\n", encoding="utf-8")
+            (folder / SUMS_FILE).write_text(sums_of(folder), encoding="ascii")
+            app.renew()
+        return Version(app=make_app(catalogue, ServeSettings()), catalogue=catalogue)
+
+    app = Renewable(load)
+    asyncio.run(renew(app, 1, lambda _: len(read) == 3))
+    assert read == [read[0], read[0], checksum(folder)]
+    assert read[2] != read[0]
 
 
 async def renew(app: Renewable, times: int, done: Callable[[int], bool]) -> None:

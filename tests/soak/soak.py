@@ -36,6 +36,8 @@ from foreshot.serving.settings import hash_key
 
 SHARE_OF_TOP = 0.8
 RUDE_PER_SECOND = 6
+RUDE_SECONDS = 40
+"""A client that says or takes nothing may be held so long, more than any limit of the server's."""
 MOST_AT_ONCE = 512
 """Requests that are under way; those that would be more are held back, and counted."""
 IDLE_SECONDS = 5
@@ -233,7 +235,7 @@ async def _rude_clients(address: tuple[str, int], soak: Soak) -> None:
     running: set[asyncio.Task[None]] = set()
     try:
         for behave in itertools.cycle(RUDE):
-            task = asyncio.create_task(_alone(behave(address)))
+            task = asyncio.create_task(_until_cut_off(behave, address, soak))
             running.add(task)
             task.add_done_callback(running.discard)
             soak.rude += 1
@@ -244,10 +246,13 @@ async def _rude_clients(address: tuple[str, int], soak: Soak) -> None:
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _alone(behaviour: Any) -> None:
-    with contextlib.suppress(OSError, TimeoutError):  # it is cut off, as it should be
-        async with asyncio.timeout(40):
-            await behaviour
+async def _until_cut_off(behave: Any, address: tuple[str, int], soak: Soak) -> None:
+    with contextlib.suppress(OSError):
+        try:
+            async with asyncio.timeout(RUDE_SECONDS):
+                await behave(address)
+        except TimeoutError:
+            soak.wrong[f"{behave.__name__}: a client without manners was still held after {RUDE_SECONDS} s"] += 1
 
 
 async def _swap(
@@ -338,6 +343,8 @@ def complaints_in_time(soak: Soak) -> list[str]:
         for stretch, megabytes in growth.items():
             if megabytes > MB_BOUND:
                 found.append(f"worker {worker}: {megabytes:.0f} MB more {stretch}, {MB_BOUND} may be")
+    if soak.held_back:
+        found.append(f"{soak.held_back} requests were held back, as {MOST_AT_ONCE} others waited for their answers")
     first, last = p99_of_thirds(soak)
     if last > P99_BOUND * first:
         found.append(f"p99 rose from {1000 * first:.0f} to {1000 * last:.0f} ms")
