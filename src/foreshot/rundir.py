@@ -12,11 +12,14 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
+
+from pydantic import BaseModel
 
 from foreshot.config import Experiment, dump_experiment, load_experiment
 from foreshot.errors import RunFolderError
 from foreshot.locks import HeldError, holding, is_held, locked
+from foreshot.small_files import read_small
 
 EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
@@ -29,6 +32,8 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 UNFINISHED, SET_ASIDE = ".tmp", ".old"
 """How the names end of what is being made, and of what is being replaced."""
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h; see renameat2(2)
+
+Record = TypeVar("Record", bound=BaseModel)
 
 MAY_CHANGE = frozenset(
     {"name", "recipes", "seeds", "probes", "suite", "suite_labels", "decision", "policy", "tune_learning_rates"}
@@ -87,9 +92,17 @@ def file_digest(path: Path) -> str:
 def is_finished(stage: Path, made_from: str) -> bool:
     """Whether a stage's folder was finished, and made from what has this fingerprint."""
     try:
-        return (stage / MARKER).read_text(encoding="ascii").strip() == made_from
+        return read_small(stage / MARKER).decode("ascii").strip() == made_from
     except (OSError, UnicodeDecodeError):
         return False
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """What a stage wrote about what it made; raises RunFolderError for a file that is not that."""
+    try:
+        return kind.model_validate_json(read_small(path))
+    except (OSError, ValueError):
+        raise RunFolderError(f"{path}: is damaged; remove {path.parent}, which is then made again") from None
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ from foreshot.models.states import Look
 from foreshot.models.students import add_lora, keep_layers, load_adapter, merge, parameters
 from foreshot.plan import Plan
 from foreshot.progress import Progress
-from foreshot.rundir import CHECKPOINTS_FOLDER, building, fingerprint, is_finished, write_atomically
+from foreshot.rundir import CHECKPOINTS_FOLDER, building, fingerprint, is_finished, read_record, write_atomically
 from foreshot.trained import ADAPTER_FOLDER, TrainingRecord, save_classifier, save_curves
 from foreshot.training.checkpoints import Checkpointing
 from foreshot.training.loop import History, Teaching, train
@@ -106,7 +106,7 @@ def measure_layers(plan: Plan, progress: Progress) -> list[LayerMeasure]:
             with building(folder, made_from) as workplace:
                 measure = _measured(plan, strategy, progress)
                 write_atomically(workplace / MEASURE_FILE, measure.model_dump_json(indent=1) + "\n")
-        measures.append(LayerMeasure.model_validate_json((folder / MEASURE_FILE).read_text(encoding="utf-8")))
+        measures.append(read_record(folder / MEASURE_FILE, LayerMeasure))
     return measures
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from foreshot.results import TrainingFacts
-from foreshot.rundir import write_atomically
+from foreshot.rundir import read_record, write_atomically
 from foreshot.training.loop import History
 
 RECORD_FILE = "training.json"
@@ -34,7 +34,7 @@ class TrainingRecord(BaseModel):
     @classmethod
     def load(cls, folder: Path) -> "TrainingRecord":
         """The record in a model's folder."""
-        return cls.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        return read_record(folder / RECORD_FILE, cls)
 
 
 def save_classifier(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

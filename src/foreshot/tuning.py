@@ -19,7 +19,7 @@ from foreshot.models.outputs import model_outputs
 from foreshot.models.students import add_lora
 from foreshot.plan import Plan
 from foreshot.progress import Progress
-from foreshot.rundir import building, is_finished, write_atomically
+from foreshot.rundir import building, is_finished, read_record, write_atomically
 from foreshot.stages import checkpointing, train_into, untrained_student
 from foreshot.training.seeding import derived_seed
 
@@ -68,7 +68,7 @@ def _try(plan: Plan, recipe: Recipe, rate: float, progress: Progress) -> Trial:
     folder = plan.folder / "search" / recipe.name / f"{rate:g}"
     made_from = plan.student_fingerprint(tried, seed)
     if is_finished(folder, made_from):
-        return Trial.model_validate_json((folder / TRIAL_FILE).read_text(encoding="utf-8"))
+        return read_record(folder / TRIAL_FILE, Trial)
     progress.say(f"{recipe.name}: trying learning rate {rate:g}")
     untrained = untrained_student(plan, tried, seed)
     model: PreTrainedModel | PeftModel = untrained

@@ -254,22 +254,33 @@ def files_of(bundle: Path) -> dict[str, bytes]:
 def test_an_export_that_is_killed_leaves_the_old_bundle_or_the_new_one(
     forks: Forks, undisturbed: Undisturbed, place_for_runs: Path
 ) -> None:
+    """Of two students, so that a mixture of both would be seen."""
     known, bundle = place_for_runs / "graphs", place_for_runs / "bundle"
-    command = ["export", undisturbed.run / "students" / "odd" / "seed-0", "--bits", "32", "--out", bundle]
     options = {"patches": [f"graphs:keep_in:{known}"]}
-    assert forks.run(*command, **options).exit_code == 0
-    whole = forks.run(*command, **options)
-    assert whole.exit_code == 0, whole.stderr
+    old, new = (export_of(undisturbed, student, bundle) for student in ("odd", "lora"))
+    made = {}
+    for name, command in (("new", new), ("old", old)) * 2:  # once more, now that both graphs are known
+        whole = forks.run(*command, **options)
+        assert whole.exit_code == 0, whole.stderr
+        made[name] = graph_of(bundle)
+    assert made["old"] != made["new"]
     assert [Path(name).name for name in whole.renames] == ["foreshot.json", "README.md", "SHA256SUMS", "bundle"]
-    old = files_of(bundle)
     for number, when in ((1, "after"), (4, "before"), (4, "after")):
-        assert_killed(forks.run(*command, fault=KilledAtRename(number, when), **options))
+        before = files_of(bundle)
+        assert_killed(forks.run(*new, fault=KilledAtRename(number, when), **options))
         check_sums(bundle)
-        if when == "before":
-            assert files_of(bundle) == old
-    assert files_of(bundle).keys() == old.keys()
-    assert forks.run(*command, **options).exit_code == 0
+        assert graph_of(bundle) == made["new" if when == "after" and number == 4 else "old"]
+        assert (files_of(bundle) == before) == (graph_of(bundle) == made["old"])
+    assert forks.run(*old, **options).exit_code == 0
     assert {path.name for path in place_for_runs.iterdir()} == {"graphs", "bundle"}
+
+
+def export_of(undisturbed: Undisturbed, student: str, bundle: Path) -> list[object]:
+    return ["export", undisturbed.run / "students" / student / "seed-0", "--bits", "32", "--out", bundle]
+
+
+def graph_of(bundle: Path) -> bytes:
+    return (bundle / "model.onnx").read_bytes()
 
 
 def check_sums(bundle: Path) -> None:

@@ -18,7 +18,15 @@ from pathlib import Path
 import pytest
 from crashes import Killer, Undisturbed, assert_ended_alike, assert_killed, leftovers, stage_of_rename
 from forked import Forks, KilledAtRename, kill_when
-from test_crashes import check_sums, comparison, files_of, fill_step_by_step, require_mounts
+from test_crashes import (
+    check_sums,
+    comparison,
+    export_of,
+    files_of,
+    fill_step_by_step,
+    graph_of,
+    require_mounts,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -89,11 +97,10 @@ def test_every_size_of_a_disk(
     place_for_runs: Path,
     tell: Callable[[str, "Counter[str]"], None],
 ) -> None:
-    """A disk that grows by a page or a few at a time is full at one write after another."""
+    """A disk that grows by a page at a time is full at one write after another, of whatever begins a new page."""
     require_mounts(place_for_runs)
-    sizes = [*range(4, 80, 8), *range(80, 4000, 60)]
-    said = fill_step_by_step(forks, small, undisturbed, place_for_runs, sizes)
-    assert len(said) > 15
+    said = fill_step_by_step(forks, small, undisturbed, place_for_runs, [*range(4, 8_000, 4)])
+    assert len(said) > 100
     tell("writes without room", Counter({"disk": len(said)}))
 
 
@@ -104,22 +111,31 @@ def test_exports_killed_at_random_moments_and_at_every_rename(
     tell: Callable[[str, "Counter[str]"], None],
 ) -> None:
     bundle, rng = place_for_runs / "bundle", random.Random(SEED)
-    command = ["export", undisturbed.run / "students" / "odd" / "seed-0", "--bits", "32", "--out", bundle]
+    commands = [export_of(undisturbed, student, bundle) for student in ("odd", "lora")]
     options = {"patches": [f"graphs:keep_in:{place_for_runs / 'graphs'}"]}
-    assert forks.run(*command, **options).exit_code == 0
-    whole = forks.run(*command, **options)
-    kept, counted = set(files_of(bundle)), Counter[str]()
+    graphs, counted = [], Counter[str]()
+    for command in commands * 2:  # once more, now that both graphs are known
+        whole = forks.run(*command, **options)
+        assert whole.exit_code == 0, whole.stderr
+        graphs.append(graph_of(bundle))
+    kept = set(files_of(bundle))
+    turns = itertools.cycle(commands)  # each in the other's place
+
+    def check() -> None:
+        check_sums(bundle)
+        assert graph_of(bundle) in graphs
+        assert set(files_of(bundle)) == kept
+
     for number in range(1, len(whole.renames) + 1):
         for when in ("before", "after"):
-            assert_killed(forks.run(*command, fault=KilledAtRename(number, when), **options))
-            check_sums(bundle)
+            assert_killed(forks.run(*next(turns), fault=KilledAtRename(number, when), **options))
+            check()
             counted["export, at a rename"] += 1
     while counted["export"] < EXPORT_KILLS:
         wait = rng.uniform(0, whole.seconds)
-        ended = forks.run(*command, meanwhile=kill_when(lambda: True, then_wait=wait), **options)
+        ended = forks.run(*next(turns), meanwhile=kill_when(lambda: True, then_wait=wait), **options)
         counted["export"] += ended.was_killed
-        check_sums(bundle)
-        assert set(files_of(bundle)) == kept
-    assert forks.run(*command, **options).exit_code == 0
+        check()
+    assert forks.run(*next(turns), **options).exit_code == 0
     assert leftovers(place_for_runs) == []
     tell("kills", counted)

@@ -22,7 +22,13 @@ from tiny_bundles import tiny_bundle
 
 from cli_runs import process_environment
 from foreshot.data.files import open_sheet
+from foreshot.data.identity_groups import read_identity_terms
+from foreshot.data.labels import Classes
+from foreshot.data.rationales import read_rationales
+from foreshot.data.stored_scores import look_through
 from foreshot.errors import DataError
+from foreshot.judging.probes import read_probes
+from foreshot.judging.suites import read_suite
 from foreshot.runtime.classifier import Classifier, load
 from foreshot.runtime.scoring import score_file
 
@@ -139,6 +145,41 @@ def check_streams(classifier: Classifier, folder: Path, examples: int) -> None:
     often(none_is_lost, examples)
 
 
+def check_readers(folder: Path, examples: int) -> None:
+    """Whatever else reads tables: suites, probes, identity terms, rationales, stored scores."""
+    classes = Classes(names=("benign", "toxic"), positive=1, mapping={"0": "benign", "1": "toxic"}, announcements=())
+    readers: dict[str, Callable[[Path], object]] = {
+        "suite": lambda path: read_suite(str(path), classes),
+        "probes": lambda path: read_probes(str(path), classes),
+        "terms": lambda path: read_identity_terms(str(path)),
+        "rationales": lambda path: read_rationales(str(path), text=None, known=()),
+        "scores": lambda path: look_through(path, text=None, score=None, skip_bad_rows=True),
+    }
+    good = {
+        "suite": "text,label,functionality,pair\nx fool,toxic,slur,1\nx dear,benign,slur,1\n",
+        "probes": "text,label,note\nfool,1,a\n",
+        "terms": "group,term\nwomen,a woman\n",
+        "rationales": '{"text": "you fool", "spans": [4, 5, 6]}\n{"tokens": ["a", "b"], "rationale": [0, 1]}\n',
+        "scores": "text,score\na,0.3\nb,0.9\n",
+    }
+
+    @given(
+        st.sampled_from(sorted(readers)).flatmap(lambda name: st.tuples(st.just(name), changed(good[name].encode()))),
+        st.sampled_from(["csv", "tsv", "jsonl"]),
+    )
+    def nearly_good(asked: tuple[str, bytes], kind: str) -> None:
+        name, content = asked
+        path = folder / f"any.{kind}"
+        path.write_bytes(content.replace(b",", b"\t") if kind == "tsv" else content)
+        try:
+            readers[name](path)
+        except DataError as error:
+            assert str(error).startswith(str(path))  # noqa: PT017  # either outcome is right
+            assert "\n" not in str(error)  # noqa: PT017
+
+    often(nearly_good, examples)
+
+
 def check_bodies(client: TestClient, examples: int) -> None:
     good = json.dumps({"texts": ["you absolute walnut"], "explain": True}).encode()
     kinds = st.sampled_from(["application/json", "text/plain", "application/json; charset=utf-16", ""])
@@ -157,6 +198,10 @@ def test_any_bytes_are_a_table_or_are_refused(tmp_path: Path) -> None:
     check_tables(tmp_path, 150)
 
 
+def test_nearly_good_bytes_are_a_suite_or_the_like_or_are_refused(tmp_path: Path) -> None:
+    check_readers(tmp_path, 200)
+
+
 def test_any_bytes_are_scored_or_are_refused(classifier: Classifier, tmp_path: Path) -> None:
     check_streams(classifier, tmp_path, 100)
 
@@ -168,6 +213,7 @@ def test_any_bytes_are_answered(client: TestClient) -> None:
 @pytest.mark.slow
 def test_very_many_bytes(classifier: Classifier, client: TestClient, tmp_path: Path) -> None:
     check_tables(tmp_path, 10_000)
+    check_readers(tmp_path, 10_000)
     check_streams(classifier, tmp_path, 5_000)
     check_bodies(client, 3_000)
 
@@ -197,7 +243,13 @@ READ_ALL = """
 import sys
 from pathlib import Path
 from foreshot.data.files import open_sheet
+from foreshot.data.identity_groups import read_identity_terms
+from foreshot.data.labels import Classes
+from foreshot.data.rationales import read_rationales
+from foreshot.data.stored_scores import look_through
 from foreshot.errors import DataError
+from foreshot.judging.probes import read_probes
+from foreshot.judging.suites import read_suite
 refused = 0
 for path in sys.argv[1:]:
     try:
