@@ -28,6 +28,8 @@ from test_crashes import (
     require_mounts,
 )
 
+from cli_runs import DID, SHOUTED_AT
+
 pytestmark = pytest.mark.slow
 
 SEED = int(os.environ.get("FORESHOT_CRASH_SEED", "0"))
@@ -75,18 +77,53 @@ def test_killed_before_and_after_every_rename(
     place_for_runs: Path,
     tell: Callable[[str, "Counter[str]"], None],
 ) -> None:
-    """One process after another gets one rename further than the one before."""
+    kill_at_every_rename(forks, small, undisturbed, place_for_runs, tell)
+
+
+def test_a_comparison_with_all_that_there_is_killed_at_every_rename(
+    forks: Forks,
+    small: list[str],
+    place_for_runs: Path,
+    tell: Callable[[str, "Counter[str]"], None],
+) -> None:
+    """LoRA on a cut teacher, measured layers, tuned rates, texts without labels, identity groups, people's marks."""
+    files = place_for_runs / "files"
+    files.mkdir()
+    (files / "more.txt").write_text("".join(f"{who} {did} that song\n" for who in SHOUTED_AT for did in DID[:2]))
+    (files / "terms.csv").write_text("group,term\ncooks,cook\nmayors,mayor\n")
+    (files / "marks.jsonl").write_text('{"text": "the stupid cook read", "spans": [4, 5, 6, 7, 8, 9]}\n')
+    asked = [
+        *small,
+        *("--recipes", "odd,odd-lora,lora-distil", "--layers", "influence:1", "--tune-lr"),
+        *("--unlabelled", str(files / "more.txt"), "--identity-terms", str(files / "terms.csv")),
+        *("--rationales", str(files / "marks.jsonl"), "--set", "checkpoint_seconds=60"),
+        *("--set", "tune_learning_rates=[0.001, 0.01]", "--set", "explanations.texts=3"),
+    ]
+    run = place_for_runs / "undisturbed" / "run"
+    ended = forks.run("compare", *asked, "--name", "run", "--runs", run.parent)
+    assert ended.exit_code == 0, ended.stderr
+    kill_at_every_rename(forks, asked, Undisturbed(run, {}, ended.renames), place_for_runs / "killed", tell)
+
+
+def kill_at_every_rename(
+    forks: Forks,
+    asked: list[str],
+    undisturbed: Undisturbed,
+    runs: Path,
+    tell: Callable[[str, "Counter[str]"], None],
+) -> None:
+    """One process after another gets one rename further than the one before; the last one ends as it should."""
     counted: Counter[str] = Counter()
     for target in undisturbed.renames:
         to = re.sub(r".*\.tmp/", ".tmp/", target.removeprefix(str(undisturbed.run)))  # such a folder's name is random
         for when in ("before", "after"):
-            assert_killed(forks.run(*comparison(small, place_for_runs), fault=KilledAtRename(1, when, to=to)))
+            assert_killed(forks.run(*comparison(asked, runs), fault=KilledAtRename(1, when, to=to)))
             counted[stage_of_rename(target, undisturbed.run)] += 1
         if counted.total() % 20 == 0:
             tell("kills at renames, so far", counted)
-    ended = forks.run(*comparison(small, place_for_runs))
+    ended = forks.run(*comparison(asked, runs))
     assert ended.exit_code == 0, ended.stderr
-    assert_ended_alike(place_for_runs / "run", undisturbed.run)
+    assert_ended_alike(runs / "run", undisturbed.run)
     tell("kills at renames", counted)
 
 
