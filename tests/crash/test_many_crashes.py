@@ -11,12 +11,13 @@ import os
 import random
 import re
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from crashes import Killer, Undisturbed, assert_ended_alike, assert_killed, leftovers, stage_of_rename
+from crashes import PLACES, Killer, Undisturbed, assert_ended_alike, assert_killed, leftovers, place, stage_of_rename
 from forked import Forks, KilledAtRename, kill_when
 from test_crashes import (
     check_sums,
@@ -125,6 +126,29 @@ def kill_at_every_rename(
     assert ended.exit_code == 0, ended.stderr
     assert_ended_alike(runs / "run", undisturbed.run)
     tell("kills at renames", counted)
+
+
+def test_signals_at_every_place(forks: Forks, small: list[str], undisturbed: Undisturbed, place_for_runs: Path) -> None:
+    """Each ends the process in one line, in whatever it is at; then the next goes on."""
+    run = place_for_runs / "run"
+    ends: Counter[int] = Counter()
+
+    def send_at(wanted: int, number: signal.Signals) -> Callable[[int], None]:
+        return lambda pid: kill_when(lambda: place(run, pid) >= wanted, number=number)(pid)
+
+    for wanted in sorted(undisturbed.durations.keys() - {0}):  # a process that has only just begun may die of them
+        for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            ended = forks.run(*comparison(small, place_for_runs), meanwhile=send_at(wanted, number))
+            assert ended.exit_code in {0, code}, (PLACES[wanted], ended.stderr)
+            if ended.exit_code:
+                assert re.fullmatch(r"foreshot: (stopped|interrupted)[^\n]*\n", ended.stderr), ended.stderr
+                assert set(leftovers(place_for_runs)) <= {"run/checkpoints"}
+            ends[ended.exit_code] += 1
+    assert ends[143] > 5
+    assert ends[130] > 5
+    ended = forks.run(*comparison(small, place_for_runs))
+    assert ended.exit_code == 0, ended.stderr
+    assert_ended_alike(run, undisturbed.run)
 
 
 def test_every_size_of_a_disk(
