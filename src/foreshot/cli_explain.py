@@ -53,10 +53,12 @@ def explain_command(
         source = source_among(inputs, "explain")
         if html is not None and as_json:
             raise ConfigError("--html: writes a page, and --json lines; give one of them")
-        if html is not None and html.exists() and not html.is_file():
-            raise ConfigError(f"--html {html}: is a folder or a device; name a file")
         from foreshot.explaining import Explainer
         from foreshot.reporting.explanation import explanation_json, explanation_page, print_explanation
+        from foreshot.runtime.outputs import refuse_as_output
+
+        if html is not None:
+            refuse_as_output("--html", html, *([] if source is None else [source]))
 
         telling = Terminal(Console(stderr=True, highlight=False))
         explainer = Explainer(

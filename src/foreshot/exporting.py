@@ -107,6 +107,7 @@ def export(
         write_atomically(workplace / MANIFEST_FILE, manifest.model_dump_json(indent=1) + "\n")
         write_atomically(workplace / CARD_FILE, card(manifest))
         write_atomically(workplace / SUMS_FILE, sums_of(workplace))
+        refuse_as_target(out)  # once more: something may have been put there meanwhile
     return manifest
 
 

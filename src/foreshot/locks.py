@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ class HeldError(Exception):
     def __init__(self, pid: int | None) -> None:
         super().__init__(f"held by process {pid}")
         self.pid = pid
+
+
+class NotALockError(Exception):
+    """Under a lock's name there is something else, which is left as it is."""
 
 
 @contextlib.contextmanager
@@ -34,7 +39,7 @@ def holding(path: Path) -> Iterator[None]:
 def is_held(path: Path) -> bool:
     """Whether a process is at work on this file or folder; False where it is gone, or the file system has no locks."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # waits for no pipe
     except OSError:
         return False
     try:
@@ -52,6 +57,7 @@ def is_held(path: Path) -> bool:
 def locked(file: Path) -> Iterator[None]:
     """Hold a lock file, which says whose it is and is removed afterwards; raises HeldError while another has it.
 
+    Raises NotALockError for what is no plain file of this one name: writing to it would write elsewhere.
     What a killed process left is taken over. Does nothing where the file system has no locks.
     """
     descriptor = _lock(file)
@@ -67,7 +73,7 @@ def locked(file: Path) -> Iterator[None]:
 def _lock(file: Path) -> int:
     """A descriptor of the lock file, held."""
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = _open(file)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -82,6 +88,20 @@ def _lock(file: Path) -> int:
         if _is_same_file(descriptor, file):
             return descriptor
         os.close(descriptor)
+
+
+def _open(file: Path) -> int:
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
+            raise NotALockError from None
+        raise
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise NotALockError
+    return descriptor
 
 
 def _pid(descriptor: int) -> int | None:

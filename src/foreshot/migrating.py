@@ -19,6 +19,7 @@ from foreshot.progress import Progress, Silent
 from foreshot.rundir import writing_atomically
 from foreshot.runtime.bundle import Manifest
 from foreshot.runtime.classifier import Classifier, Prediction, load
+from foreshot.runtime.outputs import refuse_as_output
 from foreshot.runtime.windows import windows
 from foreshot.runtime.writing import NewColumns, Output, open_output
 
@@ -159,10 +160,8 @@ def _refuse_unfit(path: Path, thresholds: Sequence[float], worst: int, out: Path
     if not path.is_file():  # it is read twice, so it can't be a stream
         complaint = "is no plain file" if path.exists() else "no such file"
         raise DataError(f"{path}: {complaint}; give a CSV, TSV, JSONL or Parquet file of texts and scores")
-    if out is not None and out.exists() and not out.is_file():
-        raise ConfigError(f"--out {out}: is a folder or a device; name a file")
-    if out is not None and out.resolve() == path.resolve():
-        raise ConfigError(f"--out {out}: is the file that is read; name another")
+    if out is not None:
+        refuse_as_output("--out", out, path)
 
 
 # ---- scoring ----

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 
 from foreshot.config import Experiment, dump_experiment, load_experiment
 from foreshot.errors import RunFolderError
-from foreshot.locks import HeldError, holding, is_held, locked
+from foreshot.locks import HeldError, NotALockError, holding, is_held, locked
 from foreshot.small_files import read_small
 
 EXPERIMENT_FILE = "experiment.yaml"
@@ -31,6 +32,8 @@ CHECKPOINTS_FOLDER = "checkpoints"
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 UNFINISHED, SET_ASIDE = ".tmp", ".old"
 """How the names end of what is being made, and of what is being replaced."""
+UNFINISHED_FILE = re.compile(rf"\.(.+)\.\d+{re.escape(UNFINISHED)}")
+UNFINISHED_FOLDER = re.compile(rf"\.(.+)\.[a-z0-9_]{{8}}({re.escape(UNFINISHED)}|{re.escape(SET_ASIDE)})")
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # fcntl.h and linux/fs.h; see renameat2(2)
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -53,13 +56,17 @@ def writing_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file to write under a temporary name; it is synced and renamed when the block ends without error.
 
     So readers see all of it or the old one. Raises OSError (no room, no permission) and then, as after any
-    error, leaves nothing behind; what a killed process left is removed at the next try.
+    error, leaves nothing behind; what a killed process left is removed at the next try. A link stays one, to the new
+    file; a file's mode stays what it is.
     """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
     try:
         with temporary.open("wb") as file, holding(temporary):
+            if path.exists():
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -195,30 +202,42 @@ def remove_leftovers(path: Path) -> None:
 
 def _remove_dead(found: Iterable[Path]) -> None:
     for leftover in list(found):
-        if is_held(leftover):
+        folder = leftover.is_dir() and not leftover.is_symlink()
+        ours = (UNFINISHED_FOLDER if folder else UNFINISHED_FILE).fullmatch(leftover.name)
+        if not ours or is_held(leftover):
             continue
-        whole = re.fullmatch(rf"\.(.+)\.[a-z0-9_]{{8}}{re.escape(SET_ASIDE)}", leftover.name)
-        if whole and not (named := leftover.with_name(whole[1])).exists():
-            leftover.rename(named)  # it was to be replaced, and its successor never came
-        elif leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
+        if not folder:
             leftover.unlink(missing_ok=True)
+        elif ours[2] == SET_ASIDE and not (named := leftover.with_name(ours[1])).exists():
+            leftover.rename(named)  # it was to be replaced, and its successor never came
+        else:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def at_work(folder: Path, experiment: Experiment) -> Iterator[None]:
     """The run's folder, opened for this process alone and rid of what a killed one left.
 
-    Raises RunFolderError as `open_run` does, and while another process is at work on it.
+    Raises RunFolderError as `open_run` does, while another process is at work on it, and where it holds what would have
+    something else written or waited for.
     """
     _check_run(folder, experiment)
     _make_folder(folder)
     with _alone(folder):
+        _refuse_no_files(folder)
         open_run(folder, experiment)
         for ending in (SET_ASIDE, UNFINISHED):
             _remove_dead(folder.rglob(f".*{ending}"))
         yield
+
+
+def _refuse_no_files(folder: Path) -> None:
+    """A run holds plain files and folders; a stranger's may hold links to another run, which would be written to."""
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            what = "a link" if stat.S_ISLNK(mode) else "a pipe or a device"
+            raise RunFolderError(f"{path}: is {what}, which no run holds; remove it, or copy the file itself")
 
 
 def check_free(folder: Path) -> None:
@@ -236,6 +255,8 @@ def _alone(folder: Path) -> Iterator[None]:
     except HeldError as error:
         who = f"process {error.pid}" if error.pid else "another process"
         raise RunFolderError(f"{folder}: {who} is at work on it; wait for its end, or choose another --name") from None
+    except NotALockError:
+        raise RunFolderError(f"{folder / LOCK_FILE}: is no lock of Foreshot's; remove it") from None
 
 
 def open_run(folder: Path, experiment: Experiment) -> None:

@@ -20,6 +20,7 @@ from foreshot.errors import ConfigError, DataError
 from foreshot.progress import Progress, Silent, duration, printable
 from foreshot.rundir import writing_atomically
 from foreshot.runtime.classifier import Classifier, Prediction
+from foreshot.runtime.outputs import refuse_as_output
 from foreshot.runtime.windows import windows
 from foreshot.runtime.writing import PREFIX, NewColumns, Output, as_json, open_output
 
@@ -244,13 +245,10 @@ def _refuse_unfit(source: object, out: object, bad_rows: str | Path | None) -> N
     files = {"--out": out, "--bad-rows": bad_rows}
     paths = {option: Path(path) for option, path in files.items() if isinstance(path, str | Path)}
     for option, path in paths.items():
-        if path.exists() and not path.is_file():
-            raise ConfigError(f"{option} {path}: is a folder or a device; name a file")
+        refuse_as_output(option, path, *([source] if isinstance(source, str | Path) else []))
     aside = paths.get("--bad-rows")
     if aside and "--out" in paths and aside.resolve() == paths["--out"].resolve():
         raise ConfigError(f"--bad-rows {aside}: is the same file as --out; name another")
-    if aside and isinstance(source, str | Path) and aside.resolve() == Path(source).resolve():
-        raise ConfigError(f"--bad-rows {aside}: is the file that is read; name another")
 
 
 @contextlib.contextmanager
