@@ -23,6 +23,7 @@ from foreshot.options import (
     source_among,
 )
 from foreshot.progress import Terminal, printable
+from foreshot.streams import prepare_streams
 
 if TYPE_CHECKING:
     from foreshot.serving.server import Plan
@@ -32,7 +33,12 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 def main() -> None:
     """Entry point of the `foreshot` command."""
-    app()
+    try:
+        with errors_as_one_line():
+            prepare_streams()
+            app()
+    except typer.Exit as stopped:
+        sys.exit(stopped.exit_code)
 
 
 @app.callback()
@@ -178,14 +184,15 @@ def check_command(
         progress = Terminal(Console(stderr=True, highlight=False))
         checked = check(model, suite, suite_labels=labels, positive=positive, file=file, progress=progress)
         complaints = violations(checked, fail_under=fail_under, baseline=baseline, max_drop=max_drop)
-    if as_json:
-        typer.echo(json.dumps(checked.model_dump(mode="json"), indent=1))  # ASCII alone, so that no terminal obeys it
-    else:
-        print_check(checked, console)
-    for complaint in complaints:
-        typer.echo(f"foreshot: {printable(complaint)}", err=True)
-    if complaints:
-        raise typer.Exit(VIOLATED)
+        if as_json:
+            # ASCII alone, so that no terminal obeys it
+            typer.echo(json.dumps(checked.model_dump(mode="json"), indent=1))
+        else:
+            print_check(checked, console)
+        for complaint in complaints:
+            typer.echo(f"foreshot: {printable(complaint)}", err=True)
+        if complaints:
+            raise typer.Exit(VIOLATED)
 
 
 def _command() -> str:
@@ -230,8 +237,8 @@ def export_command(
             positive=positive,
             progress=Terminal(console),
         )
-    graphs = " and ".join(graph.file for graph in manifest.graphs)
-    console.print(f"bundle: {printable(str(out))} ({graphs})", markup=False, soft_wrap=True)
+        graphs = " and ".join(graph.file for graph in manifest.graphs)
+        console.print(f"bundle: {printable(str(out))} ({graphs})", markup=False, soft_wrap=True)
 
 
 @app.command("predict")
@@ -282,8 +289,8 @@ def predict_command(
             bad_rows=bad_rows,
             progress=Terminal(Console(stderr=True, highlight=False)),
         )
-    for line in summary.lines():
-        typer.echo(f"foreshot: {printable(line)}", err=True)
+        for line in summary.lines():
+            typer.echo(f"foreshot: {printable(line)}", err=True)
 
 
 app.command("explain")(explain_command)
@@ -327,10 +334,10 @@ def migrate_command(
             out=out,
             progress=Terminal(Console(stderr=True, highlight=False)),
         )
-    if as_json:
-        typer.echo(migration_json(found))
-    else:
-        print_migration(found, Console(highlight=False))
+        if as_json:
+            typer.echo(migration_json(found))
+        else:
+            print_migration(found, Console(highlight=False))
 
 
 @app.command("verify")
@@ -340,9 +347,9 @@ def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folde
         from foreshot.runtime.verifying import verify
 
         verified = verify(bundle)
-    typer.echo(f"{printable(str(bundle))}: {len(verified.files)} files are as they were exported")
-    for file, difference in verified.differences.items():
-        typer.echo(f"{file}: scores {verified.texts} texts as at export (largest difference {difference:.1e})")
+        typer.echo(f"{printable(str(bundle))}: {len(verified.files)} files are as they were exported")
+        for file, difference in verified.differences.items():
+            typer.echo(f"{file}: scores {verified.texts} texts as at export (largest difference {difference:.1e})")
 
 
 @app.command("serve")
@@ -388,5 +395,5 @@ def new_key_command(name: Annotated[str, typer.Argument(help="Whose key it is: a
         from foreshot.serving.settings import new_key
 
         key, settings = new_key(name)
-    typer.echo(f"the key, which is shown this once: {key}", err=True)
-    typer.echo(settings, nl=False)
+        typer.echo(f"the key, which is shown this once: {key}", err=True)
+        typer.echo(settings, nl=False)

@@ -86,7 +86,7 @@ def explain_command(
             return
         on_page = [(given, explainer(given)[0]) for given in islice(texts, MOST_ON_PAGE)]
         _write(html, explanation_page(on_page, more=next(texts, None) is not None))
-    typer.echo(f"page: {printable(str(html))}")
+        typer.echo(f"page: {printable(str(html))}")
 
 
 def _texts_of(source: str, stream: str, column: str | None, telling: Progress, shown: Progress) -> Iterator[str]:

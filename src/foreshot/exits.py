@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import shlex
 import signal
 import threading
@@ -12,12 +13,17 @@ from typing import NoReturn
 
 import typer
 
+from foreshot.data.texts import excerpt
 from foreshot.errors import ForeshotError
 from foreshot.progress import printable
 from foreshot.rundir import EXPERIMENT_FILE, NO_ROOM
+from foreshot.streams import STANDARD_OUTPUT
 
 VIOLATED = 1
 INTERRUPTED, TERMINATED = 130, 143
+DENIED = frozenset({errno.EACCES, errno.EROFS, errno.EPERM})
+LONGEST_PLACE = 200
+"""Characters of a file's name that a message shows."""
 NO_MEMORY = "DefaultCPUAllocator: can't allocate memory"  # how PyTorch says it
 SERVE_EXTRA = {"fastapi", "fastapi_offline", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"}
 
@@ -38,12 +44,10 @@ def errors_as_one_line() -> Iterator[None]:
             raise
         extra = "serve" if error.name in SERVE_EXTRA else "train"
         _stop(f"{error.name} is not installed; this needs pip install 'foreshot[{extra}]'", ForeshotError.exit_code)
+    except BrokenPipeError:
+        raise  # whoever read the output has had enough of it
     except OSError as error:
-        if error.errno not in NO_ROOM | {errno.EACCES, errno.EROFS, errno.EPERM}:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        remedy = "make room" if error.errno in NO_ROOM else "make the folder writable"
-        _stop(f"{where}{error.strerror}; what is finished is kept; {remedy} and start again", ForeshotError.exit_code)
+        _stop(_about_a_file(error), ForeshotError.exit_code)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and NO_MEMORY not in str(error):
             raise
@@ -81,6 +85,29 @@ def _terminable() -> Iterator[None]:
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
+
+
+def _about_a_file(error: OSError) -> str:
+    """What the system said, of which file, and what to do about it."""
+    what = excerpt(error.strerror or error, LONGEST_PLACE)
+    if error.filename == STANDARD_OUTPUT:
+        return f"{STANDARD_OUTPUT}: can't be written ({what}); send it elsewhere, and start again"
+    where = f"{_cut(error.filename)}: " if error.filename else ""
+    if error.errno in NO_ROOM:
+        return f"{where}{what}; what is finished is kept; make room and start again"
+    if error.errno in DENIED:
+        return f"{where}{what}; what is finished is kept; make the folder writable and start again"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{where}{what}; name a file or folder that is there, or choose a shorter name"
+    if error.errno == errno.EISDIR:
+        return f"{where}{what}, and a file belongs there; move it away and start again"
+    return f"{where}{what}; see to it and start again"
+
+
+def _cut(filename: object) -> str:
+    """A file's name, which may be bytes or a descriptor; of a long one the beginning."""
+    name = os.fsdecode(filename) if isinstance(filename, bytes) else str(filename)
+    return name if len(name) <= LONGEST_PLACE else name[:LONGEST_PLACE] + "…"
 
 
 def _stop(message: str, code: int) -> None:

@@ -103,7 +103,12 @@ def open_records(source: str | Path | BinaryIO, *, kind: str = "lines", refuse_n
 
 
 def _standard_input() -> BinaryIO:
-    """Its bytes, through a buffer of our own: Python's, which a thread may wait in, is wanted when Python ends."""
+    """Its bytes, through a buffer of our own: Python's, which a thread may wait in, is wanted when Python ends.
+
+    Raises DataError where it is closed.
+    """
+    if sys.stdin is None:
+        raise DataError(f"{STANDARD_INPUT}: is closed; pipe the rows into it, or name a file")
     try:
         return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     except io.UnsupportedOperation:  # a test or a notebook put something else in its place

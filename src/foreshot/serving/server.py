@@ -242,7 +242,10 @@ def _shared_metrics() -> Iterator[None]:
     if SHARED_FOLDER in os.environ:
         yield
         return
-    folder = tempfile.mkdtemp(prefix="foreshot-metrics-")
+    try:
+        folder = tempfile.mkdtemp(prefix="foreshot-metrics-")
+    except OSError as error:
+        raise ServeError(f"{error.strerror}; make room there, or set TMPDIR to a folder to write in") from None
     os.environ[SHARED_FOLDER] = folder
     try:
         yield
