@@ -222,10 +222,10 @@ def test_a_folder_that_was_never_finished_is_replaced(tmp_path):
 
 
 def test_leftovers_of_this_stage_alone_are_removed(tmp_path):
-    for name in (".odd.x1y2.tmp", ".odd-lora.x1y2.tmp", "odd", ".even.x1y2.tmp", ".odd.toml"):
+    for name in (".odd.x1y2z3w4.tmp", ".odd-lora.x1y2z3w4.tmp", "odd", ".even.x1y2z3w4.tmp", ".odd.toml"):
         (tmp_path / name).mkdir()
     remove_leftovers(tmp_path / "odd")
-    assert names(tmp_path) == {".odd-lora.x1y2.tmp", "odd", ".even.x1y2.tmp", ".odd.toml"}
+    assert names(tmp_path) == {".odd-lora.x1y2z3w4.tmp", "odd", ".even.x1y2z3w4.tmp", ".odd.toml"}
 
 
 KILLED = """
@@ -349,10 +349,10 @@ def test_where_the_new_folder_can_not_take_the_name_the_old_one_keeps_it(tmp_pat
 
 def test_a_process_that_is_at_work_rids_the_run_of_what_killed_ones_left(tmp_path):
     run = tmp_path / "run"
-    (run / "students" / "odd" / ".seed-0.x1y2z3a4.tmp").mkdir(parents=True)
+    (run / "students" / "odd" / ".seed-0.x1y2z3w4z3a4.tmp").mkdir(parents=True)
     (run / "teacher" / "scores").mkdir(parents=True)
     (run / "teacher" / "scores" / ".test.safetensors.4711.tmp").write_bytes(b"half")
-    (run / ".targets.x1y2z3a4.old").mkdir()
+    (run / ".targets.x1y2z3w4z3a4.old").mkdir()
     (run / ".hidden").write_text("mine")
     (run / ".experiment.yaml.4711.tmp").write_text("name: r")
     write_atomically(run / rundir.EXPERIMENT_FILE, dump_experiment(make_experiment(LEAST)))

@@ -113,17 +113,18 @@ def table(tmp_path: Path) -> Path:
 OUTPUTS: dict[str, tuple[str, ...]] = {"predict": ("--out",), "explain": ("--html",)}
 
 
-@pytest.mark.parametrize("command", OUTPUTS)
+@pytest.mark.parametrize("options", [("explain", "--html"), ("predict", "--bad-rows")], ids=["page", "bad rows"])
 @pytest.mark.parametrize("how", ["itself", "a link", "a second name"])
 def test_what_is_read_is_not_written_over(
-    foreshot: Foreshot, bundle: Path, table: Path, command: str, how: str
+    foreshot: Foreshot, bundle: Path, table: Path, options: tuple[str, str], how: str
 ) -> None:
     before, out = table.read_bytes(), table.with_name("out.csv")
     if how == "itself":
         out = table
     else:
         (os.symlink if how == "a link" else os.link)(table, out)
-    refused(foreshot(command, bundle, table, *OUTPUTS[command], out), "is the file that is read; name another")
+    command, option = options
+    refused(foreshot(command, bundle, table, option, out), "is the file that is read; name another")
     assert table.read_bytes() == before
 
 

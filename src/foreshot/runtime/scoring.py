@@ -245,7 +245,9 @@ def _refuse_unfit(source: object, out: object, bad_rows: str | Path | None) -> N
     files = {"--out": out, "--bad-rows": bad_rows}
     paths = {option: Path(path) for option, path in files.items() if isinstance(path, str | Path)}
     for option, path in paths.items():
-        refuse_as_output(option, path, *([source] if isinstance(source, str | Path) else []))
+        # A table may be replaced by itself with more columns; never by its bad rows.
+        read = [source] if option == "--bad-rows" and isinstance(source, str | Path) else []
+        refuse_as_output(option, path, *read)
     aside = paths.get("--bad-rows")
     if aside and "--out" in paths and aside.resolve() == paths["--out"].resolve():
         raise ConfigError(f"--bad-rows {aside}: is the same file as --out; name another")
