@@ -349,10 +349,10 @@ def test_where_the_new_folder_can_not_take_the_name_the_old_one_keeps_it(tmp_pat
 
 def test_a_process_that_is_at_work_rids_the_run_of_what_killed_ones_left(tmp_path):
     run = tmp_path / "run"
-    (run / "students" / "odd" / ".seed-0.x1y2z3w4z3a4.tmp").mkdir(parents=True)
+    (run / "students" / "odd" / ".seed-0.x1y2z3a4.tmp").mkdir(parents=True)
     (run / "teacher" / "scores").mkdir(parents=True)
     (run / "teacher" / "scores" / ".test.safetensors.4711.tmp").write_bytes(b"half")
-    (run / ".targets.x1y2z3w4z3a4.old").mkdir()
+    (run / ".targets.x1y2z3a4.old").mkdir()
     (run / ".hidden").write_text("mine")
     (run / ".experiment.yaml.4711.tmp").write_text("name: r")
     write_atomically(run / rundir.EXPERIMENT_FILE, dump_experiment(make_experiment(LEAST)))
