@@ -158,3 +158,13 @@ def test_all_labels_of_a_multi_label_bundle_are_told(foreshot, tmp_path):
         ("not toxic", [], "allow"),
     ]
     assert list(lines[0]["scores"].values()) == pytest.approx(label_probabilities_of(texts[0], decisions), abs=1e-6)
+
+
+@pytest.mark.parametrize("command", [("predict", "hi"), ("serve", "--port", 0)])
+@pytest.mark.parametrize("threads", [1025, 99_999_999_999, 10**30])
+def test_more_threads_than_there_can_be_are_refused(foreshot, tmp_path, command, threads):
+    name, *options = command
+    done = foreshot(name, tmp_path / "nowhere", *options, "--threads", threads)  # nothing that would begin to serve
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert "Invalid value for '--threads': Input should be less than or equal to 1024" in done.stderr

@@ -28,6 +28,7 @@ from foreshot.loss_settings import (
     RelationLoss,
     value_at,
 )
+from foreshot.serving.settings import ServeSettings
 
 LEAST = {"name": "run", "data": "a.csv", "encoder": "some/encoder"}
 OWN = {"name": "own", "layers": "all", "tuning": "full", "objective": "labels", "init": "encoder"}
@@ -140,6 +141,18 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
         ({"epochs": 3}, "experiment.yaml: epochs: Extra inputs are not permitted"),
         ({"training": {"epoch": 3}}, "experiment.yaml: training.epoch: Extra inputs are not permitted"),
         ({"training": {"epochs": 0}}, "training.epochs: Input should be greater than or equal to 1"),
+        ({"training": {"epochs": 10**30}}, "training.epochs: Input should be less than or equal to 10000"),
+        ({"training": {"epochs": 1e30}}, "training.epochs: "),
+        ({"training": {"batch_size": 10**30}}, "training.batch_size: Input should be less than or equal to"),
+        ({"training": {"max_length": 10**30}}, "training.max_length: Input should be less than or equal to"),
+        ({"training": {"learning_rate": 1e300}}, "training.learning_rate: Input should be less than or equal to 1000"),
+        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate: Input should be"),
+        ({"lora": {"rank": 10**30}}, "lora.rank: Input should be less than or equal to 4096"),
+        ({"lora": {"alpha": 10**400}}, "lora.alpha: Input should be less than or equal to"),
+        ({"seeds": [2**32]}, "seeds.0: Input should be less than 4294967296"),
+        ({"explanations": {"steps": 10**30}}, "explanations.steps: Input should be less than or equal to 1000"),
+        ({"distillation": {"temperature": 1e300}}, "distillation.temperature: Input should be less than or equal to"),
+        ({"distillation": {"weights": {"hidden": 1e300}}}, "distillation.weights.hidden: Input should be less than"),
         ({"training": {"learning_rate": "fast"}}, "training.learning_rate: Input should be a valid number"),
         ({"training": {"learning_rate": float("inf")}}, "training.learning_rate"),
         ({"recipes": ["odd", "unknown"]}, "unknown recipe 'unknown': choose from odd, even, odd-labels,"),
@@ -221,6 +234,26 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
 )
 def test_what_makes_no_sense_is_refused_by_name(settings, message):
     assert message in refused(**settings)
+
+
+def numbers_of(schema, path=""):
+    """Each number that a JSON schema describes, with its path."""
+    if isinstance(schema, list):
+        schema = dict(enumerate(schema))
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") in {"integer", "number"}:
+        yield path, schema
+    for name, inner in schema.items():
+        yield from numbers_of(inner, f"{path}/{name}")
+
+
+@pytest.mark.parametrize("settings", [Experiment, ServeSettings])
+def test_every_number_has_a_most(settings):
+    """But layers, whose numbers are compared with the encoder's."""
+    numbers = {path: number for path, number in numbers_of(settings.model_json_schema()) if "/layers/" not in path}
+    assert len(numbers) >= 9
+    assert not [path for path, number in numbers.items() if not {"maximum", "exclusiveMaximum"} & number.keys()]
 
 
 def test_layers_may_be_in_any_order_and_more_than_once():

@@ -255,7 +255,7 @@ def predict_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print texts' predictions as JSON lines.")] = False,
     file: Annotated[str | None, typer.Option(help="Which of the graphs: model.onnx or model.int8.onnx.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute on; else all cores.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads to compute on; else all cores.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Texts in a batch.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens that a text is cut to.")] = None,
 ) -> None:
@@ -358,7 +358,9 @@ def serve_command(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that answer.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each; else its share of the cores.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Threads of each; else its share of the cores.")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with limits, API keys, attributes and origins.")
     ] = None,

@@ -18,6 +18,9 @@ DEMO = "demo"
 
 AUTO_SUITE, NO_SUITE = "auto", "none"
 
+MOST_STEPS = 1000
+"""Of integrated gradients; their weights take the cube of it in time."""
+
 MEASURED_STRATEGIES = ("influence", "greedy")
 """Strategies that look at what the teacher's layers do; the others know the number of layers alone."""
 COUNTED_STRATEGIES = ("first", "last", "spaced", "ends", *MEASURED_STRATEGIES)
@@ -34,6 +37,8 @@ DEEPEST = 20
 
 Named = Annotated[str, Field(min_length=1)]
 """A file, a folder or an id."""
+Rows = Annotated[int, Field(ge=1, le=10**9)]
+LearningRate = Annotated[float, Field(gt=0, le=1000)]
 Model = TypeVar("Model", bound=Settings)
 
 
@@ -50,7 +55,7 @@ class Recipe(Settings):
     tuning: Literal["full", "lora"]
     objective: Literal["labels", "distil"]
     init: Literal["teacher", "encoder"]
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    learning_rate: LearningRate | None = None
     distillation: Distillation | None = None
 
     @field_validator("name")
@@ -110,8 +115,8 @@ TUNED = "-tuned"
 class Lora(Settings):
     """LoRA (Hu et al. 2021): rank, alpha, dropout, and the linear layers it adapts (None: by architecture)."""
 
-    rank: Annotated[int, Field(ge=1)] = 8
-    alpha: Annotated[int, Field(ge=1)] = 16
+    rank: Annotated[int, Field(ge=1, le=4096)] = 8
+    alpha: Annotated[int, Field(ge=1, le=10**6)] = 16
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     target_modules: tuple[str, ...] | None = None
 
@@ -119,13 +124,13 @@ class Lora(Settings):
 class Training(Settings):
     """What every model of an experiment is trained with: the same for the teacher and for all students."""
 
-    epochs: Annotated[int, Field(ge=1)] = 3
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5e-5
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 3
+    learning_rate: LearningRate = 5e-5
     warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    max_length: Annotated[int, Field(ge=8)] = 128
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0, le=1e9)] = 1.0
+    batch_size: Annotated[int, Field(ge=1, le=10**6)] = 32
+    max_length: Annotated[int, Field(ge=8, le=10**6)] = 128
     classification: Classification = Classification()
 
 
@@ -137,11 +142,11 @@ class Explanations(Settings):
     `baselines` and `steps` are those of integrated gradients (`models.attribution`).
     """
 
-    texts: Annotated[int, Field(ge=0)] | None = None
+    texts: Annotated[int, Field(ge=0, le=10**6)] | None = None
     rationales: Named | None = None
     method: Literal["leave-one-out", "integrated-gradients"] = "leave-one-out"
     baselines: Annotated[tuple[Literal["mask", "pad", "zero", "mean"], ...], Field(min_length=1)] = ("mask",)
-    steps: Annotated[int, Field(ge=1)] = 16
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 16
 
     @property
     def most_texts(self) -> int:
@@ -165,7 +170,7 @@ class VerdictPolicy(Settings):
     suite_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
     functionality_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
     label_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
-    min_seeds: Annotated[int, Field(ge=1)] = 3
+    min_seeds: Annotated[int, Field(ge=1, le=1000)] = 3
 
 
 class Experiment(Settings):
@@ -197,14 +202,14 @@ class Experiment(Settings):
     identity_terms: Named | None = None
     positive: tuple[str, ...] | None = None
     skip_bad_rows: bool = False
-    max_train_rows: Annotated[int, Field(ge=1)] | None = None
+    max_train_rows: Rows | None = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     encoder: Named | None = None
     teacher: Named | None = None
     layer_stack: Named | None = None
-    layer_sample: Annotated[int, Field(ge=1)] = 256
-    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    layer_sample: Rows = 256
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = 60.0
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
     training: Training = Training()
@@ -216,7 +221,7 @@ class Experiment(Settings):
     suite_labels: Annotated[dict[str, str], Field(default_factory=dict)]
     decision: str = "argmax"
     policy: VerdictPolicy = VerdictPolicy()
-    tune_learning_rates: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    tune_learning_rates: tuple[LearningRate, ...] = ()
 
     @field_validator("name")
     @classmethod

@@ -11,6 +11,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+ClassWeight = Annotated[float, Field(gt=0, le=1e6)]
+Temperature = Annotated[float, Field(gt=0, le=1e6)]
+
+
 class Classification(Settings):
     """The classification loss: cross-entropy, or for several labels binary cross-entropy, and what changes it.
 
@@ -20,8 +25,8 @@ class Classification(Settings):
     """
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    focal_gamma: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    class_weights: Literal["balanced"] | tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] | None = None
+    focal_gamma: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    class_weights: Literal["balanced"] | tuple[ClassWeight, ...] | None = None
 
     def described(self) -> str:
         """In words, for people."""
@@ -40,14 +45,11 @@ class Classification(Settings):
 class Ramp(Settings):
     """A number that goes in a straight line from `start`, at the first update, to `end`, at the last."""
 
-    start: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    end: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    start: Weight
+    end: Weight
 
     def __str__(self) -> str:
         return f"{self.start:.3g} → {self.end:.3g}"
-
-
-Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def value_at(setting: float | Ramp, progress: float) -> float:
@@ -95,8 +97,8 @@ class RelationLoss(Settings):
     that makes all three, in an attention layer of an unknown architecture.
     """
 
-    heads: Annotated[int, Field(ge=1)] = 12
-    layer: Annotated[int, Field(ge=1)] | None = None
+    heads: Annotated[int, Field(ge=1, le=1024)] = 12
+    layer: Annotated[int, Field(ge=1, le=1000)] | None = None
     projections: tuple[str, ...] | None = None
 
 
@@ -109,7 +111,7 @@ class Distillation(Settings):
     """
 
     weights: LossWeights = LossWeights()
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Ramp = 2.0
+    temperature: Temperature | Ramp = 2.0
     cosine_on: Literal["representation", "logits"] = "representation"
     hidden: HiddenLoss = HiddenLoss()
     relations: RelationLoss = RelationLoss()

@@ -177,6 +177,8 @@ def test_texts_may_be_cut_shorter_than_the_bundle_does(bundle: Path) -> None:
         ({"batch_size": -1}, r"^--batch-size -1: must be at least 1$"),
         ({"threads": 0}, r"^--threads 0: must be at least 1$"),
         ({"threads": -3}, r"^--threads -3: must be at least 1$"),
+        ({"threads": 1025}, r"^--threads 1025: must be 1 to 1024$"),
+        ({"threads": 10**30}, rf"^--threads {10**30}: must be 1 to 1024$"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(bundle: Path, settings: Any, complaint: str) -> None:

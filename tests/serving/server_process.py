@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from cli_runs import as_process, process_environment
+from cli_runs import as_process, hear_ctrl_c, process_environment
 
 START_SECONDS = 120
 SLOW = {"texts": ["day " * 400] * 1_000}
@@ -86,6 +86,14 @@ class Answer:
 @contextlib.contextmanager
 def serving(bundle_folders: Sequence[object], *options: object) -> Iterator[ServerProcess]:
     """Serve bundles on a free port, wait until they answer, and end the process, whatever state it is in."""
+    with beginning(bundle_folders, *options) as server:
+        wait_until(lambda: server.ask("GET", "/readyz").status == 200, "the server isn't ready")
+        yield server
+
+
+@contextlib.contextmanager
+def beginning(bundle_folders: Sequence[object], *options: object) -> Iterator[ServerProcess]:
+    """The same as soon as the address is told: with several workers, before they are started."""
     with TemporaryDirectory(prefix="foreshot-server-") as folder:
         errors = Path(folder) / "stderr"
         command = as_process("serve", *bundle_folders, "--port", "0", *options)
@@ -97,11 +105,10 @@ def serving(bundle_folders: Sequence[object], *options: object) -> Iterator[Serv
                 text=True,
                 env=process_environment(),
                 start_new_session=True,
+                preexec_fn=hear_ctrl_c,
             )
         try:
-            server = ServerProcess(_first_line(process, errors), process, errors)
-            wait_until(lambda: server.ask("GET", "/readyz").status == 200, "the server isn't ready")
-            yield server
+            yield ServerProcess(_first_line(process, errors), process, errors)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # the workers too

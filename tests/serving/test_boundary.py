@@ -146,6 +146,21 @@ def test_refusals_have_them_too(locked: TestClient) -> None:
         assert response.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/static/docs.js", "/docs/swagger-ui.css"])
+@pytest.mark.parametrize("wanted", ["bytes=5-2", "bytes=99999999-", "bytes=0-4", "bytes=0-1,3-4", "lines=1-2", "x"])
+def test_a_file_is_sent_whole_whatever_part_is_wanted(plain: TestClient, path: str, wanted: str) -> None:
+    answer, whole = plain.get(path, headers={"range": wanted}), plain.get(path)
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    assert "accept-ranges" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/models/", "/healthz/", "/static", "/docs/", "/openapi.json/"])
+def test_nobody_is_sent_to_another_address(plain: TestClient, path: str) -> None:
+    answer = plain.get(path, headers={"host": "evil.example"}, follow_redirects=False)
+    check_problem(answer, 404)
+    assert "evil" not in str(answer.headers)
+
+
 # ---- origins ----
 
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +17,7 @@ from server_process import (
     SLOW,
     ServerProcess,
     all_answer_alone,
+    beginning,
     config,
     exchange,
     gauge,
@@ -178,6 +180,30 @@ def test_told_to_stop_it_answers_what_runs_and_takes_no_more(
         assert idle.recv(1) == b""
         idle.close()
         assert "Traceback" not in server.stderr()
+
+
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.3, 0.6, 1, 2])
+def test_ctrl_c_while_workers_start_ends_them_without_a_word(bundle: Path, seconds: float) -> None:
+    """In a terminal each process gets it: those too that have only begun to load what they need."""
+    with beginning([bundle], "--workers", 2) as server:
+        wait_until(lambda: len(server.workers()) == 2, "there are no two workers")
+        time.sleep(seconds)
+        os.killpg(server.process.pid, signal.SIGINT)
+        assert server.process.wait(timeout=30) == 0
+        assert server.stderr() == ""
+
+
+def test_ctrl_c_ends_workers_that_answer(bundle: Path) -> None:
+    with serving([bundle], "--workers", 2, "--no-access-log") as server:
+        wait_until(lambda: len(server.workers()) == 2, "there are no two workers")
+        wait_until(lambda: all_answer_alone(server), "not both answer")
+        alone, other = server.workers()
+        os.kill(alone, signal.SIGINT)  # which it hears by itself
+        wait_until(lambda: alone not in server.workers(), "it doesn't end")
+        os.killpg(server.process.pid, signal.SIGINT)
+        assert server.process.wait(timeout=30) == 0
+        assert not Path(f"/proc/{other}").exists()
+        assert server.stderr() == ""
 
 
 def takes_connections(server: ServerProcess) -> bool:

@@ -48,6 +48,8 @@ def test_a_file_says_it_all(tmp_path: Path) -> None:
         ("limits: {texts: 0}", ["limits.texts"]),
         ("limits: {texts: many}", ["limits.texts"]),
         ("limits: {request_seconds: .inf}", ["limits.request_seconds"]),
+        ("limits: {request_seconds: 1.0e+30}", ["limits.request_seconds"]),
+        *((f"limits: {{{name}: {10**30}}}", [f"limits.{name}"]) for name in Limits.model_fields),
         ("limits: {request_seconds: -1}", ["limits.request_seconds"]),
         ("limits: {batch_wait_seconds: 5}", ["limits.batch_wait_seconds"]),
         ("limits: {speed: 3}", ["limits.speed"]),

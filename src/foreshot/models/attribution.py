@@ -12,6 +12,7 @@ from captum.attr import IntegratedGradients
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from foreshot.config import MOST_STEPS
 from foreshot.data.texts import excerpt
 from foreshot.errors import ConfigError, ModelError
 from foreshot.progress import Progress, Silent
@@ -80,8 +81,8 @@ def attribute(
     `words[i]` are those of text i in their order, not overlapping, and `targets[i]` the log-odds that they explain.
     Texts are cut to `max_length` tokens. `baselines` name what stands in place of every token but the special ones:
     the `mask` token, the `pad` token, `zero` vectors, or the `mean` word vector. Dropout is off; the model's mode and
-    its parameters are left as they were. Raises ConfigError for an unknown baseline and for fewer steps than one,
-    ModelError for a model or a tokenizer that this can't be done with.
+    its parameters are left as they were. Raises ConfigError for an unknown baseline and for steps that are not 1 to
+    MOST_STEPS, ModelError for a model or a tokenizer that this can't be done with.
     """
     progress = progress or Silent()
     with _frozen(model):
@@ -103,8 +104,8 @@ def check_attributable(
     steps: int = STEPS,
 ) -> None:
     """Raise what `attribute` would for this model, in evaluation mode, and these settings."""
-    if steps < 1:
-        raise ConfigError(f"--steps {steps}: must be at least 1")
+    if not 1 <= steps <= MOST_STEPS:
+        raise ConfigError(f"--steps {steps}: must be 1 to {MOST_STEPS}")
     if not tokenizer.is_fast:
         raise ModelError("its tokenizer doesn't say where in the text its tokens stand; give one with tokenizer.json")
     _reference_vectors(model, tokenizer, baselines)

@@ -21,6 +21,8 @@ from foreshot.runtime.decisions import (
 from foreshot.runtime.graph import BATCH_SIZE, Graph
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
 
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
@@ -46,8 +48,8 @@ class Classifier:
 
     `file` chooses the graph (the bundle's first by default), `threads` how many a batch is computed on (all cores by
     default), `max_length` cuts texts shorter than the bundle does. Raises BundleError for a bundle that can't be
-    used, ConfigError for a `max_length` that is more than the bundle's or leaves no room for the text, and for
-    `threads` or a `batch_size` below 1.
+    used, ConfigError for a `max_length` that is more than the bundle's or leaves no room for the text, for `threads`
+    or a `batch_size` below 1, and for `threads` above MOST_THREADS.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class Classifier:
         for option, value in (("--threads", threads), ("--batch-size", batch_size), ("--max-length", max_length)):
             if value is not None and value < 1:
                 raise ConfigError(f"{option} {value}: must be at least 1")
+        if threads is not None and threads > MOST_THREADS:
+            raise ConfigError(f"--threads {threads}: must be 1 to {MOST_THREADS}")
         if self.max_length > self.manifest.max_length:
             raise ConfigError(f"--max-length {max_length}: must be 1 to {self.manifest.max_length}, the bundle's most")
         self._batch_size = batch_size

@@ -58,6 +58,7 @@ def make_app(catalogue: Catalogue, settings: ServeSettings, metrics: Metrics | N
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would go to whatever host the request names
         exception_handlers={
             Problem: answer_problem,
             HTTPException: answer_http_exception,

@@ -43,6 +43,8 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # Files are sent whole, as RFC 9110 allows: the answers to a wrong range would be no JSON.
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
         answer, incoming = _Answer(send), _Incoming(receive)
         try:
             async with asyncio.timeout(self._settings.limits.request_seconds):
@@ -138,6 +140,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._begun = True
             headers = MutableHeaders(scope=message)
+            del headers["Accept-Ranges"]
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         await self._send(message)

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -37,6 +38,8 @@ WORKER_SECONDS = 30
 machine, where it would be killed and started again for ever."""
 HANG_UP = getattr(signal, "SIGHUP", None)
 """What has the models read again, on systems that have it."""
+HELD = {signal.SIGINT} if HANG_UP is None else {signal.SIGINT, HANG_UP}
+"""What a process can't be sent before it knows what to do: it would die of it, of Ctrl-C with a traceback."""
 logger = logging.getLogger("foreshot.serving")
 
 
@@ -91,12 +94,13 @@ class _Supervisor(Multiprocess):
 
     def init_processes(self) -> None:
         """Start the processes."""
-        with _hang_up_held():
+        resource_tracker.ensure_running()  # its own start would let Ctrl-C through
+        with _signals_held():
             super().init_processes()
 
     def keep_subprocess_alive(self) -> None:
         """Start those again that died."""
-        with _hang_up_held():
+        with _signals_held():
             super().keep_subprocess_alive()
 
     def handle_hup(self) -> None:
@@ -107,16 +111,21 @@ class _Supervisor(Multiprocess):
 
 
 @contextlib.contextmanager
-def _hang_up_held() -> Iterator[None]:
-    """Hold SIGHUP back, here and in processes that are started: one would die of it before it knows what to do."""
-    if HANG_UP is None:
+def _signals_held() -> Iterator[None]:
+    """Hold SIGHUP and SIGINT back, here and in processes that are started, until those let them through themselves."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    signal.pthread_sigmask(signal.SIG_BLOCK, {HANG_UP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP})
+        _let_signals_through()
+
+
+def _let_signals_through() -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
 def _cores() -> int:
@@ -135,7 +144,7 @@ def _make_app(plan: Plan) -> ASGIApp:
     app = Renewable(load)
     if HANG_UP is not None:
         signal.signal(HANG_UP, lambda *_: app.renew())  # before they are read: none that comes later is missed
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP})
+    _let_signals_through()  # SIGINT is Uvicorn's in a worker by now
     app.load()
     return app
 
