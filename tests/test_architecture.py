@@ -38,7 +38,7 @@ LAYERS = [
     {"checking", "explaining", "migrating"},
     {"reporting"},
     {"compare", "exits", "exporting", "options", "proving", "subject"},
-    {"cli_explain"},
+    {"cli_explain", "cli_serve"},
     {"cli"},
     {"__main__"},
 ]

@@ -219,7 +219,7 @@ def test_what_makes_no_sense_is_refused_before_any_text_is_read(bundle: Path, op
 
 
 def test_gradients_refuse_unknown_baselines_and_steps(folder: Path) -> None:
-    for options, message in (({"baselines": ["blur"]}, "blur: is none of mask"), ({"steps": 0}, "at least 1")):
+    for options, message in (({"baselines": ["blur"]}, "blur: is none of mask"), ({"steps": 0}, "must be 1 to 1000")):
         with pytest.raises(ConfigError, match=message):
             Explainer(folder, method=GRADIENTS, **options)
 

@@ -4,12 +4,13 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from foreshot.cli_explain import explain_command
+from foreshot.cli_serve import new_key_command, serve_command
 from foreshot.config import LEARNING_RATES
 from foreshot.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
 from foreshot.options import (
@@ -24,9 +25,6 @@ from foreshot.options import (
 )
 from foreshot.progress import Terminal, printable
 from foreshot.streams import prepare_streams
-
-if TYPE_CHECKING:
-    from foreshot.serving.server import Plan
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -352,50 +350,5 @@ def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folde
             typer.echo(f"{file}: scores {verified.texts} texts as at export (largest difference {difference:.1e})")
 
 
-@app.command("serve")
-def serve_command(
-    bundles: Annotated[list[str], typer.Argument(help="Bundles' folders; to name them, NAME=FOLDER.")],
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that answer.")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Threads of each; else its share of the cores.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="YAML file with limits, API keys, attributes and origins.")
-    ] = None,
-    access_log: Annotated[bool, typer.Option(help="Write a line for each request to standard error.")] = True,
-) -> None:
-    """Serve bundles over HTTP: an API, Perspective's wire format, and a web page."""
-    with errors_as_one_line():
-        from foreshot.serving.catalogue import parse_models
-        from foreshot.serving.server import Plan, serve
-        from foreshot.serving.settings import ServeSettings, load_serve_settings
-
-        plan = Plan(
-            folders=parse_models(bundles),
-            settings=load_serve_settings(config) if config else ServeSettings(),
-            host=host,
-            port=port,
-            workers=workers,
-            threads=threads,
-            access_log=access_log,
-        )
-        serve(plan, ready=lambda address: _announce(plan, address))
-
-
-def _announce(plan: "Plan", address: str) -> None:
-    typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)")
-    if plan.is_open:
-        typer.echo("foreshot: whoever reaches this machine may ask; foreshot new-key makes API keys", err=True)
-
-
-@app.command("new-key")
-def new_key_command(name: Annotated[str, typer.Argument(help="Whose key it is: a name for the access log.")]) -> None:
-    """Make an API key for `serve`, and the lines of its settings that let it in."""
-    with errors_as_one_line():
-        from foreshot.serving.settings import new_key
-
-        key, settings = new_key(name)
-        typer.echo(f"the key, which is shown this once: {key}", err=True)
-        typer.echo(settings, nl=False)
+app.command("serve")(serve_command)
+app.command("new-key")(new_key_command)
