@@ -144,7 +144,7 @@ def _read_saved_dataset(folder: Path, part: str) -> Sheet:
 def _read_hub_dataset(name: str, part: str) -> Sheet:
     datasets = _import_datasets(name)
     try:
-        dataset = datasets.load_dataset(name)  # nosec B615 - runs no code of the hub; the user names it
+        dataset = datasets.load_dataset(name)  # nosec B615  # runs no code of the hub; the user names it
     except Exception as error:  # network, permission, spelling, format: the library has an error for each
         raise DataError(
             f"{name}: no such file, and it can't be loaded as a dataset of the Hugging Face hub "
