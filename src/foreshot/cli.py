@@ -253,7 +253,7 @@ def predict_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print texts' predictions as JSON lines.")] = False,
     file: Annotated[str | None, typer.Option(help="Which of the graphs: model.onnx or model.int8.onnx.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads to compute on; else all cores.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute on; else all cores.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Texts in a batch.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens that a text is cut to.")] = None,
 ) -> None:

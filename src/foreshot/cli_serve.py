@@ -16,9 +16,7 @@ def serve_command(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that answer.")] = 1,
-    threads: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Threads of each; else its share of the cores.")
-    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each; else its share of the cores.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file with limits, API keys, attributes and origins.")
     ] = None,

@@ -20,7 +20,7 @@ def refuse_as_output(option: str, path: Path, *read: str | Path) -> None:
     if folder == STREAMS[0] or folder.is_relative_to(STREAMS[1]):
         raise ConfigError(f"{option} {path}: is no file's name; leave it out for the standard output, or name a file")
     for given in map(Path, read):
-        if path.resolve() == given.resolve() or (path.exists() and given.exists() and path.samefile(given)):
+        if path.exists() and given.exists() and path.samefile(given):
             raise ConfigError(f"{option} {path}: is the file that is read; name another")
     if is_bundle(path.resolve().parent):
         raise ConfigError(f"{option} {path}: is in a bundle's folder, which holds nothing else; name a file elsewhere")
