@@ -32,7 +32,7 @@ def chromium() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def visiting(browser: Any, address: str, *, expected: tuple[str, ...] = (), **options: Any) -> Iterator[Any]:
-    """The page, in a context of these options, once it knows its models.
+    """The page, in a context of these options, once it knows its models or asks for a key.
 
     At the end nothing may have been asked of another host, no dialog opened and nothing complained of in the console,
     but for complaints with one of the `expected` words.
@@ -48,6 +48,7 @@ def visiting(browser: Any, address: str, *, expected: tuple[str, ...] = (), **op
     page.on("request", lambda request: None if _is_local(request.url, here) else wrong.append(request.url))
     page.goto(f"{address}/")
     try:
+        sync_api.expect(page.locator("#parts, #key-form").filter(visible=True)).to_have_count(1)
         yield page
         assert [text for text in wrong if not any(word in text for word in expected)] == []
     finally:
