@@ -284,6 +284,17 @@ def flipped(share: float) -> Callable[[Path], object]:
     return content(WHOLE[:at] + bytes([WHOLE[at] ^ 0xFF]) + WHOLE[at + 1 :])
 
 
+def described(columns: pa.Table, old: bytes, new: bytes) -> Callable[[Path], object]:
+    """A table in whose footer some bytes, which stand there once, are others."""
+    held = io.BytesIO()
+    pq.write_table(columns, held)
+    whole, length = held.getvalue()[:-8], int.from_bytes(held.getvalue()[-8:-4], "little")
+    rows, footer = whole[:-length], whole[-length:]
+    assert footer.count(old) == 1
+    footer = footer.replace(old, new)
+    return content(rows + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
 def many_nulls(path: Path) -> None:
     """Ten million rows and one in a few thousand bytes."""
     schema = pa.schema([("text", pa.string()), ("label", pa.int8())])
@@ -352,7 +363,16 @@ PARQUET: dict[str, BadFile] = {
     "a megabyte that rows share.parquet": BadFile(shared_text, "row 1 or after it: column 'text' repeats text"),
     "a megabyte that lists share.parquet": BadFile(shared_in_lists, "row 1 or after it: column 'x' repeats texts"),
     "no rows.parquet": BadFile(lambda path: pq.write_table(good_table().slice(0, 0), path), "holds no rows"),
-    "no columns.parquet": BadFile(lambda path: pq.write_table(pa.table({}), path), "holds no rows"),
+    "no columns.parquet": BadFile(lambda path: pq.write_table(pa.table({}), path), "has no columns"),
+    # In Thrift's compact protocol: `num_rows` of a row group is 0, then 2^62.
+    "no columns, very many rows.parquet": BadFile(
+        described(pa.table({}), b"\x19\x0c\x16\0\x16\0", b"\x19\x0c\x16\0\x16" + b"\x80" * 8 + b"\x80\x01"),
+        "has no columns",
+    ),
+    # A column's `repetition_type` is optional, then required, which its histogram of levels denies.
+    "a column described wrongly.parquet": BadFile(
+        described(good_table(), b"\x25\x02\x18\x04text", b"\x25\0\x18\x04text"), "can't be read (Definition level"
+    ),
     "a column twice.parquet": BadFile(
         lambda path: pq.write_table(pa.table([TEXTS, TEXTS, LABELS], names=["text", "text", "label"]), path),
         "column 'text' is named twice",

@@ -66,11 +66,27 @@ def open_parquet(path: Path) -> tuple[Any, int, Generator[Record, None, None]]:
     with reading(str(path)), _undamaged(path):
         metadata = pq.read_metadata(path)
         schema, rows = metadata.schema.to_arrow_schema(), metadata.num_rows
+        if not schema.names:
+            raise DataError(f"{path}: has no columns")
+        _refuse_damaged_descriptions(path, metadata)
         dictionaries = _refuse_bombs(path, metadata)
         file = pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False, read_dictionary=dictionaries)
     if complaint := repeated(schema.names):
         raise DataError(f"{path}: {complaint}")
     return schema, rows, _records(path, file, schema)
+
+
+def _refuse_damaged_descriptions(path: Path, metadata: Any) -> None:
+    """Raise pa.ArrowException or OSError where a column of a row group is described in a way that can't be.
+
+    PyArrow ends the process where such a description is given to Python (`row_group(i).column(j)`), but raises where it
+    begins to read, which it does here for no row at all. The table must have columns, else it divides by zero.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+        for group in range(metadata.num_row_groups):
+            list(file.reader.iter_batches(0, [group]))
 
 
 def _refuse_bombs(path: Path, metadata: Any) -> list[str]:
