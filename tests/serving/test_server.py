@@ -147,6 +147,33 @@ def test_a_folder_of_metrics_that_is_none_is_one_line(
         assert list(tmp_path.glob("counter_*.db"))
 
 
+def test_metrics_that_a_killed_server_left_are_removed_by_the_next_one(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    elsewhere = tmp_path / "foreshot-metrics-elsewhere"
+    elsewhere.symlink_to(bundle)
+
+    def folders() -> set[Path]:
+        return set(tmp_path.glob("foreshot-metrics-*")) - {elsewhere}
+
+    with serving([bundle], "--workers", 2) as killed:
+        killed.stop(signal.SIGKILL)
+    left = folders()
+    assert len(left) == 1
+    with serving([bundle], "--workers", 2) as first:
+        in_use = folders()
+        assert len(in_use) == 1
+        assert not in_use & left
+        with serving([bundle], "--workers", 2) as second:
+            assert folders() > in_use
+            assert samples(first, "foreshot_queue_texts") == 0
+            assert second.stop() == 0
+        assert first.stop() == 0
+    assert folders() == set()
+    assert bundle.joinpath("SHA256SUMS").exists()
+
+
 def test_a_signal_ends_it_while_models_are_loaded(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = signal.getsignal(signal.SIGTERM)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from uvicorn.supervisors import Multiprocess
 
 from foreshot.data.texts import printable
 from foreshot.errors import ForeshotError, ServeError
+from foreshot.locks import holding, is_held
 from foreshot.serving.app import make_app
 from foreshot.serving.catalogue import load_catalogue
 from foreshot.serving.observing import SHARED_FOLDER, Metrics
@@ -40,6 +42,8 @@ HANG_UP = getattr(signal, "SIGHUP", None)
 """What has the models read again, on systems that have it."""
 HELD = {signal.SIGINT} if HANG_UP is None else {signal.SIGINT, HANG_UP}
 """What a process can't be sent before it knows what to do: it would die of it, of Ctrl-C with a traceback."""
+METRICS_FOLDER = "foreshot-metrics-"
+"""How the name of a folder begins in which the workers of one server keep their metrics."""
 logger = logging.getLogger("foreshot.serving")
 
 
@@ -252,15 +256,26 @@ def _shared_metrics() -> Iterator[None]:
         yield
         return
     try:
-        folder = tempfile.mkdtemp(prefix="foreshot-metrics-")
+        _remove_metrics_of_the_killed()
+        folder = Path(tempfile.mkdtemp(prefix=METRICS_FOLDER))
     except OSError as error:
         raise ServeError(f"{error.strerror}; make room there, or set TMPDIR to a folder to write in") from None
-    os.environ[SHARED_FOLDER] = folder
+    os.environ[SHARED_FOLDER] = str(folder)
     try:
-        yield
+        with holding(folder):
+            yield
     finally:
         del os.environ[SHARED_FOLDER]
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_metrics_of_the_killed() -> None:
+    """Remove what servers of this user left among the temporary files when they were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{METRICS_FOLDER}*"):
+        with contextlib.suppress(FileNotFoundError):  # another server that begins removes it too
+            found = left.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not is_held(left):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _log(access_log: bool) -> None:
