@@ -164,6 +164,10 @@ REFUSED: dict[str, tuple[Callable[[Path, Path], object], str]] = {
         lambda f, m: ((f / "additional_chat_templates").mkdir(), os.mkfifo(f / "additional_chat_templates/a.jinja")),
         "a.jinja is a pipe or a device",
     ),
+    "a dtype that is no text": (
+        lambda f, m: change(f / "config.json", dtype="\ud800\x1b[2J"),
+        "has no config.json of a known architecture (module 'torch' has no attribute '[2J')",
+    ),
     "a config of a gigabyte": (lambda f, m: os.truncate(f / "config.json", 2**30), "config.json is larger than 67,108"),
     "a vocabulary of a gigabyte": (lambda f, m: os.truncate(f / "vocab.txt", 2**30), "vocab.txt is larger than"),
     "a tokenizer of a gigabyte": (lambda f, m: os.truncate(f / "tokenizer.json", 2**30), "tokenizer.json is larger"),

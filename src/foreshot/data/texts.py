@@ -65,6 +65,11 @@ def excerpt(value: object, limit: int = EXCERPT) -> str:
     return shown if len(shown) <= limit else shown[:limit] + "…"
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a library's error says, fit for a message; its type where it says nothing."""
+    return excerpt((str(error).strip().splitlines() or [type(error).__name__])[0], 200)
+
+
 def printable(text: str) -> str:
     """A text on one line: control and format characters dropped, white space collapsed to single spaces."""
     kept = (letter if letter.isprintable() else " " for letter in text if letter.isprintable() or letter.isspace())

@@ -20,6 +20,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from foreshot.config import DEMO
+from foreshot.data.texts import first_line
 from foreshot.errors import ModelError
 from foreshot.models.folders import SPARE, elements_in, refuse_unsafe
 from foreshot.rundir import file_digest, fingerprint
@@ -85,7 +86,7 @@ def find_model(name: str, *, layers_at: str | None = None) -> ModelSource:
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)  # nosec B615  # a folder
     except Exception as error:  # a field of the wrong type raises one of its own
-        raise ModelError(f"{name}: has no config.json of a known architecture ({_first_line(error)})") from None
+        raise ModelError(f"{name}: has no config.json of a known architecture ({first_line(error)})") from None
     if layers_at is not None:
         setattr(config, LAYER_STACK_FIELD, layers_at)
     if config.model_type in REFUSED:
@@ -110,7 +111,7 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
             source.folder, trust_remote_code=False
         )
     except Exception as error:  # each tokenizer class raises its own
-        raise ModelError(f"{source.name}: its tokenizer can't be loaded ({_first_line(error)})") from None
+        raise ModelError(f"{source.name}: its tokenizer can't be loaded ({first_line(error)})") from None
     # Without its files, Transformers makes a tokenizer that knows the special tokens only.
     if not any((source.folder / file).is_file() for file in tokenizer.vocab_files_names.values()):
         raise ModelError(f"{source.name}: has no vocabulary, such as tokenizer.json or vocab.txt")
@@ -224,7 +225,7 @@ def _fetch(name: str) -> Path:
             f"{name}: no such folder, not in the local cache, and {why}; check the name or give a folder"
         ) from None
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{name}: can't be fetched from the hub ({_first_line(error)}); check the name") from None
+        raise ModelError(f"{name}: can't be fetched from the hub ({first_line(error)}); check the name") from None
 
 
 def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool) -> tuple[PreTrainedModel, list[str]]:
@@ -247,7 +248,7 @@ def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool)
     except ModelError:
         raise
     except Exception as error:  # damaged files and odd configs fail in as many ways as there are architectures
-        raise ModelError(f"{source.name}: can't be loaded as a text classifier ({_first_line(error)})") from None
+        raise ModelError(f"{source.name}: can't be loaded as a text classifier ({first_line(error)})") from None
     finally:
         transformers_logging.set_verbosity(verbosity)
     if (layers_at := getattr(source.config, LAYER_STACK_FIELD, None)) is not None:
@@ -266,7 +267,3 @@ def _check_size(source: ModelSource, classes: int) -> None:
         raise ModelError(
             f"{source.name}: its config.json asks for {wanted:,} parameters, its weights hold {held:,}; it is damaged"
         )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from foreshot.data.texts import first_line
 from foreshot.errors import ModelError
 
 OPSET = 23
@@ -61,7 +62,7 @@ def to_onnx(model: PreTrainedModel) -> bytes:
                 verbose=False,
             )
     except Exception as error:  # the exporter raises whatever its many parts do
-        raise ModelError(f"{kind}: can't be exported to ONNX ({_first_line(error)})") from None
+        raise ModelError(f"{kind}: can't be exported to ONNX ({first_line(error)})") from None
     assert program is not None  # it is where no file was named
     proto = program.model_proto
     for node in [*proto.graph.node, *(node for function in proto.functions for node in function.node)]:
@@ -82,7 +83,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         exporter.setLevel(level)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
