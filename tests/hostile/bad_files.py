@@ -263,13 +263,13 @@ def parquet(**columns: Any) -> Callable[[Path], object]:
     return lambda path: pq.write_table(good_table(**columns), path)
 
 
-def whole() -> bytes:
+def written(columns: pa.Table) -> bytes:
     held = io.BytesIO()
-    pq.write_table(good_table(), held)
+    pq.write_table(columns, held)
     return held.getvalue()
 
 
-WHOLE = whole()
+WHOLE = written(good_table())
 NESTED: Any = "a"
 for _ in range(60):
     NESTED = [NESTED]
@@ -286,10 +286,9 @@ def flipped(share: float) -> Callable[[Path], object]:
 
 def described(columns: pa.Table, old: bytes, new: bytes) -> Callable[[Path], object]:
     """A table in whose footer some bytes, which stand there once, are others."""
-    held = io.BytesIO()
-    pq.write_table(columns, held)
-    whole, length = held.getvalue()[:-8], int.from_bytes(held.getvalue()[-8:-4], "little")
-    rows, footer = whole[:-length], whole[-length:]
+    whole = written(columns)
+    start = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    rows, footer = whole[:start], whole[start:-8]
     assert footer.count(old) == 1
     footer = footer.replace(old, new)
     return content(rows + footer + len(footer).to_bytes(4, "little") + b"PAR1")

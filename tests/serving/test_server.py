@@ -151,27 +151,28 @@ def test_metrics_that_a_killed_server_left_are_removed_by_the_next_one(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    elsewhere = tmp_path / "foreshot-metrics-elsewhere"
-    elsewhere.symlink_to(bundle)
+    of_the_user = {tmp_path / "foreshot-metrics-standard", tmp_path / ".foreshot-metrics-of-mine"}
+    for folder in of_the_user:
+        folder.mkdir()
 
-    def folders() -> set[Path]:
-        return set(tmp_path.glob("foreshot-metrics-*")) - {elsewhere}
+    def made() -> set[Path]:
+        return set(tmp_path.glob("*foreshot-metrics-*")) - of_the_user
 
     with serving([bundle], "--workers", 2) as killed:
         killed.stop(signal.SIGKILL)
-    left = folders()
+    left = made()
     assert len(left) == 1
     with serving([bundle], "--workers", 2) as first:
-        in_use = folders()
+        in_use = made()
         assert len(in_use) == 1
         assert not in_use & left
         with serving([bundle], "--workers", 2) as second:
-            assert folders() > in_use
+            assert made() > in_use
             assert samples(first, "foreshot_queue_texts") == 0
             assert second.stop() == 0
         assert first.stop() == 0
-    assert folders() == set()
-    assert bundle.joinpath("SHA256SUMS").exists()
+    assert made() == set()
+    assert all(folder.exists() for folder in of_the_user)
 
 
 def test_a_signal_ends_it_while_models_are_loaded(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

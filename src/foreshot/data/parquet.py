@@ -70,7 +70,9 @@ def open_parquet(path: Path) -> tuple[Any, int, Generator[Record, None, None]]:
             raise DataError(f"{path}: has no columns")
         _refuse_damaged_descriptions(path, metadata)
         dictionaries = _refuse_bombs(path, metadata)
-        file = pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False, read_dictionary=dictionaries)
+        file = pq.ParquetFile(
+            path, metadata=metadata, buffer_size=BUFFER, pre_buffer=False, read_dictionary=dictionaries
+        )
     if complaint := repeated(schema.names):
         raise DataError(f"{path}: {complaint}")
     return schema, rows, _records(path, file, schema)
@@ -84,7 +86,7 @@ def _refuse_damaged_descriptions(path: Path, metadata: Any) -> None:
     """
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
+    with pq.ParquetFile(path, metadata=metadata, buffer_size=BUFFER, pre_buffer=False) as file:
         for group in range(metadata.num_row_groups):
             list(file.reader.iter_batches(0, [group]))
 

@@ -5,10 +5,10 @@ import functools
 import logging
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import socket
-import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -42,8 +42,9 @@ HANG_UP = getattr(signal, "SIGHUP", None)
 """What has the models read again, on systems that have it."""
 HELD = {signal.SIGINT} if HANG_UP is None else {signal.SIGINT, HANG_UP}
 """What a process can't be sent before it knows what to do: it would die of it, of Ctrl-C with a traceback."""
-METRICS_FOLDER = "foreshot-metrics-"
-"""How the name of a folder begins in which the workers of one server keep their metrics."""
+METRICS_PREFIX = ".foreshot-metrics-"
+METRICS_FOLDER = re.compile(re.escape(METRICS_PREFIX) + r"[a-z0-9_]{8}")
+"""What `mkdtemp` names the folder in which the workers of one server keep their metrics."""
 logger = logging.getLogger("foreshot.serving")
 
 
@@ -257,7 +258,7 @@ def _shared_metrics() -> Iterator[None]:
         return
     try:
         _remove_metrics_of_the_killed()
-        folder = Path(tempfile.mkdtemp(prefix=METRICS_FOLDER))
+        folder = Path(tempfile.mkdtemp(prefix=METRICS_PREFIX))
     except OSError as error:
         raise ServeError(f"{error.strerror}; make room there, or set TMPDIR to a folder to write in") from None
     os.environ[SHARED_FOLDER] = str(folder)
@@ -270,12 +271,10 @@ def _shared_metrics() -> Iterator[None]:
 
 
 def _remove_metrics_of_the_killed() -> None:
-    """Remove what servers of this user left among the temporary files when they were killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{METRICS_FOLDER}*"):
-        with contextlib.suppress(FileNotFoundError):  # another server that begins removes it too
-            found = left.lstat()
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not is_held(left):
-                shutil.rmtree(left, ignore_errors=True)
+    """Remove what servers left among the temporary files when they were killed, and nothing of any other name."""
+    for left in Path(tempfile.gettempdir()).glob(f"{METRICS_PREFIX}*"):
+        if METRICS_FOLDER.fullmatch(left.name) and not is_held(left):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _log(access_log: bool) -> None:
