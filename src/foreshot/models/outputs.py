@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from foreshot.data.batches import EncodedRows, collate, fixed_batches
+from foreshot.models.first_token import first_token_only
 from foreshot.progress import Progress, Silent
 
 
@@ -51,14 +52,15 @@ def model_outputs(
     model.eval()
     logits: np.ndarray | None = None
     representations: np.ndarray | None = None
-    for rows in fixed_batches(encoded.lengths, batch_size):
-        batch_logits, batch_representations = forward(model, collate(encoded, rows))
-        if logits is None or representations is None:
-            logits = np.empty((len(encoded), batch_logits.shape[1]), dtype=np.float32)
-            representations = np.empty((len(encoded), batch_representations.shape[1]), dtype=np.float32)
-        logits[rows] = batch_logits.numpy()
-        representations[rows] = batch_representations.numpy()
-        progress.advance(len(rows))
+    with first_token_only(model):
+        for rows in fixed_batches(encoded.lengths, batch_size):
+            batch_logits, batch_representations = forward(model, collate(encoded, rows))
+            if logits is None or representations is None:
+                logits = np.empty((len(encoded), batch_logits.shape[1]), dtype=np.float32)
+                representations = np.empty((len(encoded), batch_representations.shape[1]), dtype=np.float32)
+            logits[rows] = batch_logits.numpy()
+            representations[rows] = batch_representations.numpy()
+            progress.advance(len(rows))
     model.train(training)
     if logits is None or representations is None:
         raise ValueError("no rows")

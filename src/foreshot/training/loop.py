@@ -15,11 +15,13 @@ from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 from foreshot.config import Training
 from foreshot.data.batches import EncodedRows, collate, length_grouped_batches, mixed_batches
 from foreshot.loss_settings import Classification, Distillation
+from foreshot.models.first_token import first_token_only
 from foreshot.models.outputs import Outputs, forward
 from foreshot.models.states import NOTHING, Look, looking
 from foreshot.progress import Progress
 from foreshot.training.allocator import keep_freed_memory
 from foreshot.training.checkpoints import Checkpointing, Checkpoints, Underway
+from foreshot.training.dropout import QuickDropout
 from foreshot.training.losses import BatchOutputs, balanced_weights, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, Meter
 from foreshot.training.seeding import generator, seed_torch
@@ -85,7 +87,8 @@ def train(
     # With weight decay even words that never occur would change.
     words = occurring_words_only(model, rows_of) if settings.weight_decay == 0 else nullcontext()
     meter = Meter()
-    with words, looking(model, teaching.look if teaching else NOTHING) as seen:
+    look = teaching.look if teaching else NOTHING
+    with words, first_token_only(model, look), QuickDropout(), looking(model, look) as seen:
         weights = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         trained = list(weights.values())
         adamw = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)

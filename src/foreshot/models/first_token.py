@@ -1,0 +1,222 @@
+"""The last layer computed for the first token alone, since nobody looks at the others.
+
+Head, cosine loss and scores look at the last state of the first token. Of the last layer its keys and values are needed
+of every token; its query, output projection, feed-forward part and norms of one. What comes out is the same to rounding.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from peft import PeftModel
+from torch import nn
+from transformers import PreTrainedModel
+
+from foreshot.models.encoders import layer_stack
+from foreshot.models.states import NOTHING, Look
+
+
+@contextlib.contextmanager
+def first_token_only(model: nn.Module, look: Look = NOTHING) -> Iterator[None]:
+    """Within the block the model's last layer gives the first token's state alone, (batch, 1, hidden).
+
+    Does nothing where a loss looks at that layer, where the head looks at more than the first token, and for
+    architectures that aren't known. The model's modules and weights stay what they are.
+    """
+    plain = cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
+    forward = FORWARDS.get(plain.config.model_type)
+    if forward is None or not _only_first_token_counts(plain, look):
+        yield
+        return
+    last = layer_stack(plain)[1][-1]
+    last.forward = partial(forward, last)
+    try:
+        yield
+    finally:
+        del last.forward  # the class has its own
+
+
+def _only_first_token_counts(model: PreTrainedModel, look: Look) -> bool:
+    depth = len(layer_stack(model)[1])
+    looked_at = depth in look.layers or look.projections_of == depth
+    pools_all = getattr(model.config, "classifier_pooling", "cls") != "cls"  # ModernBERT may take the mean
+    convolves = depth == 1 and getattr(model.config, "conv_kernel_size", 0) > 0  # DeBERTa, over all tokens of layer 1
+    return not (looked_at or pools_all or convolves or getattr(model.config, "is_decoder", False))
+
+
+def _attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    *,
+    heads: int,
+    dropout: nn.Dropout,
+) -> torch.Tensor:
+    """What the first token takes from all: (batch, 1, hidden) and twice (batch, tokens, hidden) → (batch, 1, hidden).
+
+    `mask`, of all queries or of the first, is True for keys that are seen, or a number added to a score.
+    """
+    query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
+    probability = dropout.p if dropout.training else 0.0
+    context = F.scaled_dot_product_attention(query, key, value, _first_row(mask), dropout_p=probability)
+    return context.transpose(1, 2).flatten(2)
+
+
+def _first_row(mask: torch.Tensor | None) -> torch.Tensor | None:
+    """Of a mask (batch, heads, queries, keys) what belongs to the first query."""
+    return None if mask is None else mask[:, :, :1]
+
+
+def _bert(layer: Any, states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any) -> Any:
+    attention, first = layer.attention.self, states[:, :1]
+    context = _attend(
+        attention.query(first),
+        attention.key(states),
+        attention.value(states),
+        attention_mask,
+        heads=attention.num_attention_heads,
+        dropout=attention.dropout,
+    )
+    return layer.feed_forward_chunk(layer.attention.output(context, first))
+
+
+def _distilbert(
+    layer: Any, states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any
+) -> Any:
+    attention, first = layer.attention, states[:, :1]
+    context = _attend(
+        attention.q_lin(first),
+        attention.k_lin(states),
+        attention.v_lin(states),
+        attention_mask,
+        heads=attention.n_heads,
+        dropout=attention.dropout,
+    )
+    attended = layer.sa_layer_norm(attention.out_lin(context) + first)
+    return layer.output_layer_norm(layer.ffn(attended) + attended)
+
+
+def _mpnet(
+    layer: Any,
+    states: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    position_bias: torch.Tensor | None = None,
+    **_: Any,
+) -> Any:
+    attention, first = layer.attention.attn, states[:, :1]
+    parts = [_first_row(part) for part in (attention_mask, position_bias) if part is not None]
+    context = _attend(
+        attention.q(first),
+        attention.k(states),
+        attention.v(states),
+        cast(torch.Tensor, sum(parts)) if parts else None,
+        heads=attention.num_attention_heads,
+        dropout=attention.dropout,
+    )
+    attended = layer.attention.LayerNorm(layer.attention.dropout(attention.o(context)) + first)
+    return (layer.output(layer.intermediate(attended), attended),)
+
+
+def _modernbert(
+    layer: Any,
+    states: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+    **_: Any,
+) -> Any:
+    attention, first = layer.attn, states[:, :1]
+    assert position_embeddings is not None  # the encoder gives them to each layer
+    # One product makes all three, so the queries of the other tokens are made too.
+    query, key, value = attention.Wqkv(layer.attn_norm(states)).chunk(3, dim=-1)
+    context = _attend(
+        query[:, :1],  # its position is 0, so that nothing rotates it
+        _rotated(key, *position_embeddings),
+        value,
+        attention_mask,
+        heads=layer.config.num_attention_heads,
+        dropout=nn.Dropout(attention.attention_dropout).train(layer.training),
+    )
+    attended = first + attention.out_drop(attention.Wo(context))
+    return attended + layer.mlp(layer.mlp_norm(attended))
+
+
+def _rotated(states: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) -> torch.Tensor:
+    """Rotary positions (Su et al. 2021, eq. 34): of states (batch, tokens, hidden), angles (1, tokens, head width)."""
+    heads = states.unflatten(-1, (-1, cosines.shape[-1]))
+    left, right = heads.chunk(2, dim=-1)
+    turned = torch.cat((-right, left), dim=-1)
+    return (heads * cosines[:, :, None] + turned * sines[:, :, None]).flatten(2)
+
+
+def _deberta(
+    layer: Any,
+    states: torch.Tensor,
+    attention_mask: torch.Tensor,
+    query_states: torch.Tensor | None = None,
+    relative_pos: torch.Tensor | None = None,
+    rel_embeddings: torch.Tensor | None = None,
+    **_: Any,
+) -> Any:
+    attention, first = layer.attention.self, states[:, :1]
+    attention.disentangled_attention_bias = partial(_disentangled_bias, attention)
+    try:
+        context, _none = attention(
+            states,
+            _first_row(attention_mask),
+            query_states=first,
+            relative_pos=relative_pos,
+            rel_embeddings=rel_embeddings,
+        )
+    finally:
+        del attention.disentangled_attention_bias
+    attended = layer.attention.output(context, first)
+    return layer.output(layer.intermediate(attended), attended), None
+
+
+def _disentangled_bias(
+    attention: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    relative_pos: torch.Tensor,
+    rel_embeddings: torch.Tensor,
+    scale_factor: int,
+) -> torch.Tensor:
+    """What positions add to the first query's scores, (batch · heads, 1, tokens): He et al. 2021, eq. 4, for i = 0.
+
+    Transformers' own takes as many queries as keys.
+    """
+    span, heads = attention.pos_ebd_size, attention.num_attention_heads
+    positions = rel_embeddings[None, : 2 * span]
+    scale = (key.shape[-1] * scale_factor) ** 0.5
+    # (1, 1, tokens, tokens), from query to key; of the first query, and back to it
+    to_keys, from_keys = relative_pos[..., 0, :].view(1, 1, -1), relative_pos[..., :, 0].view(1, -1, 1)
+
+    def of_all_rows(projection: nn.Module) -> torch.Tensor:
+        vectors = attention.transpose_for_scores(projection(positions), heads)
+        return vectors.repeat(len(key) // heads, 1, 1)
+
+    bias = torch.zeros((), dtype=query.dtype, device=query.device)
+    if "c2p" in attention.pos_att_type:
+        vectors = of_all_rows(attention.key_proj if attention.share_att_key else attention.pos_key_proj)
+        scores = query @ vectors.transpose(1, 2)
+        bias = bias + scores.gather(2, (to_keys + span).clamp(0, 2 * span - 1).expand(len(key), -1, -1)) / scale
+    if "p2c" in attention.pos_att_type:
+        vectors = of_all_rows(attention.query_proj if attention.share_att_key else attention.pos_query_proj)
+        scores = key @ vectors.transpose(1, 2)
+        places = (span - from_keys).clamp(0, 2 * span - 1).expand(len(key), -1, -1)
+        bias = bias + scores.gather(2, places).transpose(1, 2) / scale
+    return bias
+
+
+FORWARDS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert", "electra"), _bert),
+    "distilbert": _distilbert,
+    "mpnet": _mpnet,
+    "modernbert": _modernbert,
+    "deberta-v2": _deberta,
+}
+"""By architecture, what stands for the last layer's own forward."""
