@@ -9,7 +9,7 @@ from foreshot.data.batches import encode
 from foreshot.facts import LabelDecisions
 from foreshot.findings import Scored
 from foreshot.judging.explained import ExplainedTexts
-from foreshot.judging.scores import digest, find_kept, keep, score
+from foreshot.judging.scores import Kept, digest, read_kept, score, write_kept
 from foreshot.judging.word_scores import leave_one_out_scores, reduced_texts, with_faithfulness
 from foreshot.models.attribution import Target, attribute
 from foreshot.plan import EXPLAINED, LEFT_OUT, REDUCED, Plan
@@ -40,6 +40,7 @@ def explain_decisions(plan: Plan, model: Scored, progress: Progress) -> Scored:
         lambda: open_model(plan, folder),
         progress,
         what=f"explaining {model.name}, seed {model.seed}",
+        file=REDUCED,
     )
     with_reduced = replace(model, scores=replace(model.scores, logits={**model.scores.logits, **reduced.logits}))
     of_reduced = with_reduced.probabilities(REDUCED)[:, positive]
@@ -52,8 +53,8 @@ def _gradients(plan: Plan, explained: ExplainedTexts, model: Scored, progress: P
     target = _target(plan, model)
     asked = [model.fingerprint, digest(plan.rows[EXPLAINED]), settings.baselines, settings.steps, asdict(target)]
     made_from = fingerprint(asked)
-    kept = find_kept(folder, GRADIENTS, made_from)
-    if kept is None:
+    kept = read_kept(folder, GRADIENTS).get(GRADIENTS)
+    if kept is None or kept.made_from != made_from:
         progress.begin(f"explaining {model.name}, seed {model.seed}, by gradients", len(explained.texts))
         began = perf_counter()
         try:
@@ -70,9 +71,10 @@ def _gradients(plan: Plan, explained: ExplainedTexts, model: Scored, progress: P
             )
         finally:
             progress.end()
-        kept = np.nan_to_num(np.concatenate([one.scores for one in found])), perf_counter() - began
-        keep(folder, GRADIENTS, made_from, *kept)
-    return np.split(kept[0], np.cumsum(explained.word_counts)[:-1])
+        array = np.nan_to_num(np.concatenate([one.scores for one in found]))
+        kept = Kept(array=array, made_from=made_from, seconds=perf_counter() - began)
+        write_kept(folder, GRADIENTS, {GRADIENTS: kept})
+    return np.split(kept.array, np.cumsum(explained.word_counts)[:-1])
 
 
 def _target(plan: Plan, model: Scored) -> Target:

@@ -1,7 +1,8 @@
 """Scores: a saved model's logits on everything that it is asked, computed once and kept in its folder."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -17,11 +18,25 @@ from foreshot.progress import Progress
 from foreshot.rundir import fingerprint, write_atomically
 
 SCORES_FOLDER = "scores"
+ASKED = "asked"
+"""The file of what is asked of every model at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """An array in a model's folder, the fingerprint of what it was made from, and the seconds that it took."""
+
+    array: np.ndarray
+    made_from: str
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Logits (rows, classes) and the seconds that they took, by the name of the rows."""
+    """Logits (rows, classes) and the seconds that they took, by the name of the rows.
+
+    Rows that were asked in one pass share its seconds by their tokens.
+    """
 
     logits: dict[str, np.ndarray]
     seconds: dict[str, float]
@@ -35,31 +50,46 @@ def score(
     progress: Progress,
     *,
     what: str,
+    file: str = ASKED,
 ) -> Scores:
     """The logits of the model in `folder` on all that is asked; what is there already is not computed again.
 
-    `made_from` is the model's fingerprint. The model is opened only when something is missing.
+    `made_from` is the model's fingerprint. The model is opened only when something is missing, and asked each text
+    once. All that one pass gives is kept in one `file` at once: which texts share a batch changes the last bits, and a
+    run that was stopped between two files would share them otherwise than one that nobody stopped.
     """
     fingerprints = {name: fingerprint([made_from, digest(rows)]) for name, rows in asked.items()}
-    found = {name: find_kept(folder, name, made) for name, made in fingerprints.items()}
-    missing = [name for name in asked if found[name] is None]
+    kept = read_kept(folder, file)
+    found = {name: kept[name] for name in asked if name in kept and kept[name].made_from == fingerprints[name]}
+    missing = [name for name in asked if name not in found]
     if missing:
-        progress.begin(what, sum(len(asked[name]) for name in missing))
+        once, places = distinct([asked[name] for name in missing])
+        progress.begin(what, len(once))
         try:
             model = open_model()
-            for name in missing:
-                began = perf_counter()
-                logits = model_outputs(model, asked[name], progress=progress).logits
-                seconds = perf_counter() - began
-                keep(folder, name, fingerprints[name], logits, seconds)
-                found[name] = logits, seconds
+            began = perf_counter()
+            logits = model_outputs(model, once, progress=progress).logits
+            seconds = perf_counter() - began
         finally:
             progress.end()
-    complete = {name: pair for name, pair in found.items() if pair is not None}
+        tokens = {name: int(asked[name].lengths.sum()) for name in missing}
+        for name, where in zip(missing, places, strict=True):
+            share = tokens[name] / sum(tokens.values())
+            found[name] = Kept(array=logits[where], made_from=fingerprints[name], seconds=seconds * share)
+        write_kept(folder, file, {**kept, **found})
     return Scores(
-        logits={name: logits for name, (logits, _) in complete.items()},
-        seconds={name: seconds for name, (_, seconds) in complete.items()},
+        logits={name: found[name].array for name in asked},
+        seconds={name: found[name].seconds for name in asked},
     )
+
+
+def distinct(parts: Sequence[EncodedRows]) -> tuple[EncodedRows, list[np.ndarray]]:
+    """The rows of all parts, each once, and where those of each part, (rows,), stand among them."""
+    numbers: dict[tuple[int, ...], int] = {}
+    places = [
+        np.array([numbers.setdefault(tuple(ids), len(numbers)) for ids in part.ids], dtype=np.int64) for part in parts
+    ]
+    return EncodedRows(ids=[list(ids) for ids in numbers], tokenizer=parts[0].tokenizer), places
 
 
 def digest(rows: EncodedRows) -> str:
@@ -70,23 +100,27 @@ def digest(rows: EncodedRows) -> str:
     return found.hexdigest()
 
 
-def _path(folder: Path, name: str) -> Path:
-    return folder / SCORES_FOLDER / f"{name}.safetensors"
-
-
-def find_kept(folder: Path, name: str, made_from: str) -> tuple[np.ndarray, float] | None:
-    """What `keep` wrote under this name, if it was made from the same; else None."""
+def read_kept(folder: Path, file: str) -> dict[str, Kept]:
+    """What `write_kept` wrote, by name; nothing where there is no such file or it is damaged."""
     try:
-        with safe_open(_path(folder, name), framework="numpy") as file:
-            facts = file.metadata() or {}
-            if facts.get("made_from") != made_from:
-                return None
-            return file.get_tensor("logits"), float(facts["seconds"])
-    except (OSError, SafetensorError, KeyError, ValueError):
-        return None
+        with safe_open(_path(folder, file), framework="numpy") as tensors:
+            facts = {name: json.loads(fact) for name, fact in (tensors.metadata() or {}).items()}
+            return {
+                name: Kept(
+                    array=tensors.get_tensor(name), made_from=str(fact["made_from"]), seconds=float(fact["seconds"])
+                )
+                for name, fact in facts.items()
+            }
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return {}
 
 
-def keep(folder: Path, name: str, made_from: str, logits: np.ndarray, seconds: float) -> None:
-    """Keep an array in a model's folder, with what it was made from and how long it took."""
-    facts = {"made_from": made_from, "seconds": repr(seconds)}
-    write_atomically(_path(folder, name), save({"logits": logits}, metadata=facts))
+def write_kept(folder: Path, file: str, kept: Mapping[str, Kept]) -> None:
+    """Keep arrays in one file of a model's folder, in place of what it held."""
+    facts = {name: json.dumps({"made_from": one.made_from, "seconds": one.seconds}) for name, one in kept.items()}
+    arrays = {name: np.ascontiguousarray(one.array) for name, one in kept.items()}
+    write_atomically(_path(folder, file), save(arrays, metadata=facts))
+
+
+def _path(folder: Path, file: str) -> Path:
+    return folder / SCORES_FOLDER / f"{file}.safetensors"

@@ -1,7 +1,8 @@
 """The last layer computed for the first token alone, since nobody looks at the others.
 
-Head, cosine loss and scores look at the last state of the first token. Of the last layer its keys and values are needed
-of every token; its query, output projection, feed-forward part and norms of one. What comes out is the same to rounding.
+Head, cosine loss and scores look at the last state of the first token. Of the last layer its keys and values are
+needed of every token; its query, output projection, feed-forward part and norms of one. The result is the same to
+rounding.
 """
 
 import contextlib

@@ -44,7 +44,7 @@ def forward(model: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[torch.Te
 
 @torch.inference_mode()
 def model_outputs(
-    model: nn.Module, encoded: EncodedRows, *, batch_size: int = 64, progress: Progress | None = None
+    model: nn.Module, encoded: EncodedRows, *, batch_size: int = 32, progress: Progress | None = None
 ) -> Outputs:
     """The model's outputs on all rows, in evaluation mode; the model's mode is put back."""
     progress = progress or Silent()
