@@ -20,7 +20,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 # Lowest first. A module may import from its own layer (without a cycle) and from those before it.
 LAYERS = [
     {"errors"},
-    {"environment", "locks", "progress", "small_files", "streams"},
+    {"environment", "locks", "progress", "small_files", "streams", "threads"},
     {"config", "facts", "loss_settings", "results"},
     {"rundir"},
     {"data"},

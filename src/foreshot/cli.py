@@ -25,6 +25,7 @@ from foreshot.options import (
 )
 from foreshot.progress import Terminal, printable
 from foreshot.streams import prepare_streams
+from foreshot.threads import wait_asleep
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -34,6 +35,7 @@ def main() -> None:
     try:
         with errors_as_one_line():
             prepare_streams()
+            wait_asleep()
             app()
     except typer.Exit as stopped:
         sys.exit(stopped.exit_code)
