@@ -59,6 +59,10 @@ def test_the_recipes_are_the_designs_table():
         row[0]: tuple(row) for row in rows
     }
     assert all(recipe.learning_rate is None for recipe in RECIPES.values())
+    assert {name for name, row in RECIPES.items() if row.learning_rate_factor == 10} == {
+        "lora", "lora-distil", "odd-lora", "even-lora",
+    }  # fmt: skip
+    assert {row.learning_rate_factor for row in RECIPES.values()} == {1, 10}
     assert set(DEFAULT_RECIPES) <= RECIPES.keys()
 
 
@@ -87,6 +91,7 @@ FULL = Experiment(
     recipes=(
         RECIPES["odd"],
         Recipe(**{**OWN, "layers": (1, 4, 12), "learning_rate": 3e-4}),
+        Recipe(**{**OWN, "name": "thrice", "learning_rate_factor": 3}),
         recipe_of_layers("spaced:4"),
         recipe_of_layers((3, 1, 3)),
         Recipe(
@@ -229,11 +234,54 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
         ({"recipes": [{**OWN, "name": "../x"}]}, "recipes.0.name: must be letters"),
         ({"recipes": [{**OWN, "tuning": "half"}]}, "recipes.0.tuning: Input should be 'full' or 'lora'"),
         ({"recipes": [{**OWN, "learning_rate": 0}]}, "recipes.0.learning_rate: "),
+        ({"recipes": [{**OWN, "learning_rate_factor": 0}]}, "recipes.0.learning_rate_factor: "),
+        (
+            {"recipes": [{**OWN, "learning_rate": 3e-4, "learning_rate_factor": 10}]},
+            "recipes.0: give learning_rate or learning_rate_factor, not both",
+        ),
+        (
+            {"recipes": ["odd", {**OWN, "learning_rate": 3e-4}], "matched": True},
+            "matched: gives every recipe the same learning rate, and own has one of its own; leave one of them out",
+        ),
         ({"recipes": [{"name": "own"}]}, "recipes.0.layers: Field required"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(settings, message):
     assert message in refused(**settings)
+
+
+def rates(recipes, **settings) -> dict[str, float]:
+    experiment = make_experiment({**LEAST, "recipes": recipes, "training": {"learning_rate": 3e-4}, **settings})
+    assert experiment.learning_rate_of(None) == 3e-4  # the teacher's
+    return {recipe.name: experiment.learning_rate_of(recipe) for recipe in experiment.recipes}
+
+
+def test_the_rate_of_a_recipe_is_the_experiments_times_its_factor():
+    written = [{**OWN, "name": "twice", "learning_rate_factor": 2}, {**OWN, "name": "plain"}]
+    matched = [*written, "odd", "lora", "even-lora"]
+    # To the last bit: 10 * 3e-4 is 0.0029999999999999996 in floating point.
+    expected = {"twice": 6e-4, "plain": 3e-4, "odd": 3e-4, "lora": 3e-3, "even-lora": 3e-3}
+    assert rates(matched) == expected
+    assert rates([*matched, {**OWN, "learning_rate": 1e-5}]) == {**expected, "own": 1e-5}
+    assert rates(matched, matched=True) == dict.fromkeys(expected, 3e-4)
+
+
+def test_layers_of_ones_own_are_trained_at_the_common_rate():
+    assert recipe_of_layers("first:3").learning_rate_factor == 1
+
+
+def test_recipes_that_an_older_version_wrote_out_are_trained_as_it_trained_them(tmp_path):
+    """An experiment.yaml of before there were factors names none, and knows no `matched`."""
+    old = yaml.safe_load(dump_experiment(make_experiment({**LEAST, "recipes": ["odd", "lora"]})))
+    assert old.pop("matched") is False
+    for recipe in old["recipes"]:
+        del recipe["learning_rate_factor"]
+    path = tmp_path / "experiment.yaml"
+    path.write_text(yaml.safe_dump(old), encoding="utf-8")
+    experiment = load_experiment(path)
+    usual = experiment.training.learning_rate
+    assert [experiment.learning_rate_of(recipe) for recipe in experiment.recipes] == [usual, usual]
+    assert experiment.matched is False
 
 
 def numbers_of(schema, path=""):

@@ -7,9 +7,12 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
-from foreshot.config import RECIPES
+from foreshot import tuning
+from foreshot.config import RECIPES, Recipe, make_experiment
 from foreshot.data.split import Part
-from foreshot.tuning import _trial
+from foreshot.facts import Trial
+from foreshot.progress import Silent
+from foreshot.tuning import _trial, search_learning_rates, tuned_recipes
 
 LOGITS = np.array([[2.0, -1.0], [-0.5, 3.0], [1.5, -2.0], [-1.0, -3.0]])
 
@@ -39,3 +42,60 @@ def test_of_several_labels_a_rate_is_judged_by_the_mean_over_them():
 
 def test_a_rate_at_which_training_blew_up_has_no_loss():
     assert trial_on([1, 0, 0, 0], [(1, 1), (0, 1), (0, 0), (0, 0)], LOGITS * np.nan).validation_cross_entropy is None
+
+
+OWN = Recipe(name="own", layers="all", tuning="lora", objective="labels", init="encoder", learning_rate=4e-4)
+
+
+@pytest.mark.parametrize(("matched", "lora"), [(False, 2e-4), (True, 2e-5)])
+def test_what_is_tried_are_rates_and_the_one_that_a_recipe_has_is_there_already(monkeypatch, matched, lora):
+    """Whatever made up a recipe's rate, it isn't trained at it twice."""
+    experiment = make_experiment(
+        {
+            "name": "a",
+            "data": "a.csv",
+            "encoder": "some/encoder",
+            "recipes": ["odd", "lora", *([] if matched else [OWN])],
+            "training": {"learning_rate": 2e-5},
+            "tune_learning_rates": [2e-4, 1e-3],
+            "matched": matched,
+        }
+    )
+    trained = []
+
+    def judged(plan, recipe, rate, logits):
+        return Trial(
+            recipe=recipe.name, learning_rate=rate, validation_macro_f1=rate, validation_cross_entropy=1, best=False
+        )
+
+    def tried(plan, recipe, rate, progress):
+        trained.append((recipe.name, rate))
+        return judged(plan, recipe, rate, None)
+
+    monkeypatch.setattr(tuning, "_trial", judged)
+    monkeypatch.setattr(tuning, "_try", tried)
+    scores = SimpleNamespace(logits={"validation": None})
+    scored = [SimpleNamespace(name=name, seed=0, scores=scores) for name in ("odd", "lora", "own")]
+    trials = search_learning_rates(SimpleNamespace(experiment=experiment), scored, Silent())
+    rates = {"odd": [2e-5, 2e-4, 1e-3], "lora": sorted({lora, 2e-4, 1e-3})}
+    assert [(trial.recipe, trial.learning_rate) for trial in trials] == [
+        (name, rate) for name, found in rates.items() for rate in found
+    ]
+    there = {"odd": 2e-5, "lora": lora}
+    assert trained == [(name, rate) for name, found in rates.items() for rate in found if rate != there[name]]
+    best = tuned_recipes(experiment, trials)
+    assert [(recipe.name, experiment.learning_rate_of(recipe)) for recipe in best] == [
+        ("odd-tuned", 1e-3),
+        ("lora-tuned", 1e-3),
+    ]
+    assert all(Recipe.model_validate(recipe.model_dump()) == recipe for recipe in best)  # none with rate and factor
+
+
+def test_a_recipe_whose_own_rate_is_its_best_is_not_trained_again():
+    experiment = make_experiment(
+        {"name": "a", "data": "a.csv", "encoder": "e", "recipes": ["lora"], "training": {"learning_rate": 3e-4}}
+    )
+    best = {"recipe": "lora", "validation_macro_f1": 0.9, "validation_cross_entropy": 1, "best": True}
+    assert tuned_recipes(experiment, [Trial(learning_rate=3e-3, **best)]) == []
+    (again,) = tuned_recipes(experiment, [Trial(learning_rate=3e-4, **best)])
+    assert (again.name, experiment.learning_rate_of(again)) == ("lora-tuned", 3e-4)

@@ -104,11 +104,15 @@ def compare_command(
     policy: Annotated[
         str | None, typer.Option(help="The verdict's margins: metric=0.02,suite=0.05,functionality=0.25,seeds=3.")
     ] = None,
+    matched: Annotated[
+        bool | None,
+        typer.Option("--matched", help="Every recipe at the same learning rate; else LoRA takes ten times it."),
+    ] = None,
     tune_lr: Annotated[
         bool | None, typer.Option("--tune-lr", help="Also train each recipe at its best of a few learning rates.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of every model.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Learning rate of teacher and students.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens that a text is cut to.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Temperature of the divergence loss.")] = None,
@@ -125,7 +129,7 @@ def compare_command(
         "max_train_rows": max_train_rows, "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
         "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
         "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
-        "tune_learning_rates": LEARNING_RATES if tune_lr else None,
+        "matched": matched, "tune_learning_rates": LEARNING_RATES if tune_lr else None,
     }  # fmt: skip
     given["training"] = given_ones(
         {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "max_length": max_length}

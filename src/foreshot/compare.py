@@ -19,6 +19,7 @@ from foreshot.plan import Plan
 from foreshot.planning import make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
+from foreshot.reporting.tables import factor_text
 from foreshot.results import Conditions, Made, Results, Timing
 from foreshot.rundir import (
     CHECKPOINTS_FOLDER,
@@ -165,7 +166,9 @@ def describe_recipe(plan: Plan, recipe: Recipe) -> str:
             kept += " (as listed: one more than once)"
         elif list(layers) != sorted(layers):
             kept += " (as listed: not in the encoder's order)"
-    return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}"
+    rate, usual = plan.experiment.learning_rate_of(recipe), plan.experiment.training.learning_rate
+    at = "" if rate == usual else f", learning rate {rate:g} (not matched: {factor_text(rate / usual)})"
+    return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}{at}"
 
 
 def described_labels(plan: Plan) -> str:

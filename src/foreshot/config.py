@@ -4,14 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from foreshot.errors import ConfigError
 from foreshot.loss_settings import Classification, Distillation, Settings
-from foreshot.small_files import read_small
+from foreshot.yaml_settings import load_settings, run_name, validated
 
 DEMO = "demo"
 """The value of `Experiment.data` and `Experiment.encoder` that stands for what the demo extra brings."""
@@ -26,28 +26,23 @@ MEASURED_STRATEGIES = ("influence", "greedy")
 COUNTED_STRATEGIES = ("first", "last", "spaced", "ends", *MEASURED_STRATEGIES)
 STRATEGIES = ("all", "odd", "even", *(f"{name}:K" for name in COUNTED_STRATEGIES))
 LAYER_STRATEGY = re.compile(rf"(all|odd|even|({'|'.join(COUNTED_STRATEGIES)}):(?P<count>\d+))\Z")
-UNION_BRANCHES = frozenset(
-    {"str", "tuple[int, ...]", "tuple[constrained-float, ...]", "literal['balanced']", "constrained-float", "Ramp"}
-)
-"""What Pydantic puts into the place of an error besides the fields' names."""
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-DEEPEST = 20
-"""Levels of groups and lists in settings; ours have five."""
 
 
 Named = Annotated[str, Field(min_length=1)]
 """A file, a folder or an id."""
 Rows = Annotated[int, Field(ge=1, le=10**9)]
 LearningRate = Annotated[float, Field(gt=0, le=1000)]
-Model = TypeVar("Model", bound=Settings)
+RateFactor = Annotated[float, Field(gt=0, le=1000)]
 
 
 class Recipe(Settings):
     """How a student is made: which layers, what is trained, what it learns from, where its weights come from.
 
     `layers` is one of STRATEGIES or layer numbers, counted from 1 at the embedding side, in the order that the
-    student has them. `learning_rate` overrides the experiment's, and the report then marks the student as not
-    matched; `distillation` overrides the experiment's.
+    student has them. Trained is at the experiment's learning rate times `learning_rate_factor`, or at `learning_rate`
+    instead; where that is another rate than the experiment's, the report marks the student as not matched.
+    `distillation` overrides the experiment's.
     """
 
     name: str
@@ -56,6 +51,7 @@ class Recipe(Settings):
     objective: Literal["labels", "distil"]
     init: Literal["teacher", "encoder"]
     learning_rate: LearningRate | None = None
+    learning_rate_factor: RateFactor = 1.0
     distillation: Distillation | None = None
 
     @field_validator("name")
@@ -84,6 +80,16 @@ class Recipe(Settings):
             raise ValueError("distillation: is for the objective distil alone")
         return self
 
+    @model_validator(mode="after")
+    def _one_learning_rate(self) -> "Recipe":
+        if self.learning_rate is not None and self.learning_rate_factor != 1:
+            raise ValueError("give learning_rate or learning_rate_factor, not both")
+        return self
+
+    def at(self, learning_rate: float) -> "Recipe":
+        """The same recipe with a learning rate of its own."""
+        return self.model_copy(update={"learning_rate": learning_rate, "learning_rate_factor": 1.0})
+
     @property
     def measured(self) -> str | None:
         """The strategy that looks at the teacher's layers, if it is one."""
@@ -91,8 +97,19 @@ class Recipe(Settings):
         return strategy if strategy in MEASURED_STRATEGIES else None
 
 
+LORA_FACTOR = 10.0
+"""How many times the experiment's learning rate the named LoRA recipes take: what suits LoRA is about ten times what
+suits full fine-tuning (Schulman et al. 2025, "LoRA Without Regret"; docs/results.md has our trial of it)."""
+
 RECIPES: Mapping[str, Recipe] = {
-    name: Recipe(name=name, layers=layers, tuning=tuning, objective=objective, init=init)
+    name: Recipe(
+        name=name,
+        layers=layers,
+        tuning=tuning,
+        objective=objective,
+        init=init,
+        learning_rate_factor=LORA_FACTOR if tuning == "lora" else 1.0,
+    )
     for name, layers, tuning, objective, init in (
         ("odd", "odd", "full", "distil", "teacher"),
         ("even", "even", "full", "distil", "teacher"),
@@ -180,7 +197,8 @@ class Experiment(Settings):
     ready classifier instead of one fine-tuned from `encoder`. The first seed also splits the data and trains
     the teacher; every student is trained once for each seed. `suite` is a file, "builtin", "none", or "auto": the
     built-in one where a class counts as toxic. `decision` is how logits become decisions (`judging.thresholds`).
-    `tune_learning_rates` are tried for each recipe, which is then also trained at its best.
+    `tune_learning_rates` are tried for each recipe, which is then also trained at its best. `matched` gives every
+    recipe the same learning rate: their factors count as 1, and rates of their own are refused.
 
     `labels` names columns of 0 and 1 instead of the one `label`: a text can have several of them, and the first one
     named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels.
@@ -211,6 +229,7 @@ class Experiment(Settings):
     layer_sample: Rows = 256
     checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = 60.0
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
+    matched: bool = False
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
     training: Training = Training()
     distillation: Distillation = Distillation()
@@ -270,6 +289,30 @@ class Experiment(Settings):
             raise ValueError("give identity_columns or identity_terms, not both")
         return self
 
+    @model_validator(mode="after")
+    def _one_rate_where_matched(self) -> "Experiment":
+        for recipe in self.recipes if self.matched else ():
+            if recipe.learning_rate is not None:
+                raise ValueError(
+                    f"matched: gives every recipe the same learning rate, and {recipe.name} has one of its own; "
+                    "leave one of them out"
+                )
+        return self
+
+    def as_trained(self, recipe: Recipe) -> Recipe:
+        """The recipe as it is carried out: without its factor where all have the same learning rate."""
+        return recipe.model_copy(update={"learning_rate_factor": 1.0}) if self.matched else recipe
+
+    def learning_rate_of(self, recipe: Recipe | None) -> float:
+        """What a student of this recipe is trained at; without one, what the teacher is."""
+        usual = self.training.learning_rate
+        if recipe is None:
+            return usual
+        if recipe.learning_rate is not None:
+            return recipe.learning_rate
+        factor = self.as_trained(recipe).learning_rate_factor
+        return usual if factor == 1 else float(f"{usual * factor:.12g}")  # 10 times 3e-4 is 3e-3, to the last bit
+
     @property
     def first_seed(self) -> int:
         """The seed that splits the data and trains the teacher."""
@@ -316,51 +359,6 @@ def make_experiment(settings: Mapping[str, Any], *, source: str = "experiment") 
     return validated(Experiment, settings, source=source)
 
 
-def load_settings(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file, not yet validated; raises ConfigError."""
-    try:
-        text = read_small(path).decode("utf-8-sig")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: can't be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: can't be read as UTF-8 text ({error})") from None
-    settings = parse_yaml(text, source=str(path))
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path}: must hold settings as 'name: value' lines")
-    return settings
-
-
-def parse_yaml(text: str, *, source: str) -> Any:
-    """The value that YAML spells, as `yaml.safe_load` gives it; raises ConfigError that names `source` and the line.
-
-    Aliases (*name) are refused, since a few lines of them stand for more than any memory holds, and so are deep levels.
-    """
-    depth = 0
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
-                what = f"more than {DEEPEST} levels" if depth > DEEPEST else "an alias; write its value out"
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise ConfigError(f"{source}, line {line}: has {what}")
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{source}{where}: is not YAML ({getattr(error, 'problem', None) or 'syntax'})") from None
-    except ConfigError:
-        raise
-    except Exception as error:  # of a day that no month has, or a number of 5000 digits; each conversion has its own
-        raise ConfigError(f"{source}: holds a value that can't be read ({str(error)[:80]}); quote it") from None
-
-
-def run_name(source: str | Path) -> str:
-    """What a run is called after the file of its data or settings: its name, in letters that a folder may have."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).stem).lstrip("._-").rstrip("-") or "run"
-
-
 def load_experiment(path: Path) -> Experiment:
     """An experiment from a YAML file; raises ConfigError."""
     return make_experiment({"name": run_name(path), **load_settings(path)}, source=str(path))
@@ -369,18 +367,3 @@ def load_experiment(path: Path) -> Experiment:
 def dump_experiment(experiment: Experiment) -> str:
     """The experiment as YAML, defaults filled in; `load_experiment` reads it back to an equal value."""
     return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def validated(model: type[Model], settings: Mapping[str, Any], *, source: str) -> Model:
-    """Settings as a model of them; raises ConfigError that names `source` and the first field that is wrong."""
-    try:
-        return model.model_validate(dict(settings))
-    except ValidationError as error:
-        found = [
-            ([str(part) for part in one["loc"] if part not in UNION_BRANCHES], one["msg"].removeprefix("Value error, "))
-            for one in error.errors(include_url=False)
-        ]
-        first, _ = found[0]
-        # Of a union every branch complains; the one that got deepest is the one that was meant.
-        field, message = max((one for one in found if one[0][: len(first)] == first), key=lambda one: len(one[0]))
-        raise ConfigError(f"{source}: {'.'.join(field) + ': ' if field else ''}{message}") from None

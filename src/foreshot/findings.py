@@ -213,7 +213,7 @@ def model_result(plan: Plan, model: Scored) -> ModelResult:
     found = ModelResult(
         model=model.name,
         seed=model.seed,
-        recipe=model.recipe.model_dump(mode="json") if model.recipe else None,
+        recipe=plan.experiment.as_trained(model.recipe).model_dump(mode="json") if model.recipe else None,
         layer_map=list(model.layer_map),
         training=model.record.facts,
         train_cross_entropy=cross_entropy(model.logits("train"), labels["train"]),

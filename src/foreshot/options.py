@@ -9,15 +9,13 @@ from typing import Any
 from foreshot.config import (
     DEMO_SETTINGS,
     Experiment,
-    load_settings,
     make_experiment,
-    parse_yaml,
     recipe_of_layers,
-    run_name,
 )
 from foreshot.data.records import KINDS
 from foreshot.errors import ConfigError
 from foreshot.rundir import read_run
+from foreshot.yaml_settings import load_settings, parse_yaml, run_name
 
 POLICY_FIELDS = {
     "metric": "metric_margin",

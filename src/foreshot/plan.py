@@ -139,12 +139,16 @@ class Plan:
 
     def student_fingerprint(self, recipe: Recipe, seed: int) -> str:
         """What a student is made from: only what its recipe looks at."""
+        rate, usual = self.experiment.learning_rate_of(recipe), self.experiment.training.learning_rate
         learns_from_teacher = recipe.objective == "distil"
         layers = [self.measure_fingerprint(recipe.measured)] if recipe.measured else []
         return fingerprint(
             [
                 *layers,
-                recipe.model_dump(mode="json", exclude={"name", "distillation"}),
+                {
+                    **recipe.model_dump(mode="json", include={"layers", "tuning", "objective", "init"}),
+                    "learning_rate": None if rate == usual else rate,
+                },
                 seed,
                 self.data_fingerprint,
                 self.experiment.training.model_dump(),

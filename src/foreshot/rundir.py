@@ -40,7 +40,7 @@ Record = TypeVar("Record", bound=BaseModel)
 
 MAY_CHANGE = frozenset(
     {"name", "recipes", "seeds", "probes", "suite", "suite_labels", "decision", "policy", "tune_learning_rates"}
-    | {"identity_columns", "identity_terms", "explanations", "checkpoint_seconds"}
+    | {"matched", "identity_columns", "identity_terms", "explanations", "checkpoint_seconds"}
 )
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
 

@@ -221,7 +221,7 @@ def train_into(
 ) -> TrainingRecord:
     """Train a model on the training rows, by labels or with the teacher's outputs, and keep its losses in `folder`."""
     settings = plan.experiment.training
-    learning_rate = (recipe.learning_rate if recipe else None) or settings.learning_rate
+    learning_rate = plan.experiment.learning_rate_of(recipe)
     progress.begin(
         f"training {recipe.name if recipe else TEACHER}, seed {seed}",
         len(plan.rows["train"]) * settings.epochs,

@@ -27,18 +27,21 @@ TRIAL_FILE = "trial.json"
 
 
 def search_learning_rates(plan: Plan, scored: Sequence[Scored], progress: Progress) -> list[Trial]:
-    """Try every learning rate for every recipe that hasn't one of its own, with the first seed; none if not asked."""
+    """Try every learning rate for every recipe that hasn't one of its own, with the first seed; none if not asked.
+
+    Tried is also the rate that the recipe is trained at anyhow, since that costs nothing.
+    """
     experiment = plan.experiment
     trials = []
     for recipe in experiment.recipes if experiment.tune_learning_rates else ():
         if recipe.learning_rate is not None:
             continue
-        tried = []
-        for rate in sorted({*experiment.tune_learning_rates, experiment.training.learning_rate}):
-            if rate == experiment.training.learning_rate:  # that student is there already
+        tried, usual = [], experiment.learning_rate_of(recipe)
+        for rate in sorted({*experiment.tune_learning_rates, usual}):
+            if rate == usual:  # that student is there already
                 same = (recipe.name, experiment.first_seed)
-                matched = next(found for found in scored if (found.name, found.seed) == same)
-                tried.append(_trial(plan, recipe, rate, matched.scores.logits["validation"]))
+                trained = next(found for found in scored if (found.name, found.seed) == same)
+                tried.append(_trial(plan, recipe, rate, trained.scores.logits["validation"]))
             else:
                 tried.append(_try(plan, recipe, rate, progress))
         best = max(tried, key=_merit)
@@ -47,12 +50,12 @@ def search_learning_rates(plan: Plan, scored: Sequence[Scored], progress: Progre
 
 
 def tuned_recipes(experiment: Experiment, trials: Sequence[Trial]) -> list[Recipe]:
-    """Each recipe at its best learning rate, where that isn't the one which all were trained with."""
+    """Each recipe at its best learning rate, where that isn't the one which it was trained with anyhow."""
     best = {trial.recipe: trial.learning_rate for trial in trials if trial.best}
     return [
-        recipe.model_copy(update={"name": recipe.name + TUNED, "learning_rate": best[recipe.name]})
+        recipe.at(best[recipe.name]).model_copy(update={"name": recipe.name + TUNED})
         for recipe in experiment.recipes
-        if best.get(recipe.name, experiment.training.learning_rate) != experiment.training.learning_rate
+        if best.get(recipe.name, experiment.learning_rate_of(recipe)) != experiment.learning_rate_of(recipe)
     ]
 
 
@@ -63,7 +66,7 @@ def _merit(trial: Trial) -> tuple[float, float]:
 
 def _try(plan: Plan, recipe: Recipe, rate: float, progress: Progress) -> Trial:
     """Train one student at a rate, note how it does on the validation rows, and keep that alone."""
-    tried = recipe.model_copy(update={"learning_rate": rate})
+    tried = recipe.at(rate)
     seed = plan.experiment.first_seed
     folder = plan.folder / "search" / recipe.name / f"{rate:g}"
     made_from = plan.student_fingerprint(tried, seed)

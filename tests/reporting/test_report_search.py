@@ -19,6 +19,22 @@ def test_tuned_models_leave_the_matched_table(results):
     assert [row.cells[0].text for row in main_table(results).rows] == list(SCORES)
 
 
+def test_a_usual_rate_of_its_own_stays_in_the_first_table():
+    """LoRA's factor makes it not matched; only what the search made has a table of its own."""
+    results = make_results(models=(*SCORES, "lora-tuned"), unmatched=("lora", "lora-tuned"), trials=make_trials())
+    assert main_table(results).title == "Each at its usual learning rate"
+    rows = {row.cells[0].text: row.cells[0].remark for row in main_table(results).rows}
+    assert list(rows) == list(SCORES)
+    assert rows["lora"] == "not matched: 4×"
+
+
+def test_a_recipe_whose_usual_rate_is_its_best_says_so():
+    trials = [trial.model_copy(update={"best": trial.learning_rate == 2e-4}) for trial in make_trials()]
+    results = make_results(unmatched=("lora",), trials=trials)
+    remarks = {row.cells[0].text: row.cells[0].remark for row in best_table(results).rows}
+    assert remarks["lora"] == "the usual rate is its best"
+
+
 def test_each_recipe_is_shown_at_its_best(results):
     rows = {row.cells[0].text: row.cells for row in best_table(results).rows}
     assert set(rows) == {"odd", "lora"}

@@ -13,12 +13,15 @@ from foreshot.reporting.comparison import (
     range_table,
 )
 from foreshot.reporting.figures import loss_curves
+from foreshot.reporting.judgement import students_table
 from foreshot.reporting.reliability import calibration_table, thresholds_table
+from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.tables import (
     Table,
     big_count_text,
     bytes_text,
     count_text,
+    factor_text,
     learning_rate_text,
     loss_text,
     metric_text,
@@ -73,6 +76,10 @@ def row(table: Table, name: str) -> dict[str, str]:
         (learning_rate_text, 5e-5, "5e-5"),
         (learning_rate_text, 2.5e-4, "2.5e-4"),
         (learning_rate_text, 1e-3, "0.001"),
+        (factor_text, 10.0, "10×"),
+        (factor_text, 1 / 3, "0.333×"),
+        (factor_text, 0.003 / 0.0003, "10×"),
+        (factor_text, 123456.0, "123,456×"),
     ],
 )
 def test_numbers_as_text(form, value, text):
@@ -151,9 +158,43 @@ def test_several_seeds_give_mean_deviation_and_range():
 
 def test_a_learning_rate_of_its_own_is_marked():
     table = main_table(make_results(unmatched=("lora",)))
-    assert [row.cells[0].remark for row in table.rows] == ["", "", "", "not matched", ""]
-    assert any("instead of 5e-5: lora (2e-4)" in note for note in table.notes)
+    # 2e-4, where the others were trained at 5e-5
+    assert [row.cells[0].remark for row in table.rows] == ["", "", "", "not matched: 4×", ""]
+    assert any("instead of 5e-5: lora (2e-4, 4×)." in note for note in table.notes)
+    assert not any("--matched" in note for note in table.notes)  # a rate of its own is left out by whoever wrote it
     assert not any("Not matched" in note for note in main_table(make_results()).notes)
+
+
+def test_a_factor_is_told_wherever_models_stand_side_by_side():
+    results = with_factor(make_results(seeds=(0, 1, 2), unmatched=("lora",)), "lora")
+    assert any("its named recipes take 10 times it; --matched" in note for note in main_table(results).notes)
+    for made in (
+        main_table(results),
+        range_table(results),
+        metrics_table(results),
+        students_table(results),
+        making.recipes_table(results),
+        making.losses_table(results),
+        making.steadiness_table(results),
+    ):
+        remarks = {line.cells[0].text: line.cells[0].remark for line in made.rows}
+        assert {name for name, remark in remarks.items() if remark == "not matched: 4×"} == {"lora"}, made.title
+    rate = next(line for line in making.conditions_table(results).rows if line.cells[0].text == "learning rate")
+    assert rate.cells[1].text == "5e-5; of those that are not matched, their own"
+    page, text = html_report(results), markdown_report(results)
+    assert "<small>not matched: 4×</small>" in page.partition("</ul>")[0]  # on its card, above all tables
+    assert "lora (not matched: 4×)" in text
+
+
+def with_factor(results, model):
+    """The same, of a recipe that takes a multiple of the experiment's learning rate."""
+    models = [
+        found.model_copy(update={"recipe": {**found.recipe, "learning_rate_factor": 4}})
+        if found.model == model
+        else found
+        for found in results.models
+    ]
+    return results.model_copy(update={"models": models})
 
 
 def test_a_given_teacher_has_no_training():

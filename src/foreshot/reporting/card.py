@@ -137,7 +137,7 @@ def _made_from(manifest: Manifest) -> list[tuple[str, str]]:
         "size": f"{origin.layers} layers, {big_count_text(origin.parameters)} parameters",
         "fingerprint": origin.fingerprint,
         "run": origin.run,
-        "recipe": None if recipe is None else ", ".join(f"{name} {value}" for name, value in recipe.items() if value),
+        "recipe": None if recipe is None else ", ".join(_recipe_values(recipe)),
         "kept layers of the teacher": None if origin.layer_map is None else ", ".join(map(str, origin.layer_map)),
         "seed": None if origin.seed is None else str(origin.seed),
         "teacher": origin.teacher,
@@ -149,6 +149,11 @@ def _made_from(manifest: Manifest) -> list[tuple[str, str]]:
         "made with": ", ".join(f"{package} {version}" for package, version in manifest.versions.items()),
     }
     return [(name, shortened(value)) for name, value in rows.items() if value is not None]
+
+
+def _recipe_values(recipe: dict[str, Any]) -> list[str]:
+    usual = {"learning_rate_factor": 1.0}
+    return [f"{name} {value}" for name, value in recipe.items() if value and value != usual.get(name)]
 
 
 def _shares(manifest: Manifest) -> list[tuple[str, str, str, str]]:

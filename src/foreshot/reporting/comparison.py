@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from foreshot.config import LORA_FACTOR, TUNED
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, behaviours, suite_shares
 from foreshot.reporting.labels import judged_label, judged_note, measure_title
 from foreshot.reporting.reasons import people_auprc
@@ -15,6 +16,7 @@ from foreshot.reporting.tables import (
     big_count_text,
     bytes_text,
     count_text,
+    factor_text,
     known_spread,
     learning_rate_text,
     loss_text,
@@ -46,13 +48,13 @@ MOST_MATRIX_CLASSES = 20
 
 def model_cell(model: ModelRuns) -> Cell:
     """A model's name, marked where it was not trained under the same conditions."""
-    return Cell(model.name, remark="" if model.is_matched else "not matched")
+    return Cell(model.name, remark=model.remark)
 
 
 def main_table(results: Results) -> Table:
     """The answer in one table: losses, test metrics, behaviour and cost of every model.
 
-    Where learning rates were searched, models with one of their own stand in `search.best_table` instead.
+    Where learning rates were searched, the models at their best stand in `search.best_table` instead.
     """
     models = compared_models(results)
     measures = _known_measures(results, models)
@@ -75,13 +77,20 @@ def main_table(results: Results) -> Table:
         ]
         for model in models
     ]
-    title = "At the same learning rate" if results.trials else "Side by side"
-    return table("comparison", title, columns, rows, *main_notes(results, models))
+    return table("comparison", _title(results, models), columns, rows, *main_notes(results, models))
+
+
+def _title(results: Results, models: list[ModelRuns]) -> str:
+    if not results.trials:
+        return "Side by side"
+    matched = all(model.is_matched for model in models)
+    return "At the same learning rate" if matched else "Each at its usual learning rate"
 
 
 def compared_models(results: Results) -> list[ModelRuns]:
-    """The models of the main table: all, or the matched ones where each recipe's best has a table of its own."""
-    return [model for model in models_of(results) if model.is_matched or not results.trials]
+    """The models of the main table: all but those that a search made, which have a table of their own."""
+    searched = {trial.recipe + TUNED for trial in results.trials}
+    return [model for model in models_of(results) if model.name not in searched]
 
 
 def terminal_table(results: Results) -> Table:
@@ -283,14 +292,20 @@ def models_loss_count(models: list[ModelRuns]) -> int:
 
 def _unmatched_note(results: Results, models: list[ModelRuns]) -> str:
     rates = [
-        f"{model.name} ({learning_rate_text(model.first.training.learning_rate)})"
+        f"{model.name} ({learning_rate_text(model.first.training.learning_rate)}, {factor_text(model.rate_factor)})"
         for model in models
         if not model.is_matched and model.first.training
     ]
     if not rates:
         return ""
     usual = learning_rate_text(results.conditions.learning_rate)
-    return f"Not matched: trained with a learning rate of its own instead of {usual}: {', '.join(rates)}."
+    note = f"Not matched: trained with a learning rate of its own instead of {usual}: {', '.join(rates)}."
+    if any((model.first.recipe or {}).get("learning_rate_factor", 1) != 1 for model in models):
+        note += (
+            " LoRA hardly learns in a few hundred updates at the others' rate, so its named recipes take "
+            f"{LORA_FACTOR:g} times it; --matched gives every recipe the same."
+        )
+    return note
 
 
 def _constant_note(models: list[ModelRuns]) -> str:

@@ -41,6 +41,7 @@ class Card:
     """One model in a line: its verdict, what the verdict rests on, and the first reason."""
 
     name: str
+    remark: str  # that its learning rate is another one
     kind: str
     sign: str
     numbers: tuple[tuple[str, str], ...]  # what it is, and its value
@@ -85,6 +86,7 @@ def cards(results: Results) -> list[Card]:
     made = [
         Card(
             name=student.model,
+            remark=models[student.model].remark,
             kind=student.kind,
             sign=SIGNS[student.kind],
             numbers=_numbers(results, models[student.model]),
@@ -94,7 +96,14 @@ def cards(results: Results) -> list[Card]:
         if student.model in models
     ]
     made += [
-        Card(model.name, "reference", "", _numbers(results, model), "the teacher, which every student is held against")
+        Card(
+            model.name,
+            model.remark,
+            "reference",
+            "",
+            _numbers(results, model),
+            "the teacher, which every student is held against",
+        )
         for model in models.values()
         if model.is_teacher
     ]
@@ -112,7 +121,12 @@ def students_table(results: Results) -> Table:
         Column("why", is_number=False),
     ]
     rows = [
-        [card.name, f"{card.sign} {card.kind}".strip(), *(value for _, value in card.numbers), card.reason]
+        [
+            Cell(card.name, remark=card.remark),
+            f"{card.sign} {card.kind}".strip(),
+            *(value for _, value in card.numbers),
+            card.reason,
+        ]
         for card in found
     ]
     return table("students", "The students", columns, rows)

@@ -145,13 +145,14 @@ def cost_table(results: Results) -> Table:
 def conditions_table(results: Results) -> Table:
     """What was the same for every model."""
     given = results.conditions
+    own = "" if all(model.is_matched for model in models_of(results)) else "; of those that are not matched, their own"
     rows = [
         ("seeds", ", ".join(map(str, given.seeds))),
         ("epochs", str(given.epochs)),
         ("updates", count_text(given.steps)),
         ("batch size", str(given.batch_size)),
         ("longest text", f"{given.max_length} tokens"),
-        ("learning rate", learning_rate_text(given.learning_rate)),
+        ("learning rate", learning_rate_text(given.learning_rate) + own),
         ("optimizer", given.optimizer),
         ("classification loss", given.classification.described()),
         ("distillation", given.distillation.described()),
@@ -278,7 +279,7 @@ def _parts_table(
 ) -> Table:
     columns = [Column("model", is_number=False), *(Column(part) for part in _parts(results))]
     rows = [
-        [Cell(model.name), *(_part_text(model, find, part) for part in _parts(results))]
+        [model_cell(model), *(_part_text(model, find, part) for part in _parts(results))]
         for model in models_of(results)
         if model.first.training
     ]

@@ -56,9 +56,9 @@ def best_table(results: Results) -> Table | None:
             ]
         )
     note = (
-        "Every recipe had the same few learning rates to choose from, judged by macro-F1 on the validation rows with "
-        "the first seed; at the best one it was trained with every seed. These models differ from the others in their "
-        "learning rate too, so they are compared among themselves."
+        "Every recipe had the same few learning rates to choose from, and the one that it is trained with anyhow; "
+        "judged by macro-F1 on the validation rows with the first seed. At the best one it was trained with every "
+        "seed. These models differ from the others in their learning rate too, so they are compared among themselves."
     )
     return table("best", "Each recipe at its best", columns, rows, note)
 
@@ -96,4 +96,6 @@ def _trained(results: Results, trial: Trial) -> ModelRuns | None:
 def _remark(results: Results, trial: Trial, model: ModelRuns | None) -> str:
     if model is None:
         return ""
-    return model.name if model.name != trial.recipe else "the common rate is its best"
+    if model.name != trial.recipe:
+        return model.name
+    return f"the {'common' if model.is_matched else 'usual'} rate is its best"

@@ -66,6 +66,7 @@ class ModelRuns:
     runs: tuple[ModelResult, ...]
     timing: tuple[Timing, ...]
     summary: Summary
+    usual_rate: float  # the experiment's learning rate
 
     @property
     def first(self) -> ModelResult:
@@ -81,6 +82,16 @@ class ModelRuns:
     def is_matched(self) -> bool:
         """Whether it was trained with the experiment's learning rate; True for a teacher that was given."""
         return all(run.training is None or run.training.matched for run in self.runs)
+
+    @property
+    def rate_factor(self) -> float:
+        """How many times the experiment's learning rate it was trained with; 1 for a teacher that was given."""
+        return 1.0 if self.first.training is None else self.first.training.learning_rate / self.usual_rate
+
+    @property
+    def remark(self) -> str:
+        """What marks it wherever its numbers stand beside others': "not matched: 10×"; nothing where it is matched."""
+        return "" if self.is_matched else f"not matched: {factor_text(self.rate_factor)}"
 
     @property
     def loss_count(self) -> int:
@@ -112,6 +123,7 @@ def models_of(results: Results) -> list[ModelRuns]:
             runs=tuple(run for run in results.models if run.model == summary.model),
             timing=tuple(timing for timing in results.timing if timing.model == summary.model),
             summary=summary,
+            usual_rate=results.conditions.learning_rate,
         )
         for summary in results.summaries
     ]
@@ -222,6 +234,11 @@ def learning_rate_text(value: float) -> str:
     mantissa, _, exponent = f"{value:.6e}".partition("e")
     digits = mantissa.rstrip("0").rstrip(".")
     return f"{digits}e{int(exponent)}" if value < 0.001 else f"{value:g}"
+
+
+def factor_text(value: float) -> str:
+    """How many times something: "10×"."""
+    return f"{value:,.0f}×" if value >= 100 else f"{value:.3g}×"
 
 
 def spread_text(found: Spread | None, form: Callable[[float], str], *, of: int | None = None) -> str:

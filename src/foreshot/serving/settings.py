@@ -10,8 +10,8 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from foreshot.config import load_settings, validated
 from foreshot.loss_settings import Settings
+from foreshot.yaml_settings import load_settings, validated
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
