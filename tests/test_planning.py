@@ -92,3 +92,20 @@ def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
         assert message.startswith("squeezebert: what goes on in its layers can't be looked at; leave out")
     assert refused(ModelError, models, [recipe("odd")], encoder="squeeze").endswith("(it may be encoder.layers)")
     plan(models, [recipe("greedy:2")], **named)  # looks at what the whole says
+
+
+def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):
+    """The same for every model, none twice, and the labels of its rows are found by their numbers."""
+    monkeypatch.setattr("foreshot.plan.MOST_ASKED_TRAINING_ROWS", 7)
+    made = plan(models, [recipe("odd")], encoder="shallow")
+    numbers, train = made.asked_training_rows, made.rows["train"]
+    assert len(train) > 7
+    assert len(numbers) == len(set(numbers.tolist())) == 7
+    assert made.asked["train"].ids == [train.ids[number] for number in numbers]
+    assert made.asked["test"] is made.rows["test"]
+    assert made.asked_training_rows.tolist() == numbers.tolist()
+
+
+def test_of_few_training_rows_all_are_asked(models):
+    made = plan(models, [recipe("odd")], encoder="shallow")
+    assert made.asked["train"].ids == made.rows["train"].ids

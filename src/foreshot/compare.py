@@ -196,7 +196,7 @@ def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress
     layer_map = plan.layer_maps[name] if recipe else tuple(range(1, plan.origin.depth + 1))
     record = TrainingRecord.load(folder)
     scores = score(
-        folder, made_from, plan.rows, lambda: open_model(plan, folder), progress, what=f"scoring {name}, seed {seed}"
+        folder, made_from, plan.asked, lambda: open_model(plan, folder), progress, what=f"scoring {name}, seed {seed}"
     )
     decisions = decision_for(plan, scores)
     save_decision(decisions, folder)

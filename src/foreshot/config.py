@@ -125,6 +125,8 @@ DEFAULT_RECIPES = ("odd", "even", "lora", "odd-lora")
 LEARNING_RATES = (2e-5, 5e-5, 1e-4, 3e-4, 1e-3)
 """What `--tune-lr` tries: from what suits full fine-tuning to what suits LoRA (Hu et al. 2021, appendix D)."""
 EXPLAINED_TEXTS, EXPLAINED_WITH_RATIONALES = 40, 500
+MOST_ASKED_TRAINING_ROWS = 500
+"""Of the training rows every model is asked so many, drawn: enough for the cross-entropy of what was trained on."""
 TUNED = "-tuned"
 """What the name of a recipe at its best learning rate ends with."""
 

@@ -216,7 +216,7 @@ def model_result(plan: Plan, model: Scored) -> ModelResult:
         recipe=plan.experiment.as_trained(model.recipe).model_dump(mode="json") if model.recipe else None,
         layer_map=list(model.layer_map),
         training=model.record.facts,
-        train_cross_entropy=cross_entropy(model.logits("train"), labels["train"]),
+        train_cross_entropy=cross_entropy(model.logits("train"), labels["train"][plan.asked_training_rows]),
         test=test_metrics(
             model.logits("test"),
             model.decided("test", classes.positive),
@@ -249,7 +249,7 @@ def _with_labels(plan: Plan, model: Scored, found: ModelResult) -> ModelResult:
     }
     return found.model_copy(
         update={
-            "train_cross_entropy": binary_cross_entropy(logits["train"], marks["train"]),
+            "train_cross_entropy": binary_cross_entropy(logits["train"], marks["train"][plan.asked_training_rows]),
             "test": found.test.model_copy(update=over_labels),
             "labels": label_results(model.decisions, logits["test"], marks["test"]),
         }

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from foreshot.config import DEMO, TUNED, Experiment, Recipe
+from foreshot.config import DEMO, MOST_ASKED_TRAINING_ROWS, TUNED, Experiment, Recipe
 from foreshot.data.batches import EncodedRows
 from foreshot.data.split import Split
 from foreshot.data.texts import NORMALISATION
@@ -24,6 +25,7 @@ from foreshot.models.layers import layer_map
 from foreshot.models.states import Look
 from foreshot.results import DataFacts, EncoderFacts, PartFacts, Probe
 from foreshot.rundir import TEACHER_FOLDER, fingerprint
+from foreshot.training.seeding import generator
 from foreshot.training.teacher_states import CacheFacts
 
 PROBES_ROWS: Final = "probes"
@@ -44,7 +46,7 @@ class Plan:
     encoder: ModelSource | None
     given_teacher: ModelSource | None
     tokenizer: PreTrainedTokenizerBase
-    rows: dict[str, EncodedRows]  # all that the models are asked: the parts, and what is named above
+    rows: dict[str, EncodedRows]  # by name: the parts, and what is named above
     unlabelled: Unlabelled | None
     unlabelled_rows: EncodedRows | None
     layer_maps: dict[str, tuple[int, ...]]  # by recipe; of measured strategies once they are measured
@@ -166,6 +168,20 @@ class Plan:
     def distillation_of(self, recipe: Recipe) -> Distillation:
         """The recipe's own distillation objective, or the experiment's."""
         return recipe.distillation or self.experiment.distillation
+
+    @property
+    def asked_training_rows(self) -> np.ndarray:
+        """The numbers of the training rows that every model is asked, a sample where there are many: (rows,)."""
+        count = len(self.rows["train"])
+        drawn = generator(self.experiment.first_seed, "asked training rows").permutation(count)
+        return np.sort(drawn[:MOST_ASKED_TRAINING_ROWS])
+
+    @property
+    def asked(self) -> dict[str, EncodedRows]:
+        """All that every model is asked, by name."""
+        train = self.rows["train"]
+        sample = EncodedRows(ids=[train.ids[row] for row in self.asked_training_rows], tokenizer=train.tokenizer)
+        return {**self.rows, "train": sample}
 
     @property
     def taught_rows(self) -> EncodedRows:

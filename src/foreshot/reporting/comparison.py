@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from foreshot.config import LORA_FACTOR, TUNED
+from foreshot.config import LORA_FACTOR, MOST_ASKED_TRAINING_ROWS, TUNED
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, behaviours, suite_shares
 from foreshot.reporting.labels import judged_label, judged_note, measure_title
 from foreshot.reporting.reasons import people_auprc
@@ -255,8 +255,8 @@ def main_notes(results: Results, models: list[ModelRuns]) -> list[str]:
     """What must be known to read a table of these models' losses, metrics and behaviour."""
     notes = [_objective_note(results, models)]
     notes.append(
-        "Cross-entropy is like for like: every model in evaluation mode, on the same training rows and the "
-        "same test rows, in nats. Lower is better."
+        "Cross-entropy is like for like: every model in evaluation mode, on the same training rows (of more than "
+        f"{MOST_ASKED_TRAINING_ROWS} so many, drawn) and the same test rows, in nats. Lower is better."
     )
     if seed_count(results) > 1:
         notes.append(
