@@ -89,9 +89,10 @@ soak: $(READY)  ## run the server near its top rate (MINUTES=30, BUNDLE=folder),
 	@test -d $(BUNDLE) || { echo "There is no bundle $(BUNDLE); first: make demo, or BUNDLE=folder"; exit 1; }
 	OMP_NUM_THREADS=1 PYTHONPATH=tests:tests/runtime:tests/serving $(BIN)/python tests/soak/soak.py $(BUNDLE) --minutes $(MINUTES)
 
-benchmark: $(READY)  ## time training; with TEACHER=folder BUNDLE=folder scoring too
+benchmark: $(READY)  ## time training; with TEACHER=folder BUNDLE=folder scoring too, with COMPARISON="--turns 3" a comparison
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
 	$(if $(BUNDLE),HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/scoring.py $(TEACHER) $(BUNDLE))
+	$(if $(COMPARISON),HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/comparison.py $(COMPARISON))
 
 chromium:  # for the browser tests
 	@command -v chromium >/dev/null || { \

@@ -19,7 +19,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from foreshot.data.sample import make_corpus
 from foreshot.data.table import read_texts
 from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, Manifest, read_bundle
 from foreshot.runtime.tokenization import TextTokenizer
+from measures import matmul_peak, spread, timed
 
 AIMS = {"texts/s": 8.0, "latency": 7.0, "cold start": 4.0}  # how many times better int8 must be than the teacher
 PIPELINE_BATCH = 32
@@ -104,14 +104,6 @@ def seconds_for_one(texts: Sequence[str]) -> float:
     return statistics.median(timed(partial(WORKER[0], [text])) for text in texts[:SINGLE_TEXTS])
 
 
-def matmul_peak(size: int = 2048, repeats: int = 12) -> float:
-    """The best float32 matrix multiplication rate seen, in FLOP/s; run in the teacher's process."""
-    import torch
-
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    return 2 * size**3 / min(timed(partial(torch.mm, a, b)) for _ in range(repeats))
-
-
 def layer_operations(folder: str, lengths: np.ndarray) -> float:
     """Float operations of one encoder layer's matrix products over texts of these lengths in tokens.
 
@@ -131,13 +123,6 @@ def layer_operations(folder: str, lengths: np.ndarray) -> float:
 def cold_start(arm: Arm, threads: int) -> float:
     """Seconds from starting a process to its end, after its first answer."""
     return timed(lambda: subprocess.run(arm.cold_command(threads), check=True, capture_output=True))
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that a piece of work takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def one_turn(
@@ -195,15 +180,6 @@ def megabytes(arm: Arm) -> float:
     """The size on disk of an arm's weights, in MB (10^6 bytes)."""
     files = [Path(arm.folder) / arm.graph] if arm.graph else Path(arm.folder).glob("*.safetensors")
     return round(sum(file.stat().st_size for file in files) / 1e6, 2)
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Median, smallest and largest, to four figures."""
-    return {
-        "median": float(f"{statistics.median(values):.4g}"),
-        "min": float(f"{min(values):.4g}"),
-        "max": float(f"{max(values):.4g}"),
-    }
 
 
 def reached(figures: dict[str, dict[str, float]]) -> dict[str, dict[str, float | bool]]:

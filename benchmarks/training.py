@@ -1,23 +1,25 @@
 """How fast Foreshot trains, against the loop that the origin experiment used, side by side in one run.
 
-    python benchmarks/training.py --data FILE --text COLUMN --label COLUMN [--positive A,B] [--quality]
+    python benchmarks/training.py --data FILE --text COLUMN --label COLUMN [--positive A,B] [--students odd,even]
+        [--quality | --company [a|c]]
 
-Three arms train the same students (odd, even, lora) on the same rows:
+Three arms train the same students (by default odd, even, lora) on the same rows:
 (a) the origin's loop: teacher inside the student's step, rows in random order, padded to the batch's longest;
 (b) the same, padded to 128 tokens, as older examples do;
 (c) Foreshot: the teacher's outputs from the cache, batches grouped by length, fused AdamW.
 Each arm has a process of its own, since (c) also sets up the C library's allocator, and they take turns: a ratio
 is of one turn, and printed are medians with the smallest and largest. The share of peak is of the machine's own
-float32 matrix multiplication, measured before each turn.
+float32 matrix multiplication, measured before each turn. Batching is grouping the rows by length, padding them and
+making tensors of them, timed by itself: so many per cent of the seconds that (c) takes.
 With --quality, (a) and (c) also train over three seeds and their test macro-F1 is compared.
+With --company nothing of this is measured, but (c) alone and then beside a second process of two threads that trains
+the same students by (c), or by (a), without end. How threads wait for each other is told from outside, by
+OMP_WAIT_POLICY and its like, to both.
 """
 
 import argparse
 import json
 import os
-import statistics
-import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -31,24 +33,25 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score
 from torch import nn
-from transformers import get_linear_schedule_with_warmup
 
+from company import company
 from foreshot.config import RECIPES, Experiment, Training
 from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
 from foreshot.loss_settings import Distillation
 from foreshot.models.encoders import find_model, load_classifier, load_encoder
-from foreshot.models.outputs import Outputs, forward, model_outputs
-from foreshot.models.students import add_lora, keep_layers
+from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.plan import Plan
 from foreshot.planning import make_plan
 from foreshot.progress import Silent
 from foreshot.trained import save_classifier
 from foreshot.training.loop import Teaching, train
-from foreshot.training.losses import BatchOutputs, distillation_losses, label_losses
-from foreshot.training.seeding import derived_seed, generator, seed_torch
+from foreshot.training.seeding import generator
+from measures import matmul_peak, spread, thread_settings, timed
+from origin import train_as_origin, untrained
 
 STUDENTS = ("odd", "even", "lora")
 OLD_PADDING = 128
+COMPANY_THREADS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,66 +65,26 @@ class Setting:
     training: Training
 
 
-def untrained(setting: Setting, student: str, seed: int) -> nn.Module:
-    """A fresh student, the same one for every arm."""
-    recipe = RECIPES[student]
-    if recipe.init == "teacher":
-        return keep_layers(setting.teacher, setting.plan.layer_maps[student])
-    encoder = load_encoder(setting.plan.origin, setting.plan.class_names, seed=derived_seed(seed, "head"))
-    return add_lora(encoder, setting.plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name="")
+def fresh(setting: Setting, student: str, seed: int) -> nn.Module:
+    """The student before its training, the same one for every arm."""
+    return untrained(setting.plan, RECIPES[student], seed, setting.teacher)
 
 
-def train_as_origin(setting: Setting, model: nn.Module, student: str, seed: int, *, pad_to: int | None) -> None:
+def origin_training(setting: Setting, model: nn.Module, student: str, seed: int, *, pad_to: int | None) -> None:
     """Arms (a) and (b): plain PyTorch, the teacher run inside every step of a student that distils."""
     distils = RECIPES[student].objective == "distil"
-    order = generator(seed, "random order")
-    seed_torch(seed, "dropout")
-    labels = torch.tensor(setting.labels)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=setting.training.learning_rate, weight_decay=0.0)
-    size, epochs = setting.training.batch_size, setting.training.epochs
-    steps = -(-len(labels) // size) * epochs
-    schedule = get_linear_schedule_with_warmup(optimizer, 0, steps)
-    model.train()
-    setting.teacher.eval()
-    for _ in range(epochs):
-        shuffled = order.permutation(len(labels))
-        for at in range(0, len(shuffled), size):
-            rows = shuffled[at : at + size]
-            inputs = collate(setting.rows, rows) if pad_to is None else padded(setting.rows, rows, pad_to)
-            logits, representations = forward(model, inputs)
-            if distils:
-                with torch.no_grad():
-                    taught = outputs_of(forward(setting.teacher, inputs))
-                own, mask = outputs_of((logits, representations)), inputs["attention_mask"]
-                losses = distillation_losses(own, taught, labels[rows], mask, Distillation())
-            else:
-                losses = label_losses(logits, labels[rows])
-            losses.objective.backward()
-            nn.utils.clip_grad_norm_(trained, setting.training.max_grad_norm)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-
-
-def outputs_of(found: tuple[torch.Tensor, torch.Tensor]) -> BatchOutputs:
-    """Logits and sentence representations as the losses take them."""
-    return BatchOutputs(logits=found[0], representations=found[1])
-
-
-def padded(rows: EncodedRows, numbers: np.ndarray, length: int) -> dict[str, torch.Tensor]:
-    """Model inputs padded to a fixed length."""
-    return dict(
-        rows.tokenizer.pad(
-            {"input_ids": [rows.ids[row] for row in numbers]},
-            padding="max_length",
-            max_length=length,
-            return_tensors="pt",
-        )
+    train_as_origin(
+        model,
+        setting.rows,
+        setting.labels,
+        setting.training,
+        seed=seed,
+        teacher=setting.teacher if distils else None,
+        pad_to=pad_to,
     )
 
 
-def train_as_foreshot(setting: Setting, model: nn.Module, student: str, seed: int, targets: Outputs) -> None:
+def foreshot_training(setting: Setting, model: nn.Module, student: str, seed: int, targets: Outputs) -> None:
     """Arm (c): the product's own loop."""
     distils = RECIPES[student].objective == "distil"
     train(
@@ -134,20 +97,6 @@ def train_as_foreshot(setting: Setting, model: nn.Module, student: str, seed: in
         teaching=Teaching(settings=Distillation(), outputs=targets) if distils else None,
         progress=Silent(),
     )
-
-
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that a piece of work takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def matmul_peak(size: int = 2048, repeats: int = 12) -> float:
-    """The best float32 matrix multiplication rate seen, in FLOP/s."""
-    a, b = torch.randn(size, size), torch.randn(size, size)
-    best = min(timed(lambda: torch.mm(a, b)) for _ in range(repeats))
-    return 2 * size**3 / best
 
 
 def training_flops(model: nn.Module, rows: EncodedRows, batches: list[np.ndarray]) -> float:
@@ -192,11 +141,11 @@ def start_worker(options: argparse.Namespace, teacher_folder: Path) -> None:
 def time_arm(arm: str, student: str, turn: int) -> float:
     """Seconds that an arm takes to train a student once over the timed rows; run in the arm's process."""
     setting = WORKER[0]
-    model = untrained(setting, student, turn)
+    model = fresh(setting, student, turn)
     if arm == "c":
         targets = model_outputs(setting.teacher, setting.rows)
-        return timed(partial(train_as_foreshot, setting, model, student, turn, targets))
-    return timed(partial(train_as_origin, setting, model, student, turn, pad_to=OLD_PADDING if arm == "b" else None))
+        return timed(partial(foreshot_training, setting, model, student, turn, targets))
+    return timed(partial(origin_training, setting, model, student, turn, pad_to=OLD_PADDING if arm == "b" else None))
 
 
 def time_cache() -> float:
@@ -204,41 +153,62 @@ def time_cache() -> float:
     return timed(partial(model_outputs, WORKER[0].teacher, WORKER[0].rows))
 
 
+def batches_of(setting: Setting, turn: int) -> list[np.ndarray]:
+    """The row numbers of arm (c)'s batches in one turn."""
+    return length_grouped_batches(setting.rows.lengths, setting.training.batch_size, generator(turn, "batches"))
+
+
+def time_batching(turn: int) -> float:
+    """Seconds that arm (c) takes for a turn's batches: grouped, padded, made tensors of; run in an arm's process."""
+    setting = WORKER[0]
+    return timed(lambda: [collate(setting.rows, numbers) for numbers in batches_of(setting, turn)])
+
+
+def padding(turn: int) -> float:
+    """The share of arm (c)'s tokens in one turn that are padding; run in an arm's process."""
+    setting = WORKER[0]
+    lengths = [setting.rows.lengths[numbers] for numbers in batches_of(setting, turn)]
+    return 1 - sum(int(own.sum()) for own in lengths) / sum(len(own) * int(own.max()) for own in lengths)
+
+
 def flops(student: str, turn: int) -> float:
     """Operations of arm (c) in one turn; run in an arm's process."""
     setting = WORKER[0]
-    order = generator(turn, "batches")
-    batches = length_grouped_batches(setting.rows.lengths, setting.training.batch_size, order)
-    return training_flops(untrained(setting, student, turn), setting.rows, batches)
+    return training_flops(fresh(setting, student, turn), setting.rows, batches_of(setting, turn))
 
 
 def macro_f1(arm: str, student: str, seed: int) -> float:
     """Test macro-F1 of a student that an arm trained on all rows; run in the arm's process."""
     setting = WORKER[1]
-    model = untrained(setting, student, seed)
+    model = fresh(setting, student, seed)
     if arm == "c":
-        train_as_foreshot(setting, model, student, seed, model_outputs(setting.teacher, setting.rows))
+        foreshot_training(setting, model, student, seed, model_outputs(setting.teacher, setting.rows))
     else:
-        train_as_origin(setting, model, student, seed, pad_to=None)
+        origin_training(setting, model, student, seed, pad_to=None)
     predicted = model_outputs(model, setting.plan.rows["test"]).logits.argmax(axis=1)
     return float(f1_score(setting.plan.split.parts["test"].labels, predicted, average="macro"))
 
 
-def speed(workers: dict[str, ProcessPoolExecutor], count: int, turns: int) -> dict[str, object]:
+def speed(
+    workers: dict[str, ProcessPoolExecutor], students: tuple[str, ...], count: int, turns: int
+) -> dict[str, object]:
     """Time the arms in turns; the ratios are of one turn each."""
     report: dict[str, object] = {
         "cache rows/s": spread([count / workers["c"].submit(time_cache).result() for _ in range(turns)])
     }
-    for student in STUDENTS:
+    for student in students:
         found: dict[str, list[float]] = {}
         for turn in range(turns):
             peak = matmul_peak()
             seconds = {arm: workers[arm].submit(time_arm, arm, student, turn).result() for arm in workers}
+            batching = workers["c"].submit(time_batching, turn).result()
             share = workers["c"].submit(flops, student, turn).result() / seconds["c"] / peak
             for name, value in {
                 **{f"rows/s ({arm})": count / taken for arm, taken in seconds.items()},
                 "c / a": seconds["a"] / seconds["c"],
                 "c / b": seconds["b"] / seconds["c"],
+                "batching, % of a step (c)": 100 * batching / seconds["c"],
+                "padding, % of the tokens (c)": 100 * workers["c"].submit(padding, turn).result(),
                 "share of peak (c)": share,
                 "peak GFLOP/s": peak / 1e9,
             }.items():
@@ -247,23 +217,46 @@ def speed(workers: dict[str, ProcessPoolExecutor], count: int, turns: int) -> di
     return report
 
 
-def quality(workers: dict[str, ProcessPoolExecutor], seeds: tuple[int, ...]) -> dict[str, object]:
+def quality(
+    workers: dict[str, ProcessPoolExecutor], students: tuple[str, ...], seeds: tuple[int, ...]
+) -> dict[str, object]:
     """Test macro-F1 of arms (a) and (c) over the seeds."""
     return {
         student: {
             arm: spread([workers[arm].submit(macro_f1, arm, student, seed).result() for seed in seeds]) for arm in "ac"
         }
-        for student in STUDENTS
+        for student in students
     }
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Median, smallest and largest, to four figures."""
-    return {
-        "median": float(f"{statistics.median(values):.4g}"),
-        "min": float(f"{min(values):.4g}"),
-        "max": float(f"{max(values):.4g}"),
-    }
+def train_as_company(arm: str, students: tuple[str, ...], options: argparse.Namespace, teacher_folder: Path) -> None:
+    """Train each student once, on threads of its own number; run in the process that keeps the measured one company."""
+    if not WORKER:
+        torch.set_num_threads(COMPANY_THREADS)
+        start_worker(options, teacher_folder)
+    for student in students:
+        time_arm(arm, student, turn=0)
+
+
+def speed_in_company(
+    worker: ProcessPoolExecutor, options: argparse.Namespace, teacher_folder: Path, count: int
+) -> dict[str, object]:
+    """Rows/s of arm (c) alone and beside a second process, in turns."""
+    arm, students = options.company, options.students
+    turns = []
+    for turn in range(options.turns):
+        alone = {name: worker.submit(time_arm, "c", name, turn).result() for name in students}
+        with company(train_as_company, arm, students, options, teacher_folder):
+            beside = {name: worker.submit(time_arm, "c", name, turn).result() for name in students}
+        turns.append((alone, beside))
+    report: dict[str, object] = {"company": f"({arm}), {COMPANY_THREADS} threads"}
+    for name in students:
+        report[name] = {
+            "rows/s alone (c)": spread([count / alone[name] for alone, _ in turns]),
+            "rows/s in company (c)": spread([count / beside[name] for _, beside in turns]),
+            "in company / alone": spread([alone[name] / beside[name] for alone, beside in turns]),
+        }
+    return report
 
 
 def main() -> None:
@@ -278,7 +271,12 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--train-rows", type=int, default=4000, help="rows of the teacher and of --quality")
     parser.add_argument("--epochs", type=int, default=2, help="epochs of the teacher and of --quality")
-    parser.add_argument("--quality", action="store_true")
+    parser.add_argument(
+        "--students", type=lambda value: tuple(value.split(",")), default=STUDENTS, help="named recipes, by comma"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--quality", action="store_true")
+    what.add_argument("--company", nargs="?", choices=["a", "c"], const="c", help="the arm of the second process")
     options = parser.parse_args()
     plan = planned(options)
     teacher = load_encoder(plan.origin, plan.class_names, seed=0)
@@ -290,13 +288,20 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         save_classifier(teacher, plan.tokenizer, Path(folder))
         workers = {
-            arm: ProcessPoolExecutor(1, get_context("spawn"), start_worker, (options, Path(folder))) for arm in "abc"
+            arm: ProcessPoolExecutor(1, get_context("spawn"), start_worker, (options, Path(folder)))
+            for arm in ("c" if options.company else "abc")
         }
         count = min(options.rows, len(labels))
-        report = {"rows": count, "threads": torch.get_num_threads(), **speed(workers, count, options.turns)}
-        print(json.dumps(report, indent=1), flush=True)
+        measured = (
+            speed_in_company(workers["c"], options, Path(folder), count)
+            if options.company
+            else speed(workers, options.students, count, options.turns)
+        )
+        threads = {"threads": torch.get_num_threads(), "thread settings": thread_settings()}
+        print(json.dumps({"rows": count, **threads, **measured}, indent=1), flush=True)
         if options.quality:
-            print(json.dumps({"rows": len(labels), "test macro-F1": quality(workers, (0, 1, 2))}, indent=1))
+            found = quality(workers, options.students, (0, 1, 2))
+            print(json.dumps({"rows": len(labels), "test macro-F1": found}, indent=1))
         for worker in workers.values():
             worker.shutdown()
 
@@ -311,7 +316,7 @@ def planned(options: argparse.Namespace) -> Plan:
         positive=options.positive,
         encoder=options.encoder,
         max_train_rows=options.train_rows,
-        recipes=STUDENTS,
+        recipes=options.students,
     )
     return make_plan(experiment, Path("benchmark"))
 
