@@ -21,7 +21,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 LAYERS = [
     {"errors"},
     {"environment", "locks", "progress", "small_files", "streams"},
-    {"config", "facts", "loss_settings", "results"},
+    {"config", "facts", "loss_settings", "results", "training_settings"},
     {"rundir"},
     {"data"},
     {"runtime"},
