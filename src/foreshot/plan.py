@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from foreshot.config import DEMO, TUNED, Experiment, Recipe
@@ -53,6 +54,7 @@ class Plan:
     evasions: Evasions | None
     explained: ExplainedTexts | None
     data_fingerprint: str
+    device: torch.device  # where models are trained and asked
 
     @property
     def origin(self) -> ModelSource:
@@ -118,7 +120,7 @@ class Plan:
             [
                 self.data_fingerprint,
                 self.origin.fingerprint,
-                self.experiment.training.model_dump(),
+                self.experiment.training.decisive(),
                 self.experiment.first_seed,
             ]
         )
@@ -147,7 +149,7 @@ class Plan:
                 recipe.model_dump(mode="json", exclude={"name", "distillation"}),
                 seed,
                 self.data_fingerprint,
-                self.experiment.training.model_dump(),
+                self.experiment.training.decisive(),
                 self.teacher_fingerprint() if recipe.init == "teacher" else self.origin_of(recipe).fingerprint,
                 self.targets_fingerprint() if learns_from_teacher else None,
                 self.distillation_of(recipe).model_dump() if learns_from_teacher else None,

@@ -62,7 +62,7 @@ class LossLog:
         if not self._not_fetched:
             return
         names = list(self._not_fetched[0])
-        values = torch.stack([step[name] for step in self._not_fetched for name in names]).tolist()
+        values = torch.stack([step[name] for step in self._not_fetched for name in names]).cpu().tolist()
         for place, name in enumerate(names):
             self._columns.setdefault(name, []).extend(values[place :: len(names)])
         self._not_fetched = []

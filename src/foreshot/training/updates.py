@@ -85,11 +85,19 @@ def computed_again(model: PreTrainedModel | PeftModel, asked: bool) -> Iterator[
     if not asked:
         yield
         return
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    newer = hasattr(plain, "activation_checkpointing_enable")  # the name in later releases of Transformers
+    caches = getattr(plain.config, "use_cache", None)
+    plain.config.use_cache = False  # or a warning is printed, though no encoder has such a cache
+    (plain.activation_checkpointing_enable if newer else plain.gradient_checkpointing_enable)(
+        **{f"{'activation' if newer else 'gradient'}_checkpointing_kwargs": {"use_reentrant": False}}
+    )
+    plain.disable_input_require_grads()  # a hook on the word vectors, needed by the other way of doing it alone
     try:
         yield
     finally:
-        model.gradient_checkpointing_disable()
+        (plain.activation_checkpointing_disable if newer else plain.gradient_checkpointing_disable)()
+        plain.config.use_cache = caches
 
 
 @dataclass(frozen=True, kw_only=True)
