@@ -23,6 +23,7 @@ from foreshot.models.classifiers import HubClassifier
 from foreshot.models.importance import block_influence, greedy_removal
 from foreshot.models.outputs import model_outputs
 from foreshot.models.states import Look, check_look
+from foreshot.models.students import keep_layers
 from foreshot.progress import Silent
 from foreshot.runtime.words import words_of
 from foreshot.training.checkpoints import CHECKPOINT_FILE, Checkpointing
@@ -103,7 +104,7 @@ def test_a_training_does_not_go_on_on_another_device_or_in_other_parts(tmp_path)
         with pytest.raises(Stopped):
             trained("labels", device, file, told, **changed)
         assert told.skipped == 0
-        assert "was computed on another device, or in other parts" in told.said[0]
+        assert "was computed on another device, in another precision or in other parts" in told.said[0]
 
 
 def test_losses_are_fetched_many_at_once_and_all_of_them():
@@ -159,6 +160,7 @@ def test_what_a_model_says_there_is_what_it_says_on_the_cpu(architecture):
 def test_layers_are_measured_there_as_on_the_cpu():
     model = tiny_classifier("bert", 3)
     check_look(model.to(DEVICE), Look(layers=(1, 2, 3)))
+    assert keep_layers(model, (1, 3)).device == DEVICE
     there = block_influence(model, ENCODED), greedy_removal(model, ENCODED, lambda logits: float(logits[:, 0].mean()))
     model.to(CPU)
     here = block_influence(model, ENCODED), greedy_removal(model, ENCODED, lambda logits: float(logits[:, 0].mean()))

@@ -183,7 +183,7 @@ def _check(found: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], traini
     if len(lengths) != 1 or not 0 < lengths.pop() <= steps:
         raise ValueError("has the losses of another training")
     if found["computed"] != training.updates.computed:
-        raise ValueError("was computed on another device, or in other parts")
+        raise ValueError("was computed on another device, in another precision or in other parts")
     states = random_states(training.updates.device)
     if (
         _shapes({name: tensors[RANDOM + name] for name in states}) != _shapes(states)
