@@ -1,9 +1,9 @@
 """Checks on a GPU what the tests can only check on a simulated one: python tests/gpu/check.py
 
 Trains the demo's grid at a small size, compares logits with the CPU's, stops trainings and takes them up again, and
-times each precision. It says so and leaves with 0 where there is no GPU. Each check is printed, and written to --out, as
-soon as it is done, the most telling first, so that a machine that is there for minutes leaves what it could; those for
-which there is no time are named. It leaves with 1 if a check failed. `--rehearse` runs it on the CPU, to try the script.
+times each precision. It says so and leaves with 0 where there is no GPU. Each check is printed, and written to --out,
+as soon as it is done, the most telling first, so that a machine that is there for minutes leaves what it could; those
+for which there is no time are named. It leaves with 1 if a check failed. `--rehearse` runs it on the CPU.
 
 Needs the `train` extra; without the `demo` extra the encoder has the demo's shape and random weights.
 """

@@ -1,5 +1,6 @@
 """Training and scoring on a device that is not the CPU; run by `test_on_another_device.py`, in a process of its own."""
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,8 +169,9 @@ def test_layers_are_measured_there_as_on_the_cpu():
     assert [number for number, _ in there[1]] == [number for number, _ in here[1]]
 
 
-def test_words_are_scored_there_as_on_the_cpu():
-    model, tokenizer, text = tiny_classifier("bert", 2), tiny_tokenizer(), "w1 w2 w7"
+@pytest.mark.parametrize("architecture", ["bert", "deberta-v2"])
+def test_words_are_scored_there_as_on_the_cpu(architecture):
+    model, tokenizer, text = tiny_classifier(architecture, 2), tiny_tokenizer(), "w1 w2 w7"
 
     def scores() -> np.ndarray:
         asked = {"max_length": 16, "baselines": ("pad", "zero", "mean"), "steps": 4}
@@ -203,10 +205,31 @@ def test_what_stands_on_the_device_is_not_moved_again():
     assert moved({"a": there}, DEVICE)["a"] is there
 
 
+ASKS_A_MODEL = [
+    *("judging.scores.model_outputs", "word_scoring.attribute"),
+    *("stages.block_influence", "stages.greedy_removal", "stages.write_cache"),
+]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, name: str) -> set[torch.device]:
+    """Where the models stand that a function is asked about, in the end."""
+    found: set[torch.device] = set()
+    module, _, function = f"foreshot.{name}".rpartition(".")
+    original = getattr(importlib.import_module(module), function)
+
+    def watching(model, *given, **options):
+        found.add(model.device)
+        return original(model, *given, **options)
+
+    monkeypatch.setattr(f"foreshot.{name}", watching)
+    return found
+
+
 def test_a_whole_comparison_there_ends(comments, encoder, probes, suite, tmp_path, monkeypatch):
     """With LoRA, measured layers, hidden states and word scores; what was asked there is what the saved model says."""
     monkeypatch.setattr("foreshot.planning.find_device", lambda _: DEVICE)
     monkeypatch.setattr("foreshot.judging.guards.check_beats_majority", lambda *_, **__: None)  # after so few steps
+    asked_on = {name: watched(monkeypatch, name) for name in ASKS_A_MODEL}
     hidden = {"weights": {"hidden": 1.0}, "teacher_states": "cached"}
     own = {"tuning": "full", "objective": "distil", "init": "teacher"}
     experiment = make_experiment(
@@ -224,7 +247,9 @@ def test_a_whole_comparison_there_ends(comments, encoder, probes, suite, tmp_pat
     )
     results = compare(experiment, runs=tmp_path)
     assert results.conditions.devices == [NAME]
-    assert results.made.environment["computing"] == {"device": str(DEVICE), "precision": "float32"}
+    computing = results.made.environment["computing"]
+    assert computing == {"device": str(DEVICE), "precision": "float32"}
+    assert asked_on == {name: {DEVICE} for name in ASKS_A_MODEL}
     assert {model.model for model in results.models} == {"teacher", "odd-lora", "influential", "greedy"}
     for model in results.models:
         folder = tmp_path / "there" / model.folder

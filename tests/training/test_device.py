@@ -56,7 +56,8 @@ def refused(function, *arguments: object) -> str:
 def test_without_a_gpu_everything_is_on_the_cpu(no_gpu):
     assert find_device("auto") == find_device("cpu") == CPU
     assert device_name(CPU) == "cpu"
-    assert device_facts(CPU, Training()) == {"device": "cpu", "precision": "float32"}
+    facts = {"device": "cpu", "precision": "float32", "multiplies_bf16": devices.multiplies_bf16()}
+    assert device_facts(CPU, Training()) == facts
 
 
 @pytest.mark.parametrize("asked", ["cuda", "cuda:0", "cuda:3"])
@@ -203,5 +204,12 @@ def test_other_errors_stay_what_they_are():
         assert caught.value is error
 
 
-def test_what_this_cpu_multiplies_is_known():
-    assert devices.multiplies_bf16() in {True, False}
+@pytest.mark.parametrize("name", ["_is_amx_tile_supported", "_is_avx512_bf16_supported"])
+def test_a_cpu_multiplies_bf16_by_either_set_of_instructions(monkeypatch, name):
+    for known in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.setattr(torch.cpu, known, lambda: False)
+    assert not devices.multiplies_bf16()
+    monkeypatch.setattr(torch.cpu, name, lambda: True)
+    assert devices.multiplies_bf16()
+    monkeypatch.delattr(torch.cpu, name)  # in another release of PyTorch
+    assert not devices.multiplies_bf16()

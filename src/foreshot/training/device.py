@@ -67,8 +67,7 @@ def find_precision(asked: str, device: torch.device) -> Precision:
 def fastest_precision(device: torch.device) -> Precision:
     """What "auto" is on a device: bf16 where its matrix products are faster for it, else float32.
 
-    Never fp16, whose gradients can overflow. On the CPU float32, whatever it multiplies in hardware (`multiplies_bf16`
-    tells).
+    Never fp16, whose gradients can overflow. On the CPU float32, also where it `multiplies_bf16`.
     """
     return "bf16" if device.type == "cuda" and _has_bf16(device) else "float32"
 
@@ -92,6 +91,8 @@ def device_name(device: torch.device) -> str:
 def device_facts(device: torch.device, settings: Training) -> dict[str, object]:
     """What `environment.json` says about where and how precisely is computed."""
     facts: dict[str, object] = {"device": str(device), "precision": find_precision(settings.precision, device)}
+    if device.type == "cpu":
+        facts |= {"multiplies_bf16": multiplies_bf16()}
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         facts |= {
@@ -179,7 +180,7 @@ def put_random_states(states: dict[str, torch.Tensor], device: torch.device) -> 
 def wait_for(device: torch.device) -> None:
     """Wait until a device has done what it was told to, so that the clock says what that took."""
     if device.type != "cpu":
-        torch.get_device_module(device).synchronize()
+        torch.get_device_module(device).synchronize(*_number(device))
 
 
 def _number(device: torch.device) -> tuple[int, ...]:
