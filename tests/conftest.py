@@ -15,6 +15,8 @@ import pytest
 
 from cli_runs import FAST, PROBES, SUITE_COLUMNS, make_comments, make_suite, write_csv
 
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what a GPU does is for gpu/check.py to see
+
 TINY_SUITE = [
     ("you absolute walnut", "toxic", "insult in a sentence", "1"),
     ("you absolute day", "benign", "no insult", "1"),

@@ -21,7 +21,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 LAYERS = [
     {"errors"},
     {"environment", "locks", "progress", "small_files", "streams", "threads"},
-    {"config", "facts", "loss_settings", "results", "yaml_settings"},
+    {"config", "facts", "loss_settings", "results", "training_settings", "yaml_settings"},
     {"rundir"},
     {"data"},
     {"runtime"},

@@ -332,6 +332,20 @@ OPTIONS: dict[str, Case] = {
     "seeds that are no numbers": (lambda p: p.with_options("--seeds", "0,x"), ["seeds.1", "integer"]),
     "a negative seed": (lambda p: p.with_options("--seeds", "-1"), ["seeds.0", "greater than or equal to 0"]),
     "a seed twice": (lambda p: p.with_options("--seeds", "4,4"), ["seed 4 is given twice"]),
+    "an unknown device": (
+        lambda p: p.with_options("--device", "gpu"),
+        ["device: 'gpu'", "auto, cpu, cuda, cuda:N, mps"],
+    ),
+    "a device that isn't there": (lambda p: p.with_options("--device", "cuda:99"), ["device: cuda:99 isn't there"]),
+    "a precision that the device can't do": (
+        lambda p: p.with_options("--device", "cpu", "--set", "training.precision=fp16"),
+        ["training.precision: the cpu can't train in fp16", "bf16"],
+    ),
+    "an unknown precision": (lambda p: p.with_options("--set", "training.precision=fp8"), ["training.precision"]),
+    "parts that don't divide the batch": (
+        lambda p: p.with_options("--batch-size", "8", "--set", "training.accumulate=3"),
+        ["training: accumulate: 3 parts don't divide a batch of 8"],
+    ),
     "no epochs": (lambda p: p.with_options("--epochs", "0"), ["training.epochs", "greater than or equal to 1"]),
     "no learning rate": (lambda p: p.with_options("--learning-rate", "nan"), ["training.learning_rate"]),
     "a name that leads elsewhere": (

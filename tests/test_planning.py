@@ -17,10 +17,12 @@ RELATIONS = {"weights": {"relations": 1}, "relations": {"heads": 2, "layer": 4}}
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ready teacher of four layers, and encoders: of two layers, of ModernBERT, and of an unknown architecture."""
+    """A ready teacher of four layers, and encoders: of two layers, of ModernBERT, of MPNet,
+    and of an unknown architecture."""
     folder = tmp_path_factory.mktemp("models")
     tiny_classifier("bert", 4).save_pretrained(folder / "teacher")
     tiny_classifier("bert", 2).base_model.save_pretrained(folder / "shallow")
+    tiny_classifier("mpnet", 2).base_model.save_pretrained(folder / "mpnet")
     tiny_classifier("modernbert", 4).base_model.save_pretrained(folder / "modern")
     torch.manual_seed(0)
     config = SqueezeBertConfig(**SIZES, max_position_embeddings=40, embedding_size=16, num_hidden_layers=4)
@@ -109,3 +111,27 @@ def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):
 def test_of_few_training_rows_all_are_asked(models):
     made = plan(models, [recipe("odd")], encoder="shallow")
     assert made.asked["train"].ids == made.rows["train"].ids
+
+
+def test_layers_that_can_not_be_computed_again_are_refused(models):
+    settings = {"training": {"max_length": 16, "gradient_checkpointing": True}}
+    assert plan(models, [recipe("all")], teacher="teacher", **settings).device.type == "cpu"
+    message = refused(ModelError, models, [recipe("all")], encoder="mpnet", **settings)
+    assert message.startswith("mpnet: its layers can't be computed again for the backward pass; leave out training.")
+
+
+def test_the_plan_names_the_precision_that_auto_stands_for(models, monkeypatch):
+    monkeypatch.setattr("foreshot.training.device.fastest_precision", lambda _: "bf16")
+    for asked, expected in (("auto", "bf16"), ("float32", "float32")):
+        found = plan(models, [recipe("all")], teacher="teacher", training={"max_length": 16, "precision": asked})
+        assert found.experiment.training.precision == expected
+
+
+def test_what_only_says_how_is_computed_makes_no_other_model(models):
+    def fingerprints(**training) -> list[str]:
+        found = plan(models, [recipe("all")], encoder="shallow", training={"max_length": 16, **training})
+        return [found.teacher_fingerprint(), found.student_fingerprint(found.experiment.recipes[0], 0)]
+
+    usual = fingerprints()
+    assert fingerprints(accumulate=4, gradient_checkpointing=False, precision="float32") == usual
+    assert all(one != other for one, other in zip(fingerprints(precision="bf16"), usual, strict=True))

@@ -116,6 +116,9 @@ def compare_command(
     batch_size: Annotated[int | None, typer.Option(help="Rows in a batch.")] = None,
     max_length: Annotated[int | None, typer.Option(help="Tokens that a text is cut to.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Temperature of the divergence loss.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where models are trained and asked: auto, cpu, cuda, cuda:1 or mps.")
+    ] = None,
     settings_given: Annotated[
         list[str] | None, typer.Option("--set", help="Any setting of the YAML file: distillation.weights.hidden=1.")
     ] = None,
@@ -129,7 +132,7 @@ def compare_command(
         "max_train_rows": max_train_rows, "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
         "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
         "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
-        "matched": matched, "tune_learning_rates": LEARNING_RATES if tune_lr else None,
+        "matched": matched, "tune_learning_rates": LEARNING_RATES if tune_lr else None, "device": device,
     }  # fmt: skip
     given["training"] = given_ones(
         {"epochs": epochs, "learning_rate": learning_rate, "batch_size": batch_size, "max_length": max_length}

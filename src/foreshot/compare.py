@@ -4,6 +4,7 @@ Each stage is skipped when the run's folder already holds it finished and made f
 """
 
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +21,7 @@ from foreshot.planning import make_plan
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
 from foreshot.reporting.tables import factor_text
-from foreshot.results import Conditions, Made, Results, Timing
+from foreshot.results import Conditions, Made, ModelResult, Results, Timing
 from foreshot.rundir import (
     CHECKPOINTS_FOLDER,
     ENVIRONMENT_FILE,
@@ -41,6 +42,7 @@ from foreshot.stages import (
     store_data,
 )
 from foreshot.trained import METRICS_FILE, TrainingRecord
+from foreshot.training.device import device_facts, device_name, told_in_one_line
 from foreshot.training.loop import OPTIMIZER
 from foreshot.tuning import search_learning_rates, tuned_recipes
 from foreshot.word_scoring import explain_decisions
@@ -66,14 +68,15 @@ def compare(
     folder = Path(runs) / experiment.name
     check_free(folder)  # planning can take a while
     plan = make_plan(experiment, folder)
-    with at_work(folder, experiment):
+    settings = plan.experiment.training
+    with at_work(folder, plan.experiment), told_in_one_line(plan.device, settings):
         return _carry_out(plan, progress, command or f"foreshot compare {folder}", began)
 
 
 def _carry_out(plan: Plan, progress: Progress, command: str, began: float) -> Results:
     """All stages in order, in a folder that is this process's."""
     experiment, folder = plan.experiment, plan.folder
-    environment = describe_environment()
+    environment = {**describe_environment(), "computing": device_facts(plan.device, experiment.training)}
     write_json(
         folder / ENVIRONMENT_FILE,
         {**environment, "fingerprints": {"data": plan.data_fingerprint, "encoder": plan.origin.fingerprint}},
@@ -98,7 +101,7 @@ def _carry_out(plan: Plan, progress: Progress, command: str, began: float) -> Re
     results = Results(
         name=experiment.name,
         command=command,
-        conditions=conditions(plan),
+        conditions=conditions(plan, findings.models),
         data=plan.data_facts(),
         encoder=plan.encoder_facts(),
         models=findings.models,
@@ -140,6 +143,7 @@ def describe_plan(plan: Plan, progress: Progress) -> None:
     """Say what will be trained on what, and which layers each student keeps."""
     for announcement in plan.split.announcements:
         progress.say(announcement)
+    progress.say(f"computed on {device_name(plan.device)}, trained in {plan.experiment.training.precision}")
     counts = ", ".join(f"{len(part):,} {name}" for name, part in plan.split.parts.items())
     progress.say(f"rows: {counts}; {described_labels(plan)}")
     removed = sum(plan.split.duplicates_removed.values())
@@ -231,9 +235,9 @@ def timing(plan: Plan, model: Scored) -> Timing:
     )
 
 
-def conditions(plan: Plan) -> Conditions:
+def conditions(plan: Plan, models: Sequence[ModelResult]) -> Conditions:
     """What was the same for every model."""
-    experiment = plan.experiment
+    experiment, trained = plan.experiment, [model.training for model in models if model.training]
     settings, lora = experiment.training, experiment.lora
     return Conditions(
         seeds=list(experiment.seeds),
@@ -248,4 +252,7 @@ def conditions(plan: Plan) -> Conditions:
         lora_rank=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
+        devices=sorted({facts.device for facts in trained}),
+        precision=settings.precision,
+        accumulate=sorted({facts.accumulate for facts in trained}),
     )

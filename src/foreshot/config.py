@@ -10,7 +10,8 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from foreshot.errors import ConfigError
-from foreshot.loss_settings import Classification, Distillation, Settings
+from foreshot.loss_settings import Distillation, Settings
+from foreshot.training_settings import LearningRate, Training
 from foreshot.yaml_settings import load_settings, run_name, validated
 
 DEMO = "demo"
@@ -27,12 +28,12 @@ COUNTED_STRATEGIES = ("first", "last", "spaced", "ends", *MEASURED_STRATEGIES)
 STRATEGIES = ("all", "odd", "even", *(f"{name}:K" for name in COUNTED_STRATEGIES))
 LAYER_STRATEGY = re.compile(rf"(all|odd|even|({'|'.join(COUNTED_STRATEGIES)}):(?P<count>\d+))\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+DEVICE = re.compile(r"(auto|cpu|mps|cuda(:\d{1,3})?)\Z")
 
 
 Named = Annotated[str, Field(min_length=1)]
 """A file, a folder or an id."""
 Rows = Annotated[int, Field(ge=1, le=10**9)]
-LearningRate = Annotated[float, Field(gt=0, le=1000)]
 RateFactor = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -140,19 +141,6 @@ class Lora(Settings):
     target_modules: tuple[str, ...] | None = None
 
 
-class Training(Settings):
-    """What every model of an experiment is trained with: the same for the teacher and for all students."""
-
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 3
-    learning_rate: LearningRate = 5e-5
-    warmup_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
-    max_grad_norm: Annotated[float, Field(gt=0, le=1e9)] = 1.0
-    batch_size: Annotated[int, Field(ge=1, le=10**6)] = 32
-    max_length: Annotated[int, Field(ge=8, le=10**6)] = 128
-    classification: Classification = Classification()
-
-
 class Explanations(Settings):
     """Which texts every model's decisions are explained on, and how.
 
@@ -207,7 +195,7 @@ class Experiment(Settings):
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
     training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
-    (0: one after every step).
+    (0: one after every step). `device` is where models are trained and asked: "auto" takes a GPU where there is one.
     """
 
     name: str
@@ -230,6 +218,7 @@ class Experiment(Settings):
     layer_stack: Named | None = None
     layer_sample: Rows = 256
     checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = 60.0
+    device: str = "auto"
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
     matched: bool = False
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
@@ -250,6 +239,13 @@ class Experiment(Settings):
         if not FILE_NAME.match(name):
             raise ValueError("must be letters, digits, '.', '_' or '-'")
         return name
+
+    @field_validator("device")
+    @classmethod
+    def _names_a_device(cls, device: str) -> str:
+        if not DEVICE.match(device):
+            raise ValueError(f"{device!r} is none of auto, cpu, cuda, cuda:N, mps")
+        return device
 
     @field_validator("positive", mode="before")
     @classmethod

@@ -19,6 +19,10 @@ class ModelError(ForeshotError):
     """An encoder or a classifier can't be loaded, or hasn't the structure that a recipe needs."""
 
 
+class DeviceError(ForeshotError):
+    """A device isn't there, can't do what is asked of it, or has too little memory."""
+
+
 class RunFolderError(ForeshotError):
     """The run's folder can't be used: made by another experiment, damaged, or no room to write."""
 

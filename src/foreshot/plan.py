@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from foreshot.config import DEMO, MOST_ASKED_TRAINING_ROWS, TUNED, Experiment, Recipe
@@ -55,6 +56,7 @@ class Plan:
     evasions: Evasions | None
     explained: ExplainedTexts | None
     data_fingerprint: str
+    device: torch.device  # where models are trained and asked
 
     @property
     def origin(self) -> ModelSource:
@@ -120,7 +122,7 @@ class Plan:
             [
                 self.data_fingerprint,
                 self.origin.fingerprint,
-                self.experiment.training.model_dump(),
+                self.experiment.training.decisive(),
                 self.experiment.first_seed,
             ]
         )
@@ -153,7 +155,7 @@ class Plan:
                 },
                 seed,
                 self.data_fingerprint,
-                self.experiment.training.model_dump(),
+                self.experiment.training.decisive(),
                 self.teacher_fingerprint() if recipe.init == "teacher" else self.origin_of(recipe).fingerprint,
                 self.targets_fingerprint() if learns_from_teacher else None,
                 self.distillation_of(recipe).model_dump() if learns_from_teacher else None,

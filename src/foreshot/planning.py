@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel
 
 from foreshot.config import AUTO_SUITE, DEMO, NO_SUITE, TUNED, Experiment, Recipe
@@ -16,7 +17,7 @@ from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
 from foreshot.data.texts import listing
 from foreshot.data.unlabelled import Unlabelled, read_unlabelled
-from foreshot.errors import ConfigError, DataError
+from foreshot.errors import ConfigError, DataError, ModelError
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.builtin_suite import NAME as BUILTIN
 from foreshot.judging.builtin_suite import derogatory_words
@@ -43,14 +44,18 @@ from foreshot.models.students import keep_layers, lora_targets
 from foreshot.plan import EVASIONS, EXPLAINED, LEFT_OUT, PROBES_ROWS, SUITE_ROWS, Plan, with_tuned
 from foreshot.results import Probe
 from foreshot.rundir import fingerprint
+from foreshot.training.device import find_device, find_precision
 from foreshot.training.seeding import generator
 
 
 def make_plan(experiment: Experiment, folder: Path) -> Plan:
     """Read and check every input of an experiment whose run goes into `folder`; nothing is written.
 
-    Raises ConfigError, DataError, ModelError or GuardError.
+    The plan's experiment names the precision that "auto" stands for on its device. Raises ConfigError, DataError,
+    DeviceError, ModelError or GuardError.
     """
+    device = find_device(experiment.device)
+    experiment = _with_precision(experiment, device)
     split = _read_split(experiment)
     if experiment.identity_columns or experiment.identity_terms:
         split = with_identity_groups(split, experiment.identity_terms)
@@ -97,7 +102,14 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
         evasions=evasions,
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
+        device=device,
     )
+
+
+def _with_precision(experiment: Experiment, device: torch.device) -> Experiment:
+    precision = find_precision(experiment.training.precision, device)
+    training = experiment.training.model_copy(update={"precision": precision})
+    return experiment.model_copy(update={"training": training})
 
 
 def _read_split(experiment: Experiment) -> Split:
@@ -265,6 +277,11 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bo
     """Layers, and queries, keys and values where a loss needs them, must be found before anything is trained."""
     _, layers = layer_stack(model)
     model.eval()
+    if experiment.training.gradient_checkpointing and not model.supports_gradient_checkpointing:
+        raise ModelError(
+            f"{model.config.model_type}: its layers can't be computed again for the backward pass; leave out "
+            "training.gradient_checkpointing"
+        )
     if first_layer_stays(model):  # so not every student can be built
         for recipe in experiment.recipes:
             if not recipe.measured and (experiment.teacher is None or (recipe.init == "teacher") == teaches):

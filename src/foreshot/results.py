@@ -95,7 +95,10 @@ class CurvePoint(Facts):
 
 
 class TrainingFacts(Facts):
-    """How a model was trained, and how its losses went; `matched` is False when its learning rate was its own."""
+    """How a model was trained, and how its losses went; `matched` is False when its learning rate was its own.
+
+    `device` is the kind of device and, of a GPU, its name; in `accumulate` parts were batches computed.
+    """
 
     rows: int
     epochs: int
@@ -103,6 +106,9 @@ class TrainingFacts(Facts):
     batch_size: int
     learning_rate: float
     matched: bool
+    device: str = "cpu"
+    precision: str = "float32"
+    accumulate: int = 1
     final: Loss  # mean over the steps of the last epoch
     epoch_means: list[Loss]
     steadiness: Loss  # standard deviation over the last third of the steps
@@ -238,7 +244,10 @@ class Probe(Facts):
 
 
 class Conditions(Facts):
-    """What was the same for every model of the comparison."""
+    """What was the same for every model of the comparison.
+
+    `devices` and `accumulate` may be several where a run went on elsewhere, or with less memory.
+    """
 
     seeds: list[int]
     epochs: int
@@ -252,6 +261,9 @@ class Conditions(Facts):
     lora_rank: int
     lora_alpha: int
     lora_dropout: float
+    devices: list[str] = Field(default_factory=lambda: ["cpu"])
+    precision: str = "float32"
+    accumulate: list[int] = Field(default_factory=lambda: [1])
 
 
 class Made(Facts):

@@ -40,9 +40,11 @@ Record = TypeVar("Record", bound=BaseModel)
 
 MAY_CHANGE = frozenset(
     {"name", "recipes", "seeds", "probes", "suite", "suite_labels", "decision", "policy", "tune_learning_rates"}
-    | {"matched", "identity_columns", "identity_terms", "explanations", "checkpoint_seconds"}
+    | {"matched", "identity_columns", "identity_terms", "explanations", "checkpoint_seconds", "device"}
 )
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
+MAY_CHANGE_OF_TRAINING = frozenset({"accumulate", "gradient_checkpointing"})
+"""Of the group `training`, likewise: a run that ran out of memory goes on with less."""
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -275,22 +277,31 @@ def _check_run(folder: Path, experiment: Experiment) -> None:
     if recorded.exists() and not (folder / TEACHER_FOLDER / MARKER).exists():
         read_run(folder)
     elif recorded.exists():
-        earlier = read_run(folder).model_dump(mode="json")
-        for field, value in experiment.model_dump(mode="json").items():
-            if field not in MAY_CHANGE and earlier[field] != value:
+        earlier = read_run(folder)
+        kept = _kept_settings(earlier)
+        for field, value in _kept_settings(experiment).items():
+            if kept[field] != value:
                 raise RunFolderError(
-                    f"{folder}: was made by another experiment ({field}: {_brief(earlier[field])} there, "
+                    f"{folder}: was made by another experiment ({field}: {_brief(kept[field])} there, "
                     f"{_brief(value)} now); choose another --name or remove the folder"
                 )
-        if earlier["seeds"][0] != experiment.first_seed:
+        if earlier.first_seed != experiment.first_seed:
             raise RunFolderError(
-                f"{folder}: was made with first seed {earlier['seeds'][0]}, which split the data and trained the "
+                f"{folder}: was made with first seed {earlier.first_seed}, which split the data and trained the "
                 f"teacher; {experiment.first_seed} was asked for; choose another --name"
             )
     elif folder.exists() and (not folder.is_dir() or any(not _is_unfinished_record(path) for path in folder.iterdir())):
         raise RunFolderError(
             f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name"
         )
+
+
+def _kept_settings(experiment: Experiment) -> dict[str, Any]:
+    """What a run's folder is made by, once its teacher is finished."""
+    settings = experiment.model_dump(mode="json", exclude=set(MAY_CHANGE))
+    for name in MAY_CHANGE_OF_TRAINING:
+        del settings["training"][name]
+    return settings
 
 
 def _make_folder(folder: Path) -> None:

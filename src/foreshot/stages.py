@@ -33,6 +33,7 @@ from foreshot.progress import Progress
 from foreshot.rundir import CHECKPOINTS_FOLDER, building, fingerprint, is_finished, read_record, write_atomically
 from foreshot.trained import ADAPTER_FOLDER, TrainingRecord, save_classifier, save_curves
 from foreshot.training.checkpoints import Checkpointing
+from foreshot.training.device import device_name, standing_on
 from foreshot.training.loop import History, Teaching, train
 from foreshot.training.seeding import derived_seed, generator
 from foreshot.training.teacher_states import TeacherStates, check_room, live_teacher, read_cache, write_cache
@@ -67,7 +68,7 @@ def make_teacher(plan: Plan, progress: Progress) -> None:
             model = new_classifier(plan, plan.origin, seed)
             guards.check_head_trains(model, head_modules(model))
             record = train_into(plan, model, None, seed, workplace, progress)
-        check_teacher(plan, model_outputs(model, plan.rows["validation"]).logits)
+        check_teacher(plan, logits_on_device(plan, model, "validation"))
         save_and_check(plan, model, workplace)
         record.save(workplace)
     checkpointing(plan, made_from).remove()
@@ -202,7 +203,7 @@ def new_classifier(plan: Plan, source: ModelSource, seed: int) -> PreTrainedMode
 def untrained_student(plan: Plan, recipe: Recipe, seed: int) -> PreTrainedModel:
     """The model that a recipe starts training: the kept layers of the teacher or of the encoder with a new head."""
     if recipe.init == "teacher":
-        origin = open_model(plan, plan.teacher_folder)
+        origin = load_model(plan, plan.teacher_folder)
     else:
         origin = new_classifier(plan, plan.origin_of(recipe), seed)
     layers = plan.layer_maps[recipe.name]
@@ -238,6 +239,7 @@ def train_into(
             checkpointing=checkpointing(
                 plan, plan.student_fingerprint(recipe, seed) if recipe else plan.teacher_fingerprint()
             ),
+            device=plan.device,
             progress=progress,
         )
     finally:
@@ -251,6 +253,9 @@ def train_into(
             batch_size=settings.batch_size,
             learning_rate=learning_rate,
             matched=learning_rate == settings.learning_rate,
+            device=device_name(plan.device),
+            precision=settings.precision,
+            accumulate=settings.accumulate,
         ),
         trained_parameters=parameters(model)[1],
         seconds=history.took.seconds,
@@ -300,7 +305,7 @@ def training_labels(plan: Plan) -> np.ndarray:
 def save_and_check(plan: Plan, model: PreTrainedModel, folder: Path) -> None:
     """Save a trained classifier, load it again, and stop unless head and logits are what was trained."""
     save_classifier(model, plan.tokenizer, folder)
-    saved = open_model(plan, folder)
+    saved = load_model(plan, folder)
     guards.check_head_kept(saved, model)
     check_same_logits(plan, model, saved, folder)
 
@@ -335,6 +340,19 @@ def keep_base(plan: Plan, recipe: Recipe, untrained: PreTrainedModel) -> str:
     return str(folder)
 
 
+def logits_on_device(plan: Plan, model: PreTrainedModel | PeftModel, part: str) -> np.ndarray:
+    """What a model that stands on the CPU says about a part's rows, computed on the run's device."""
+    with standing_on(model, plan.device):
+        return model_outputs(model, plan.rows[part]).logits
+
+
 def open_model(plan: Plan, folder: Path) -> PreTrainedModel:
-    """A saved classifier of this run, in evaluation mode."""
+    """A saved classifier of this run, in evaluation mode, on the run's device: to be asked."""
+    model = load_model(plan, folder)
+    model.to(plan.device)  # type: ignore[arg-type]  # Transformers wraps it oddly
+    return model
+
+
+def load_model(plan: Plan, folder: Path) -> PreTrainedModel:
+    """A saved classifier of this run, in evaluation mode, on the CPU: to be copied, trained or compared."""
     return load_classifier(find_model(str(folder)), plan.output_names, multi_label=plan.is_multi_label).eval()

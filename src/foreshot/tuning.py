@@ -15,12 +15,11 @@ from foreshot.facts import Trial
 from foreshot.findings import Scored
 from foreshot.judging.metrics import cross_entropy
 from foreshot.judging.multilabel import binary_cross_entropy, mean_macro_f1
-from foreshot.models.outputs import model_outputs
 from foreshot.models.students import add_lora
 from foreshot.plan import Plan
 from foreshot.progress import Progress
 from foreshot.rundir import building, is_finished, read_record, write_atomically
-from foreshot.stages import checkpointing, train_into, untrained_student
+from foreshot.stages import checkpointing, logits_on_device, train_into, untrained_student
 from foreshot.training.seeding import derived_seed
 
 TRIAL_FILE = "trial.json"
@@ -79,7 +78,7 @@ def _try(plan: Plan, recipe: Recipe, rate: float, progress: Progress) -> Trial:
         model = add_lora(untrained, plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name="")
     with building(folder, made_from) as workplace:
         train_into(plan, model, tried, seed, workplace, progress)
-        trial = _trial(plan, recipe, rate, model_outputs(model, plan.rows["validation"]).logits)
+        trial = _trial(plan, recipe, rate, logits_on_device(plan, model, "validation"))
         write_atomically(workplace / TRIAL_FILE, trial.model_dump_json(indent=1) + "\n")
     checkpointing(plan, made_from).remove()
     return trial

@@ -18,6 +18,9 @@ def facts_of(losses: dict[str, list[float]], epochs: int = 3):
         batch_size=16,
         learning_rate=1e-3,
         matched=True,
+        device="cpu",
+        precision="float32",
+        accumulate=1,
     )
 
 

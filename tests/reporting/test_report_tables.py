@@ -318,11 +318,23 @@ def test_conditions_data_and_cost():
     results = make_results()
     conditions = {line.cells[0].text: line.cells[1].text for line in making.conditions_table(results).rows}
     assert conditions["learning rate"] == "5e-5"
+    assert (conditions["batch size"], conditions["trained on"]) == ("32", "cpu, in float32")
     assert row(making.data_table(results), "train")["duplicates removed"] == "17"
     assert row(making.data_table(results), "train")["toxic"] == "150"
     assert row(making.cost_table(results), "odd")["parameters"] == "17,390,210"
     environment = {line.cells[0].text: line.cells[1].text for line in making.environment_table(results).rows}
     assert environment == {"python": "3.11.9", "torch": "2.6.0", "machine cores": "2"}
+
+
+def test_a_run_that_went_on_elsewhere_says_so():
+    results = make_results()
+    elsewhere = {"devices": ["cpu", "cuda (Model X)"], "accumulate": [1, 4]}
+    results = results.model_copy(update={"conditions": results.conditions.model_copy(update=elsewhere)})
+    conditions = {line.cells[0].text: line.cells[1].text for line in making.conditions_table(results).rows}
+    assert conditions["batch size"] == "32, each computed in 1 or 4 parts"
+    assert conditions["trained on"] == (
+        "cpu and cuda (Model X), in float32; the run went on on another device, so times can't be compared"
+    )
 
 
 def test_made_up_data_is_called_synthetic():

@@ -109,3 +109,16 @@ def collate(encoded: EncodedRows, rows: np.ndarray) -> dict[str, torch.Tensor]:
         {"input_ids": ids}, padding=True, return_attention_mask=True, return_tensors="pt"
     ).data
     return inputs
+
+
+def moved(tensors: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    """The same tensors on a device: all of a batch go there this way; those that are there already stay as they are.
+
+    To a GPU they go through memory that is locked in place, beside what the GPU is computing meanwhile.
+    """
+    if device.type != "cuda":
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
+    return {
+        name: (tensor.pin_memory() if tensor.device.type == "cpu" else tensor).to(device, non_blocking=True)
+        for name, tensor in tensors.items()
+    }

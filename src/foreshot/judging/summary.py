@@ -19,6 +19,9 @@ def training_facts(
     batch_size: int,
     learning_rate: float,
     matched: bool,
+    device: str,
+    precision: str,
+    accumulate: int,
 ) -> TrainingFacts:
     """Sum up a training from the losses of its steps: `losses[name]` has shape (steps,)."""
     steps = len(losses["objective"])
@@ -33,6 +36,9 @@ def training_facts(
         batch_size=batch_size,
         learning_rate=learning_rate,
         matched=matched,
+        device=device,
+        precision=precision,
+        accumulate=accumulate,
         final=epoch_means[-1],
         epoch_means=epoch_means,
         steadiness=_loss(losses, last_third, np.std),

@@ -203,13 +203,14 @@ def _attribution(
         return target.log_odds(_logits(model, vectors))
 
     with torch.no_grad():
-        vectors = model.get_input_embeddings()(tokens.ids)
-        special = tokens.special[:, None]
+        vectors = model.get_input_embeddings()(tokens.ids.to(model.device))
+        special = tokens.special[:, None].to(model.device)
         baselines = torch.stack([torch.where(special, vectors, reference) for reference in references.values()])
-        whole, *without = log_odds(torch.cat([vectors[None], baselines])).double().tolist()
+        whole, *without = log_odds(torch.cat([vectors[None], baselines])).cpu().double().tolist()
     token_scores = integrated_gradients(
         log_odds, vectors, baselines, steps=steps, rows_at_once=TOKENS_AT_ONCE // len(tokens.ids)
-    ).double()
+    )
+    token_scores = token_scores.cpu().double()
     sums = token_scores.sum(dim=1).tolist()
     scores, rest = gather_words(token_scores.mean(dim=0).numpy(), tokens.spans, words)
     scores[[not tokens.sees(word) for word in words]] = np.nan
@@ -223,7 +224,7 @@ def _attribution(
 
 
 def _logits(model: PreTrainedModel, vectors: torch.Tensor) -> torch.Tensor:
-    mask = torch.ones(vectors.shape[:2], dtype=torch.long)
+    mask = torch.ones(vectors.shape[:2], dtype=torch.long, device=vectors.device)
     logits: torch.Tensor = model(inputs_embeds=vectors, attention_mask=mask).logits
     return logits
 
@@ -260,7 +261,7 @@ def _check_word_vectors(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBa
     kind = model.config.model_type
     if "inputs_embeds" not in inspect.signature(model.forward).parameters:
         raise ModelError(f"a {kind} takes no word vectors, which integrated gradients need; use leave-one-out")
-    ids = torch.tensor([tokenizer("one two three")["input_ids"]])
+    ids = torch.tensor([tokenizer("one two three")["input_ids"]], device=model.device)
     with torch.no_grad():
         of_ids = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
         of_vectors = _logits(model, model.get_input_embeddings()(ids))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from foreshot.data.batches import EncodedRows, collate, fixed_batches
+from foreshot.data.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.models.encoders import layer_stack
 from foreshot.models.outputs import forward, model_outputs
 from foreshot.models.students import keep_layers
@@ -36,7 +36,7 @@ def block_influence(model: PreTrainedModel, encoded: EncodedRows) -> np.ndarray:
             before = args[0] if args else kwargs["hidden_states"]
             after = output[0] if isinstance(output, tuple) else output
             similarity = torch.nn.functional.cosine_similarity(before, after, dim=-1)
-            sums[index] += float(((1 - similarity).double() * mask).sum())
+            sums[index] += float(((1 - similarity).cpu().double() * mask).sum())
 
         return hook
 
@@ -46,7 +46,7 @@ def block_influence(model: PreTrainedModel, encoded: EncodedRows) -> np.ndarray:
             inputs = collate(encoded, rows)
             mask = inputs["attention_mask"]
             tokens += int(mask.sum())
-            forward(model, inputs)
+            forward(model, moved(inputs, model.device))
     finally:
         for hook in hooks:
             hook.remove()

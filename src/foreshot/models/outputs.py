@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from foreshot.data.batches import EncodedRows, collate, fixed_batches
+from foreshot.data.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.models.first_token import first_token_only
 from foreshot.progress import Progress, Silent
 
@@ -46,20 +46,21 @@ def forward(model: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[torch.Te
 def model_outputs(
     model: nn.Module, encoded: EncodedRows, *, batch_size: int = 32, progress: Progress | None = None
 ) -> Outputs:
-    """The model's outputs on all rows, in evaluation mode; the model's mode is put back."""
+    """The model's outputs on all rows, in evaluation mode, computed where it stands; its mode is put back."""
     progress = progress or Silent()
     training = model.training
     model.eval()
+    device = next(model.parameters()).device
     logits: np.ndarray | None = None
     representations: np.ndarray | None = None
     with first_token_only(model):
         for rows in fixed_batches(encoded.lengths, batch_size):
-            batch_logits, batch_representations = forward(model, collate(encoded, rows))
+            batch_logits, batch_representations = forward(model, moved(collate(encoded, rows), device))
             if logits is None or representations is None:
                 logits = np.empty((len(encoded), batch_logits.shape[1]), dtype=np.float32)
                 representations = np.empty((len(encoded), batch_representations.shape[1]), dtype=np.float32)
-            logits[rows] = batch_logits.numpy()
-            representations[rows] = batch_representations.numpy()
+            logits[rows] = batch_logits.cpu().numpy()
+            representations[rows] = batch_representations.cpu().numpy()
             progress.advance(len(rows))
     model.train(training)
     if logits is None or representations is None:

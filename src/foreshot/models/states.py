@@ -102,7 +102,7 @@ def looking(model: PreTrainedModel | PeftModel, look: Look) -> Iterator[Seen]:
 @torch.inference_mode()
 def check_look(model: PreTrainedModel, look: Look) -> None:
     """Raise ModelError where a forward pass doesn't show, of each token, what is looked at."""
-    tokens = torch.zeros((1, 3), dtype=torch.int64)
+    tokens = torch.zeros((1, 3), dtype=torch.int64, device=model.device)
     with looking(model, look) as seen:
         model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
     missing = set(look.layers) - seen.outputs.keys()

@@ -32,7 +32,7 @@ LORA_TARGETS = {
 def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedModel:
     """A copy of `model` with only these layers (numbers from 1), in this order, a layer twice if it is named twice.
 
-    The model stays as it is.
+    The model stays as it is; the copy stands on the same device.
 
     Settings that the config gives for each layer are cut the same way. Raises ModelError when the
     architecture's layers differ so that one can't stand in another's place.
@@ -53,7 +53,7 @@ def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedM
             "give layers that begin with 1, and have it once"
         ) from None
     student.tie_weights()
-    return student.train(model.training)
+    return student.to(model.device).train(model.training)
 
 
 def _kept_weights(weights: dict[str, torch.Tensor], path: str, layer_map: Sequence[int]) -> dict[str, torch.Tensor]:

@@ -27,7 +27,7 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import LOSS_PARTS, Loss, ModelResult, Results, Timing
+from foreshot.results import LOSS_PARTS, Conditions, Loss, ModelResult, Results, Timing
 
 
 def recipes_table(results: Results) -> Table:
@@ -150,10 +150,11 @@ def conditions_table(results: Results) -> Table:
         ("seeds", ", ".join(map(str, given.seeds))),
         ("epochs", str(given.epochs)),
         ("updates", count_text(given.steps)),
-        ("batch size", str(given.batch_size)),
+        ("batch size", _batches_text(given)),
         ("longest text", f"{given.max_length} tokens"),
         ("learning rate", learning_rate_text(given.learning_rate) + own),
         ("optimizer", given.optimizer),
+        ("trained on", _devices_text(given)),
         ("classification loss", given.classification.described()),
         ("distillation", given.distillation.described()),
         ("LoRA", f"rank {given.lora_rank}, alpha {given.lora_alpha}, dropout {given.lora_dropout:g}"),
@@ -164,6 +165,17 @@ def conditions_table(results: Results) -> Table:
         ),
     ]
     return _facts("conditions", "The same for every model", rows)
+
+
+def _batches_text(given: Conditions) -> str:
+    if given.accumulate == [1]:
+        return str(given.batch_size)
+    return f"{given.batch_size}, each computed in {' or '.join(map(str, given.accumulate))} parts"
+
+
+def _devices_text(given: Conditions) -> str:
+    several = "; the run went on on another device, so times can't be compared" if len(given.devices) > 1 else ""
+    return f"{' and '.join(given.devices)}, in {given.precision}{several}"
 
 
 def data_table(results: Results) -> Table:

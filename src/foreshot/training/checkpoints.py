@@ -1,8 +1,9 @@
 """Checkpoints: all that a training needs to go on after its process was killed, and to end with the same weights.
 
-A checkpoint is one file of safetensors: the weights that are trained, AdamW's moments and steps, PyTorch's random state
-and the losses so far; its metadata has the learning rate's schedule, what the training took until then, and a digest of
-all that. The place in the batches is the number of losses, since a seed gives the same batches again.
+A checkpoint is one file of safetensors: the weights that are trained, AdamW's moments and steps, PyTorch's random
+states and the losses so far; its metadata has the learning rate's schedule, what the training took until then, how it
+is computed, the scale of its objective in fp16, and a digest of all that. The place in the batches is the number of
+losses, since a seed gives the same batches again.
 """
 
 import errno
@@ -11,7 +12,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -25,13 +26,16 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from foreshot.progress import Progress
 from foreshot.rundir import NO_ROOM, replacing_folder, system_error
+from foreshot.training.device import put_random_states, random_states
+from foreshot.training.loss_log import LossLog
 from foreshot.training.measuring import Measured, Meter
+from foreshot.training.updates import Updates
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-FORMAT = "foreshot-checkpoint-1"
+FORMAT = "foreshot-checkpoint-2"
 MOST_OF_THE_TIME = 0.01
 """The share of the training's time that checkpoints may take; on a slow disk they come more seldom for it."""
-WEIGHT, OPTIMIZER, LOSS, RANDOM = "weight.", "optimizer.", "loss.", "random.torch"
+WEIGHT, OPTIMIZER, LOSS, RANDOM = "weight.", "optimizer.", "loss.", "random."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +63,9 @@ class Underway:
     weights: dict[str, nn.Parameter]
     optimizer: torch.optim.Optimizer
     schedule: LRScheduler
-    losses: list[dict[str, float]]
+    losses: LossLog
     meter: Meter
+    updates: Updates
 
 
 class Checkpoints:
@@ -109,16 +114,18 @@ class Checkpoints:
 
 
 def _tensors(training: Underway) -> dict[str, torch.Tensor]:
-    losses = training.losses
+    """All on the CPU."""
     return {
-        **{WEIGHT + name: weight.detach().contiguous() for name, weight in training.weights.items()},
+        **{WEIGHT + name: weight.detach().cpu().contiguous() for name, weight in training.weights.items()},
         **{
-            f"{OPTIMIZER}{number}.{name}": value.contiguous()
+            f"{OPTIMIZER}{number}.{name}": value.cpu().contiguous()
             for number, state in training.optimizer.state_dict()["state"].items()
             for name, value in state.items()
         },
-        **{LOSS + name: torch.tensor([step[name] for step in losses], dtype=torch.float64) for name in losses[0]},
-        RANDOM: torch.get_rng_state(),
+        **{
+            LOSS + name: torch.tensor(values, dtype=torch.float64) for name, values in training.losses.columns().items()
+        },
+        **{RANDOM + name: state for name, state in random_states(training.updates.device).items()},
     }
 
 
@@ -127,9 +134,11 @@ def _write(settings: Checkpointing, training: Underway, *, room_to_leave: int) -
     tensors = _tensors(training)
     facts = json.dumps(
         {
-            "losses": list(training.losses[0]),
+            "losses": list(training.losses.columns()),
             "schedule": training.schedule.state_dict(),
             "took": asdict(training.meter.so_far()),
+            "computed": training.updates.computed,
+            "scaler": training.updates.scaler.state_dict() if training.updates.scaler else None,
         }
     )
     metadata = {
@@ -173,9 +182,13 @@ def _check(found: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], traini
     lengths = {len(tensors[LOSS + name]) for name in found["losses"]}
     if len(lengths) != 1 or not 0 < lengths.pop() <= steps:
         raise ValueError("has the losses of another training")
+    if found["computed"] != training.updates.computed:
+        raise ValueError("was computed on another device, in another precision or in other parts")
+    states = random_states(training.updates.device)
     if (
-        tensors[RANDOM].shape != torch.get_rng_state().shape
+        _shapes({name: tensors[RANDOM + name] for name in states}) != _shapes(states)
         or found["schedule"].keys() != training.schedule.state_dict().keys()
+        or (training.updates.scaler and found["scaler"].keys() != training.updates.scaler.state_dict().keys())
     ):
         raise ValueError("was made by another version of PyTorch")
     Measured(**found["took"])
@@ -194,10 +207,13 @@ def _put_back(found: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], tra
     schedule.load_state_dict(found["schedule"])
     for group, rate in zip(optimizer.param_groups, schedule.get_last_lr(), strict=True):
         group["lr"] = rate
-    columns: Sequence[list[float]] = [tensors[LOSS + name].tolist() for name in found["losses"]]
-    training.losses[:] = [dict(zip(found["losses"], values, strict=True)) for values in zip(*columns, strict=True)]
+    if training.updates.scaler:
+        training.updates.scaler.load_state_dict(found["scaler"])
+    training.losses.put_back({name: tensors[LOSS + name].tolist() for name in found["losses"]})
     training.meter.add(Measured(**found["took"]))
-    torch.set_rng_state(tensors[RANDOM])
+    put_random_states(
+        {name: tensors[RANDOM + name] for name in random_states(training.updates.device)}, training.updates.device
+    )
 
 
 def _number(name: str) -> int:

@@ -8,25 +8,27 @@ from itertools import chain, islice
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from peft import PeftModel
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
-from foreshot.config import Training
-from foreshot.data.batches import EncodedRows, collate, length_grouped_batches, mixed_batches
+from foreshot.data.batches import EncodedRows, collate, length_grouped_batches, mixed_batches, moved
 from foreshot.loss_settings import Classification, Distillation
 from foreshot.models.first_token import first_token_only
 from foreshot.models.outputs import Outputs, forward
-from foreshot.models.states import NOTHING, Look, looking
+from foreshot.models.states import NOTHING, Look, Seen, looking
 from foreshot.progress import Progress
 from foreshot.training.allocator import keep_freed_memory
 from foreshot.training.checkpoints import Checkpointing, Checkpoints, Underway
+from foreshot.training.device import CPU, same_bits, standing_on, wait_for
 from foreshot.training.dropout import QuickDropout
-from foreshot.training.losses import BatchOutputs, balanced_weights, distillation_losses, label_losses
+from foreshot.training.loss_log import LossLog
+from foreshot.training.losses import BatchOutputs, Losses, balanced_weights, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, Meter
 from foreshot.training.seeding import generator, seed_torch
 from foreshot.training.teacher_states import TeacherStates
+from foreshot.training.updates import MicroBatch, Updates, computed_again, micro_batches
 from foreshot.training.vocabulary import occurring_words_only
+from foreshot.training_settings import Training
 
 OPTIMIZER = "AdamW (fused, betas 0.9 and 0.999, eps 1e-8), linear decay"
 
@@ -55,6 +57,20 @@ class Teaching:
     states: TeacherStates | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """What a model is trained by: rows, of which the first ones have `labels`, and perhaps what a teacher says of all.
+
+    `class_weights` stand on the device that the model is trained on.
+    """
+
+    rows: EncodedRows
+    labels: torch.Tensor
+    classification: Classification
+    class_weights: torch.Tensor | None
+    teaching: Teaching | None
+
+
 def train(
     model: PreTrainedModel | PeftModel,
     encoded: EncodedRows,
@@ -65,6 +81,7 @@ def train(
     seed: int,
     teaching: Teaching | None = None,
     checkpointing: Checkpointing | None = None,
+    device: torch.device = CPU,
     progress: Progress,
 ) -> History:
     """Train `model` in place on all rows: by labels alone, or by a teacher's outputs too.
@@ -72,29 +89,38 @@ def train(
     `labels` are class numbers (rows,), or floats of 0 and 1 (rows, labels). The order of batches and the draws of
     dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows. With
     `checkpointing` a training that was stopped goes on from its checkpoint, and ends with the same weights and losses.
+    The model is on `device` meanwhile, and where it was before afterwards.
     """
     keep_freed_memory()
-    accelerator = Accelerator(cpu=True)
     steps_per_epoch = math.ceil(len(encoded) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
-    label_tensor = torch.as_tensor(labels)
-    class_weights = weights_of_classes(settings.classification, label_tensor)
-    rows_of = encoded.followed_by(teaching.unlabelled) if teaching and teaching.unlabelled else encoded
-    epochs = batch_epochs(rows_of, len(encoded), settings, teaching, generator(seed, "batches"))
+    lesson = lesson_of(encoded, torch.as_tensor(labels), settings, teaching, device)
+    epochs = batch_epochs(lesson.rows, len(encoded), settings, teaching, generator(seed, "batches"))
+    row_weights, lengths = weights_of_rows(lesson), lesson.rows.lengths
     seed_torch(seed, "dropout")
     model.train()
-    logged: list[dict[str, float]] = []
+    logged = LossLog(device)
     # With weight decay even words that never occur would change.
-    words = occurring_words_only(model, rows_of) if settings.weight_decay == 0 else nullcontext()
+    words = occurring_words_only(model, lesson.rows) if settings.weight_decay == 0 else nullcontext()
     meter = Meter()
     look = teaching.look if teaching else NOTHING
-    with words, first_token_only(model, look), QuickDropout(), looking(model, look) as seen:
+    with (
+        standing_on(model, device),
+        same_bits(device),
+        computed_again(model, settings.gradient_checkpointing),
+        words,
+        first_token_only(model, look),
+        QuickDropout(),
+        looking(model, look) as seen,
+    ):
         weights = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         trained = list(weights.values())
         adamw = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
         schedule = get_linear_schedule_with_warmup(adamw, round(settings.warmup_fraction * steps), steps)
-        prepared, optimizer = accelerator.prepare(model, adamw)
-        underway = Underway(weights=weights, optimizer=adamw, schedule=schedule, losses=logged, meter=meter)
+        updates = Updates(adamw, settings, device)
+        underway = Underway(
+            weights=weights, optimizer=adamw, schedule=schedule, losses=logged, meter=meter, updates=updates
+        )
         size = sum(parameter.nbytes for parameter in model.parameters())
         checkpoints = Checkpoints(checkpointing, underway, progress, model_size=size)
         checkpoints.take_up(steps)
@@ -102,40 +128,64 @@ def train(
         if seen_rows := sum(len(rows) for rows in islice(batches, len(logged))):
             progress.skip(seen_rows)
         for rows in batches:
-            inputs = collate(rows_of, rows)
-            logits, representations = forward(prepared, inputs)
-            row_labels = label_tensor[rows[rows < len(encoded)]]
-            if teaching is None:
-                losses = label_losses(logits, row_labels, settings.classification, class_weights)
-            else:
-                losses = distillation_losses(
-                    BatchOutputs(
-                        logits=logits,
-                        representations=representations,
-                        states=seen.states,
-                        projections=seen.projections,
-                    ),
-                    teacher_batch(teaching, rows),
-                    row_labels,
-                    inputs["attention_mask"],
-                    teaching.settings,
-                    progress=len(logged) / max(1, steps - 1),
-                    classification=settings.classification,
-                    class_weights=class_weights,
-                )
-            accelerator.backward(losses.objective)
-            accelerator.clip_grad_norm_(trained, settings.max_grad_norm)
-            optimizer.step()
+            for part in micro_batches(rows, settings.accumulate, weights=row_weights, lengths=lengths):
+                losses = losses_of(model, part, lesson, seen, updates, progress=len(logged) / max(1, steps - 1))
+                updates.add_gradients(losses.objective)
+                logged.add(losses)
+            updates.carry_out()
             schedule.step()
-            optimizer.zero_grad()
-            logged.append(losses.values())
-            progress.advance(len(rows), f"loss {logged[-1]['objective']:.3f}")
+            logged.end_step()
+            progress.advance(len(rows), logged.shown)
             checkpoints.step_done()
+        wait_for(device)
         took = meter.so_far()
-    return History(
-        losses={name: np.array([values[name] for values in logged]) for name in logged[0]},
-        steps_per_epoch=steps_per_epoch,
-        took=took,
+    return History(losses=logged.arrays(), steps_per_epoch=steps_per_epoch, took=took)
+
+
+def losses_of(
+    model: PreTrainedModel | PeftModel,
+    part: MicroBatch,
+    lesson: Lesson,
+    seen: Seen,
+    updates: Updates,
+    *,
+    progress: float,
+) -> Losses:
+    """The losses of a batch, or of a part of it, when a share `progress` of the updates is done."""
+    labels = lesson.labels[part.rows[part.rows < len(lesson.labels)]]
+    inputs = moved({**collate(lesson.rows, part.rows), "labels": labels}, updates.device)
+    labels = inputs.pop("labels")
+    with updates.in_precision():
+        logits, representations = forward(model, inputs)
+    student = BatchOutputs(
+        logits=logits, representations=representations, states=seen.states, projections=seen.projections
+    ).in_float32()
+    if lesson.teaching is None:
+        return label_losses(student.logits, labels, lesson.classification, lesson.class_weights, shares=part.shares)
+    return distillation_losses(
+        student,
+        teacher_batch(lesson.teaching, part.rows, updates.device),
+        labels,
+        inputs["attention_mask"],
+        lesson.teaching.settings,
+        progress=progress,
+        classification=lesson.classification,
+        class_weights=lesson.class_weights,
+        shares=part.shares,
+    )
+
+
+def lesson_of(
+    encoded: EncodedRows, labels: torch.Tensor, settings: Training, teaching: Teaching | None, device: torch.device
+) -> Lesson:
+    """What is learnt from labelled rows, and from a teacher."""
+    class_weights = weights_of_classes(settings.classification, labels)
+    return Lesson(
+        rows=encoded.followed_by(teaching.unlabelled) if teaching and teaching.unlabelled else encoded,
+        labels=labels,
+        classification=settings.classification,
+        class_weights=None if class_weights is None else class_weights.to(device),
+        teaching=teaching,
     )
 
 
@@ -150,15 +200,16 @@ def batch_epochs(
         yield length_grouped_batches(rows.lengths[:labelled], settings.batch_size, rng)
 
 
-def teacher_batch(teaching: Teaching, rows: np.ndarray) -> BatchOutputs:
-    """The teacher's outputs on these rows, as tensors."""
+def teacher_batch(teaching: Teaching, rows: np.ndarray, device: torch.device) -> BatchOutputs:
+    """The teacher's outputs on these rows, as tensors on a device."""
     states, projections = teaching.states(rows) if teaching.states else (None, None)
-    return BatchOutputs(
-        logits=torch.from_numpy(teaching.outputs.logits[rows]),
-        representations=torch.from_numpy(teaching.outputs.representations[rows]),
-        states=states,
-        projections=projections,
-    )
+    found = {
+        "logits": torch.from_numpy(teaching.outputs.logits[rows]),
+        "representations": torch.from_numpy(teaching.outputs.representations[rows]),
+        "states": states,
+        "projections": projections,
+    }
+    return BatchOutputs(**moved({name: tensor for name, tensor in found.items() if tensor is not None}, device))
 
 
 def weights_of_classes(settings: Classification, labels: torch.Tensor) -> torch.Tensor | None:
@@ -166,3 +217,12 @@ def weights_of_classes(settings: Classification, labels: torch.Tensor) -> torch.
     if settings.class_weights == "balanced":
         return balanced_weights(labels)
     return None if settings.class_weights is None else torch.tensor(settings.class_weights)
+
+
+def weights_of_rows(lesson: Lesson) -> np.ndarray:
+    """What each row weighs in the mean over a batch that the classification loss is, (rows,): 0 without a label."""
+    weights = np.zeros(len(lesson.rows))
+    weights[: len(lesson.labels)] = 1.0
+    if lesson.class_weights is not None and not lesson.labels.is_floating_point():
+        weights[: len(lesson.labels)] = lesson.class_weights.cpu()[lesson.labels].numpy()
+    return weights

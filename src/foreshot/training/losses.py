@@ -15,9 +15,25 @@ class Losses:
     objective: torch.Tensor
     parts: dict[str, torch.Tensor]
 
-    def values(self) -> dict[str, float]:
-        """The objective and its parts as numbers, named as in `LOSS_PARTS`."""
-        return {"objective": self.objective.item(), **{name: part.item() for name, part in self.parts.items()}}
+    @property
+    def named(self) -> dict[str, torch.Tensor]:
+        """The objective and its parts, named as in `LOSS_PARTS`, without their gradients."""
+        return {name: loss.detach() for name, loss in {"objective": self.objective, **self.parts}.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """What shares of a batch's means a part of it makes up: over labelled rows by weight, over rows, over real tokens.
+
+    A part's losses count by these shares, so that those of all parts add up to the losses of the batch.
+    """
+
+    labelled: float = 1.0
+    rows: float = 1.0
+    tokens: float = 1.0
+
+
+WHOLE = Shares()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +49,15 @@ class BatchOutputs:
     representations: torch.Tensor
     states: torch.Tensor | None = None
     projections: torch.Tensor | None = None
+
+    def in_float32(self) -> "BatchOutputs":
+        """The same in float32, as all losses are computed; where it is that already, the very tensors."""
+        return BatchOutputs(
+            logits=self.logits.float(),
+            representations=self.representations.float(),
+            states=None if self.states is None else self.states.float(),
+            projections=None if self.projections is None else self.projections.float(),
+        )
 
 
 def classification_loss(
@@ -162,9 +187,11 @@ def label_losses(
     labels: torch.Tensor,
     settings: Classification | None = None,
     class_weights: torch.Tensor | None = None,
+    *,
+    shares: Shares = WHOLE,
 ) -> Losses:
     """The objective that learns from labels alone."""
-    classification = classification_loss(logits, labels, settings, class_weights)
+    classification = shares.labelled * classification_loss(logits, labels, settings, class_weights)
     return Losses(objective=classification, parts={"classification": classification})
 
 
@@ -178,27 +205,35 @@ def distillation_losses(
     progress: float = 0.0,
     classification: Classification | None = None,
     class_weights: torch.Tensor | None = None,
+    shares: Shares = WHOLE,
 ) -> Losses:
     """The weighted sum of the losses that weigh something, when a share `progress` of the updates is done.
 
     The first rows of the batch have `labels`, the rest have none; `mask` (batch, tokens) is 1 for real tokens. The
-    cosine loss compares the sentence representations, or the logits as the origin experiment did.
+    cosine loss compares the sentence representations, or the logits as the origin experiment did. Of a part of a batch
+    the losses count by its `shares`; one without any labelled row has no classification loss.
     """
     temperature, weights = value_at(settings.temperature, progress), settings.weights.at(progress)
     several = labels.is_floating_point()
     divergence = bernoulli_divergence_loss if several else divergence_loss
     vectors = "logits" if settings.cosine_on == "logits" else "representations"
+    labelled = student.logits[: len(labels)]
     parts = {
-        "classification": classification_loss(student.logits[: len(labels)], labels, classification, class_weights),
-        "divergence": divergence(student.logits, teacher.logits, temperature),
-        "cosine": cosine_loss(getattr(student, vectors), getattr(teacher, vectors)),
+        "classification": shares.labelled * classification_loss(labelled, labels, classification, class_weights)
+        if len(labels)
+        else student.logits.new_zeros(()),
+        "divergence": shares.rows * divergence(student.logits, teacher.logits, temperature),
+        "cosine": shares.rows * cosine_loss(getattr(student, vectors), getattr(teacher, vectors)),
     }
     if student.states is not None and teacher.states is not None:
         tokens = teacher.states.shape[2]  # 1 where the first alone is looked at
-        parts["hidden"] = hidden_loss(
+        share = shares.rows if settings.hidden.tokens == "first" else shares.tokens
+        parts["hidden"] = share * hidden_loss(
             student.states[:, :, :tokens], teacher.states, mask[:, :tokens], settings.hidden.distance
         )
     if student.projections is not None and teacher.projections is not None:
-        parts["relations"] = relation_loss(student.projections, teacher.projections, mask, settings.relations.heads)
+        parts["relations"] = shares.tokens * relation_loss(
+            student.projections, teacher.projections, mask, settings.relations.heads
+        )
     objective = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
     return Losses(objective=objective, parts=parts)

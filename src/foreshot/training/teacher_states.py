@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from foreshot.data.batches import EncodedRows, collate, fixed_batches
+from foreshot.data.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.errors import ForeshotError
 from foreshot.models.outputs import forward
 from foreshot.models.states import Look, looking
@@ -79,7 +79,7 @@ def write_cache(
     teacher.eval()
     with looking(teacher, facts.look) as seen:
         for rows in fixed_batches(encoded.lengths, BATCH_SIZE):
-            forward(teacher, collate(encoded, rows))
+            forward(teacher, moved(collate(encoded, rows), teacher.device))
             for file, tensor in ((STATES_FILE, seen.states), (PROJECTIONS_FILE, seen.projections)):
                 if tensor is None:
                     continue
@@ -88,7 +88,7 @@ def write_cache(
                         f"the teacher's states are too large for {facts.precision}; set distillation.cache_precision: "
                         "float32, or distillation.teacher_states: live"
                     )
-                values, starts = tensor.numpy(), places[file]
+                values, starts = tensor.cpu().numpy(), places[file]
                 for index, row in enumerate(rows):
                     begin, end = starts[row], starts[row + 1]
                     arrays[file][begin:end] = values[index, :, : end - begin].swapaxes(0, 1)
@@ -127,7 +127,7 @@ def live_teacher(teacher: PreTrainedModel, encoded: EncodedRows, look: Look, *, 
     @torch.no_grad()
     def ask(rows: np.ndarray) -> States:
         with looking(teacher, look) as seen:
-            forward(teacher, collate(encoded, rows))
+            forward(teacher, moved(collate(encoded, rows), teacher.device))
             states = seen.states
         return states[:, :, :1] if states is not None and first_token else states, seen.projections
 

@@ -19,8 +19,9 @@ class OccurringWords(nn.Module):
 
     def __init__(self, embedding: nn.Embedding, token_ids: torch.Tensor) -> None:
         super().__init__()
-        rows = torch.full((embedding.num_embeddings,), len(token_ids), dtype=torch.int64)
-        rows[token_ids] = torch.arange(len(token_ids))
+        device = embedding.weight.device
+        rows = torch.full((embedding.num_embeddings,), len(token_ids), dtype=torch.int64, device=device)
+        rows[token_ids] = torch.arange(len(token_ids), device=device)
         padding = embedding.padding_idx
         self.register_buffer("rows", rows)
         self.embedding = nn.Embedding(
@@ -49,7 +50,7 @@ def occurring_words_only(model: nn.Module, encoded: EncodedRows) -> Iterator[Non
     used = {encoded.tokenizer.pad_token_id}.union(*encoded.ids)
     if whole.padding_idx is not None:
         used.add(whole.padding_idx)
-    token_ids = torch.tensor(sorted(used))
+    token_ids = torch.tensor(sorted(used), device=whole.weight.device)
     part = OccurringWords(whole, token_ids)
     model.set_input_embeddings(part)  # type: ignore[operator]
     try:
