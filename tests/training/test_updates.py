@@ -16,12 +16,13 @@ from foreshot.loss_settings import Classification, Distillation, HiddenLoss, Los
 from foreshot.models.outputs import model_outputs
 from foreshot.models.states import Look
 from foreshot.progress import Silent
+from foreshot.training import losses as losses_module
 from foreshot.training import updates
 from foreshot.training.checkpoints import CHECKPOINT_FILE
 from foreshot.training.device import CPU
 from foreshot.training.loop import Teaching, train
 from foreshot.training.loss_log import LossLog
-from foreshot.training.losses import WHOLE, Losses, Shares
+from foreshot.training.losses import WHOLE, BatchOutputs, Losses, Shares
 from foreshot.training.teacher_states import live_teacher
 from foreshot.training.updates import Updates, computed_again, micro_batches
 
@@ -194,24 +195,39 @@ def test_losses_in_bf16_are_near_those_in_float32(monkeypatch):
         assert losses["objective"] == pytest.approx(whole["objective"], rel=0.05), kind
 
 
-def test_products_are_in_bf16_and_weights_gradients_and_losses_are_not(monkeypatch):
-    model, seen = plain(), []
-    model.bert.encoder.layer[0].output.dense.register_forward_hook(lambda *given: seen.append(given[2].dtype))
-    kinds, carry_out = set(), Updates.carry_out
+@pytest.mark.parametrize("kind", ["labels", "live teacher"])
+def test_products_are_in_bf16_and_weights_gradients_and_losses_are_not(kind, monkeypatch, in_bf16):
+    products, gradients, compared = set(), set(), set()
+    make, *others = KINDS[kind]
 
-    def watched(self: Updates) -> None:
-        kinds.update(parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None)
+    def watched_model():
+        model = make()
+        plain_model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        dense = plain_model.bert.encoder.layer[0].output.dense
+        dense.register_forward_hook(lambda *given: products.add(given[2].dtype))
+        return model
+
+    def watched_update(self: Updates) -> None:
+        gradients.update(weight.grad.dtype for weight in self._weights if weight.grad is not None)
         carry_out(self)
 
-    monkeypatch.setattr(Updates, "carry_out", watched)
-    settings = Training(batch_size=8, epochs=1, precision="bf16")
-    train(model, ENCODED, LABELS, settings=settings, learning_rate=1e-3, seed=0, progress=Silent())
-    assert set(seen) == {torch.bfloat16}
-    assert kinds == {torch.float32}
+    def watched_losses(given, *more, **options):
+        outputs = vars(given).values() if isinstance(given, BatchOutputs) else [given]
+        compared.update(tensor.dtype for tensor in outputs if tensor is not None)
+        return compute(given, *more, **options)
+
+    carry_out, name = Updates.carry_out, "label_losses" if kind == "labels" else "distillation_losses"
+    compute = getattr(losses_module, name)
+    monkeypatch.setattr(Updates, "carry_out", watched_update)
+    monkeypatch.setattr(f"foreshot.training.loop.{name}", watched_losses)
+    monkeypatch.setitem(KINDS, kind, (watched_model, *others))
+    model, _ = trained(kind)
+    assert products == {torch.bfloat16}
+    assert gradients == compared == {torch.float32}
     assert {tensor.dtype for tensor in model.state_dict().values() if tensor.is_floating_point()} == {torch.float32}
-    seen.clear()
+    products.clear()
     model_outputs(model, ENCODED)  # afterwards it is an ordinary model
-    assert set(seen) == {torch.float32}
+    assert products == {torch.float32}
     assert "forward" not in vars(model)
 
 
@@ -296,6 +312,7 @@ def test_gradients_are_clipped_at_their_own_size(fp16, monkeypatch):
 
     def watched(self, *given, **options):
         norms.append(torch.stack([weight.grad.norm() for weight in self.param_groups[0]["params"]]).norm().item())
+        assert self.grad_scale is None  # or the step would divide by it once more
         return step(self, *given, **options)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watched)
