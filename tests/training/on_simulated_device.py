@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,12 @@ from foreshot.training.teacher_states import CacheFacts, live_teacher, read_cach
 MIXED = "Expected all tensors to be on the same device"
 ALIKE = {"rtol": 1e-5, "atol": 1e-6}
 """Attention is one operator on the CPU and several on the device."""
+
+
+@pytest.fixture(autouse=True)
+def the_same_dropout(monkeypatch) -> None:
+    """PyTorch's own everywhere, since ours is the CPU's alone."""
+    monkeypatch.setattr("foreshot.training.loop.QuickDropout", nullcontext)
 
 
 @pytest.fixture(autouse=True)
@@ -255,8 +262,8 @@ def test_a_whole_comparison_there_ends(comments, encoder, probes, suite, tmp_pat
         folder = tmp_path / "there" / model.folder
         with safe_open(folder / "model.safetensors", framework="pt") as saved:
             assert {saved.get_tensor(name).dtype for name in saved.keys()} == {torch.float32}  # noqa: SIM118
-        with safe_open(folder / "scores" / "validation.safetensors", framework="numpy") as kept:
-            there = kept.get_tensor("logits")
+        with safe_open(folder / "scores" / "asked.safetensors", framework="numpy") as kept:
+            there = kept.get_tensor("validation")
         texts = read_texts(tmp_path / "there" / "data" / "validation.parquet", text="text")
         here = HubClassifier(str(folder), max_length=24).logits(texts, Silent())
         assert np.allclose(there, here, rtol=1e-4, atol=1e-5)
