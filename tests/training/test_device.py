@@ -11,7 +11,6 @@ from foreshot.training.device import (
     CPU,
     device_facts,
     device_name,
-    fastest_precision,
     find_device,
     find_precision,
     put_random_states,
@@ -109,7 +108,6 @@ def test_precisions_of_a_gpu(gpus, capability, bf16):
 def test_precisions_of_the_cpu_and_of_metal():
     assert find_precision("float32", CPU) == "float32"
     assert find_precision("bf16", CPU) == "bf16"
-    assert find_precision("auto", CPU) == fastest_precision(CPU)
     assert "can't train in fp16" in refused(find_precision, "fp16", CPU)
     metal = torch.device("mps")
     assert find_precision("auto", metal) == "float32"
@@ -202,6 +200,12 @@ def test_other_errors_stay_what_they_are():
         with pytest.raises(type(error)) as caught:
             raising(error)
         assert caught.value is error
+
+
+@pytest.mark.parametrize(("multiplies", "expected"), [(True, "bf16"), (False, "float32")])
+def test_auto_on_a_cpu_is_bf16_where_it_multiplies_it(monkeypatch, multiplies, expected):
+    monkeypatch.setattr(devices, "multiplies_bf16", lambda: multiplies)
+    assert find_precision("auto", CPU) == expected
 
 
 @pytest.mark.parametrize("name", ["_is_amx_tile_supported", "_is_avx512_bf16_supported"])

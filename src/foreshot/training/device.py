@@ -67,9 +67,10 @@ def find_precision(asked: str, device: torch.device) -> Precision:
 def fastest_precision(device: torch.device) -> Precision:
     """What "auto" is on a device: bf16 where its matrix products are faster for it, else float32.
 
-    Never fp16, whose gradients can overflow. On the CPU float32, also where it `multiplies_bf16`.
+    Never fp16, whose gradients can overflow.
     """
-    return "bf16" if device.type == "cuda" and _has_bf16(device) else "float32"
+    faster = (device.type == "cuda" and _has_bf16(device)) or (device.type == "cpu" and multiplies_bf16())
+    return "bf16" if faster else "float32"
 
 
 def multiplies_bf16() -> bool:
