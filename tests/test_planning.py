@@ -9,6 +9,8 @@ from transformers import SqueezeBertConfig, SqueezeBertModel
 
 from cli_runs import make_comments, write_csv
 from foreshot.config import make_experiment
+from foreshot.data.sample import make_corpus
+from foreshot.data.texts import normalise
 from foreshot.errors import ConfigError, ForeshotError, ModelError
 from foreshot.planning import make_plan
 
@@ -135,3 +137,15 @@ def test_what_only_says_how_is_computed_makes_no_other_model(models):
     usual = fingerprints()
     assert fingerprints(accumulate=4, gradient_checkpointing=False, precision="float32") == usual
     assert all(one != other for one, other in zip(fingerprints(precision="bf16"), usual, strict=True))
+
+
+def test_the_demos_unlabelled_texts_are_the_rows_that_no_part_has(models):
+    settings = {"data": "demo", "unlabelled": "demo", "text": None, "label": None, "max_train_rows": 300}
+    made = plan(models, [recipe("odd")], encoder="shallow", **settings)
+    corpus = {normalise(comment.text) for comment in make_corpus(0).train}
+    labelled = {text for part in made.split.parts.values() for text in part.texts}
+    validation = len(made.split.parts["validation"])
+    assert set(made.unlabelled.texts) == corpus - labelled
+    assert len(made.unlabelled.texts) == len(corpus) - 300 - validation
+    labels_alone = plan(models, [recipe("all", "encoder", "labels")], encoder="shallow", **settings)
+    assert labels_alone.unlabelled is None

@@ -191,7 +191,8 @@ class Experiment(Settings):
     recipe the same learning rate: their factors count as 1, and rates of their own are refused.
 
     `labels` names columns of 0 and 1 instead of the one `label`: a text can have several of them, and the first one
-    named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels.
+    named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels
+    ("demo": those of the built-in corpus).
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
     training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
@@ -320,16 +321,16 @@ class Experiment(Settings):
 DEMO_SETTINGS: Mapping[str, Any] = {
     "name": DEMO,
     "data": DEMO,
+    "unlabelled": DEMO,
     "encoder": DEMO,
-    "recipes": [
-        "odd",
-        {"name": "five", "layers": [1, 2, 3, 5, 6], "tuning": "full", "objective": "distil", "init": "teacher"},
-    ],
+    "recipes": list(DEFAULT_RECIPES),
     "seeds": [0, 1, 2],
     "max_train_rows": 1400,
-    "training": {"epochs": 3, "learning_rate": 1e-4},
+    "training": {"epochs": 3, "learning_rate": 3e-4, "precision": "auto"},
 }
-"""`--demo`: three seeds, so that there can be a verdict, on few enough rows that it ends in minutes."""
+"""`--demo`: three seeds, so that there can be a verdict, on few enough rows that it ends in minutes.
+
+The corpus's other rows teach the students without their labels."""
 
 
 def named_recipe(name: str) -> Recipe:

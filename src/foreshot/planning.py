@@ -16,7 +16,7 @@ from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
 from foreshot.data.texts import listing
-from foreshot.data.unlabelled import Unlabelled, read_unlabelled
+from foreshot.data.unlabelled import Unlabelled, apart_from, read_unlabelled
 from foreshot.errors import ConfigError, DataError, ModelError
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.builtin_suite import NAME as BUILTIN
@@ -178,6 +178,8 @@ def _unlabelled(experiment: Experiment, split: Split) -> Unlabelled | None:
     if experiment.unlabelled is None:
         return None
     if not any(recipe.objective == "distil" for recipe in experiment.recipes):
+        if experiment.unlabelled == DEMO:  # the demo's own setting, which asking for other recipes leaves as it is
+            return None
         raise ConfigError("unlabelled: no recipe learns from the teacher, so nothing would learn from these texts")
     batch_size = experiment.training.batch_size
     for recipe in experiment.recipes:
@@ -188,6 +190,9 @@ def _unlabelled(experiment: Experiment, split: Split) -> Unlabelled | None:
                 "training.batch_size"
             )
     known = (text for part in split.parts.values() for text in part.texts)
+    if experiment.unlabelled == DEMO:
+        corpus = make_corpus(experiment.first_seed)
+        return apart_from(known, [comment.text for comment in corpus.train], source="the built-in corpus")
     return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from foreshot.data.files import open_sheet
 from foreshot.data.lines import LINES_COLUMN, BadRecord
@@ -36,6 +37,13 @@ def read_unlabelled(source: str, *, text: str | None, known: Iterable[str]) -> U
         named = text if text in sheet.columns else None
         column, announcement = choose_text_column(sheet.source, sheet.columns, named)
         cells = sheet.columns[column]
+    return apart_from(known, cells, source=source, announcements=() if announcement is None else (announcement,))
+
+
+def apart_from(
+    known: Iterable[str], cells: Iterable[Any], *, source: str, announcements: tuple[str, ...] = ()
+) -> Unlabelled:
+    """These texts without those that are empty, repeated or `known`; raises DataError where none is left."""
     seen = {fold(labelled) for labelled in known}
     labelled = frozenset(seen)
     texts, left_out = [], {"empty": 0, "also among the labelled rows": 0, "repeated": 0}
@@ -57,7 +65,7 @@ def read_unlabelled(source: str, *, text: str | None, known: Iterable[str]) -> U
         source=source,
         texts=texts,
         left_out={reason: count for reason, count in left_out.items() if count},
-        announcements=() if announcement is None else (announcement,),
+        announcements=announcements,
     )
 
 
