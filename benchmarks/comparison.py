@@ -148,7 +148,7 @@ def ask(run: Run, plan: Plan, texts: dict[str, list[str]], model: Classifier, na
     began = perf_counter()
     asked, max_length = Asked(model, plan.tokenizer, plan.class_names), plan.experiment.training.max_length
     answers = {}
-    for what, own in texts.items():
+    for what, own in sampled(texts, plan).items():
         one_began = perf_counter()
         answers[what] = asked.probabilities(own, max_length)
         run.asking[what] += perf_counter() - one_began
@@ -161,6 +161,11 @@ def ask(run: Run, plan: Plan, texts: dict[str, list[str]], model: Classifier, na
     predicted = answers["test"].argmax(axis=1)
     macro_f1 = float(f1_score(plan.split.parts["test"].labels, predicted, average="macro"))
     run.macro_f1.setdefault(name, []).append(macro_f1)
+
+
+def sampled(texts: dict[str, list[str]], plan: Plan) -> dict[str, list[str]]:
+    """What a model is asked: all texts, but of the training rows those that Foreshot asks."""
+    return {**texts, "train": [texts["train"][row] for row in plan.asked_training_rows]}
 
 
 def without_strongest_words(plan: Plan, answers: dict[str, np.ndarray]) -> list[str]:
@@ -206,6 +211,7 @@ def asked_for(options: argparse.Namespace) -> Experiment:
             learning_rate=options.learning_rate,
             batch_size=options.batch_size,
             max_length=options.max_length,
+            precision=options.precision,
         ),
     )
 
@@ -283,6 +289,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
+    parser.add_argument("--precision", default="float32", help="of Foreshot's training; the origin's is float32")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     plan = make_plan(asked_for(options), Path("benchmark"))

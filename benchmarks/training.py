@@ -131,9 +131,9 @@ def start_worker(options: argparse.Namespace, teacher_folder: Path) -> None:
     chosen = generator(0, "benchmark rows").permutation(len(rows))[: options.rows]
     sample = EncodedRows(ids=[rows.ids[row] for row in chosen], tokenizer=rows.tokenizer)
     picked = [labels[row] for row in chosen]
-    long = Training(epochs=options.epochs)
+    long = Training(epochs=options.epochs, precision=options.precision)
     WORKER[:] = [
-        Setting(plan=plan, teacher=teacher, rows=sample, labels=picked, training=Training(epochs=1)),
+        Setting(plan=plan, teacher=teacher, rows=sample, labels=picked, training=long.model_copy(update={"epochs": 1})),
         Setting(plan=plan, teacher=teacher, rows=rows, labels=labels, training=long),
     ]
 
@@ -268,6 +268,7 @@ def main() -> None:
     parser.add_argument("--positive", type=lambda value: value.split(","))
     parser.add_argument("--encoder", default="demo")
     parser.add_argument("--rows", type=int, default=1600, help="rows that each arm is timed on")
+    parser.add_argument("--precision", default="float32", help="of arm (c)")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--train-rows", type=int, default=4000, help="rows of the teacher and of --quality")
     parser.add_argument("--epochs", type=int, default=2, help="epochs of the teacher and of --quality")
