@@ -12,7 +12,7 @@ from foreshot.judging.perturbations import PERTURBATIONS, perturb
 from foreshot.judging.shares import Kind, rows_by_functionality, rows_by_group, suite_shares, wilson
 from foreshot.judging.statistics import Task, accuracy, differences, holm
 
-MOST_EVADING_ROWS = 200
+MOST_EVADING_ROWS = 150
 """Toxic test rows that are rewritten, of a seeded sample: each of them once by every perturbation."""
 
 
