@@ -24,7 +24,6 @@ PLACES = (
     *("report", "end"),
 )
 """The stages of a comparison with the recipes odd and lora, in their order; `place` gives an index."""
-ASKED_ABOUT = ("train", "validation", "test", "suite", "evasions")
 TIMES = ("seconds", "cpu_seconds", "peak_memory")
 
 
@@ -45,7 +44,7 @@ def place(run: Path, pid: int) -> int:
             if not (folder / ".finished").exists():
                 return at
             at += 1
-        if not all((folder / "scores" / f"{rows}.safetensors").exists() for rows in ASKED_ABOUT):
+        if not (folder / "scores" / "asked.safetensors").exists():
             return at
         at += 1
     if not (run / "results.json").exists():
@@ -75,7 +74,7 @@ def contents_but_times(run: Path) -> dict[str, Any]:
             record = json.loads(path.read_text(encoding="utf-8"))
             found[name] = {key: value for key, value in record.items() if key not in TIMES}
         elif path.parent.name == "scores":  # their metadata has the seconds that they took
-            found[name] = load_file(path)["logits"].tobytes()
+            found[name] = {asked: logits.tobytes() for asked, logits in load_file(path).items()}
         else:
             found[name] = hashlib.sha256(path.read_bytes().replace(str(run).encode(), b"RUN")).hexdigest()
     return found

@@ -55,7 +55,7 @@ def test_killed_at_one_rename_after_another_it_ends_as_if_it_never_was(
         ("/data", "before"),
         ("/teacher", "after"),
         ("/targets", "before"),
-        ("/suite.safetensors", "after"),
+        ("/asked.safetensors", "after"),
         ("/results.json", "before"),
         ("report.html", "after"),
     ):

@@ -64,7 +64,13 @@ def test_a_link_in_a_run_leads_to_no_other_run(foreshot: Foreshot, run: Path) ->
 
 @pytest.mark.parametrize(
     "name",
-    ["data/.finished", "teacher/.finished", "teacher/training.json", "teacher/scores/test.safetensors", ".x.12345.tmp"],
+    [
+        "data/.finished",
+        "teacher/.finished",
+        "teacher/training.json",
+        "teacher/scores/asked.safetensors",
+        ".x.12345.tmp",
+    ],
 )
 def test_a_pipe_in_a_run_is_not_waited_for(foreshot: Foreshot, run: Path, name: str) -> None:
     (run / name).unlink(missing_ok=True)
