@@ -83,7 +83,7 @@ def test_sigmoids_of_what_transformers_gives_are_our_scores(run, results):
     for model in results["models"]:
         folder = run[0] / model["folder"]
         logits = own_logits(folder, texts)
-        assert load_file(folder / "scores" / "probes.safetensors")["logits"] == pytest.approx(logits, abs=1e-4)
+        assert load_file(folder / "scores" / "asked.safetensors")["probes"] == pytest.approx(logits, abs=1e-4)
         decisions = json.loads((folder / "decision.json").read_text())
         assert (decisions["judged"], list(decisions["by_label"])) == ("toxic", NAMES)
         judged = decisions["by_label"]["toxic"]

@@ -78,7 +78,7 @@ def test_no_writer_makes_a_traceback_of_a_full_disk(
     def full(*arguments: object, **options: object) -> None:
         if getattr(error, "filename", None):
             raise OSError(
-                errno.ENOSPC, os.strerror(errno.ENOSPC), str(run / "teacher" / "scores" / "train.safetensors")
+                errno.ENOSPC, os.strerror(errno.ENOSPC), str(run / "teacher" / "scores" / "asked.safetensors")
             )
         raise error
 

@@ -351,7 +351,7 @@ def test_a_process_that_is_at_work_rids_the_run_of_what_killed_ones_left(tmp_pat
     run = tmp_path / "run"
     (run / "students" / "odd" / ".seed-0.x1y2z3a4.tmp").mkdir(parents=True)
     (run / "teacher" / "scores").mkdir(parents=True)
-    (run / "teacher" / "scores" / ".test.safetensors.4711.tmp").write_bytes(b"half")
+    (run / "teacher" / "scores" / ".asked.safetensors.4711.tmp").write_bytes(b"half")
     (run / ".targets.x1y2z3a4.old").mkdir()
     (run / ".hidden").write_text("mine")
     (run / ".experiment.yaml.4711.tmp").write_text("name: r")
