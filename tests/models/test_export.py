@@ -135,3 +135,23 @@ def test_what_cannot_be_exported_is_told_in_one_line(monkeypatch):
     monkeypatch.setattr(torch.onnx, "export", fail)
     with pytest.raises(ModelError, match=r"^bert: can't be exported to ONNX \(no such operator\)$"):
         to_onnx(tiny_classifier(layers=1))
+
+
+def test_the_last_layer_of_the_graph_is_computed_for_the_first_token_alone(monkeypatch):
+    """The same graph but for that says the same, from more arithmetic: its second layer has all 17 tokens' states."""
+    model = tiny_classifier("bert", 2)
+    graphs = {"first": to_onnx(model)}
+    monkeypatch.setattr("foreshot.models.export.first_token_only", lambda model: contextlib.nullcontext())
+    graphs["all"] = to_onnx(model)
+    ids = np.random.default_rng(0).integers(4, 50, (3, 17))
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    found, sizes = {}, {}
+    for name, content in graphs.items():
+        graph = onnx.load_from_string(content)
+        last = [node for node in graph.graph.node if node.op_type == "LayerNormalization"][-1].output[0]
+        graph.graph.output.append(onnx.ValueInfoProto(name=last))
+        session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+        found[name], states = session.run(["logits", last], inputs)
+        sizes[name] = states.shape[1]
+    assert sizes == {"first": 1, "all": 17}
+    np.testing.assert_allclose(found["first"], found["all"], rtol=0, atol=1e-5)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from foreshot.data.texts import first_line
 from foreshot.errors import ModelError
+from foreshot.models.first_token import first_token_only
 
 OPSET = 23
 """The first that has attention as one operator, which ONNX Runtime computes as one."""
@@ -50,7 +51,7 @@ def to_onnx(model: PreTrainedModel) -> bytes:
     attention_mask[1, 9:] = 0
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
     try:
-        with _quiet(), torch.inference_mode():
+        with _quiet(), torch.inference_mode(), first_token_only(model):
             program = torch.onnx.export(
                 _Logits(model.eval()),
                 (input_ids, attention_mask),

@@ -198,17 +198,17 @@ def _disentangled_bias(
 
     def of_all_rows(projection: nn.Module) -> torch.Tensor:
         vectors = attention.transpose_for_scores(projection(positions), heads)
-        return vectors.repeat(len(key) // heads, 1, 1)
+        return vectors.repeat(key.size(0) // heads, 1, 1)
 
     bias = torch.zeros((), dtype=query.dtype, device=query.device)
     if "c2p" in attention.pos_att_type:
         vectors = of_all_rows(attention.key_proj if attention.share_att_key else attention.pos_key_proj)
         scores = query @ vectors.transpose(1, 2)
-        bias = bias + scores.gather(2, (to_keys + span).clamp(0, 2 * span - 1).expand(len(key), -1, -1)) / scale
+        bias = bias + scores.gather(2, (to_keys + span).clamp(0, 2 * span - 1).expand(key.size(0), -1, -1)) / scale
     if "p2c" in attention.pos_att_type:
         vectors = of_all_rows(attention.query_proj if attention.share_att_key else attention.pos_query_proj)
         scores = key @ vectors.transpose(1, 2)
-        places = (span - from_keys).clamp(0, 2 * span - 1).expand(len(key), -1, -1)
+        places = (span - from_keys).clamp(0, 2 * span - 1).expand(key.size(0), -1, -1)
         bias = bias + scores.gather(2, places).transpose(1, 2) / scale
     return bias
 
