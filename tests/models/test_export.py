@@ -1,5 +1,6 @@
 """ONNX graphs of every architecture against the model in PyTorch, at sizes and paddings that were not traced."""
 
+import contextlib
 from functools import cache
 
 import numpy as np
