@@ -42,7 +42,7 @@ ALIKE = {"rtol": 1e-5, "atol": 1e-6}
 @pytest.fixture(autouse=True)
 def the_same_dropout(monkeypatch) -> None:
     """PyTorch's own everywhere, since ours is the CPU's alone."""
-    monkeypatch.setattr("foreshot.training.loop.QuickDropout", nullcontext)
+    monkeypatch.setattr("foreshot.training.loop.quick_dropout", nullcontext)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from foreshot.training.dropout import QuickDropout, attention, dropout
+from foreshot.training.dropout import attention, dropout, quick_dropout
 
 
 def test_values_are_zero_or_scaled():
@@ -82,7 +82,7 @@ def test_within_the_block_modules_and_attention_draw_so():
     torch.manual_seed(3)
     expected = dropout(values, 0.4), attention(query, query, query, dropout_p=0.2)
     torch.manual_seed(3)
-    with QuickDropout():
+    with quick_dropout():
         found = module(values), F.scaled_dot_product_attention(query, query, query, dropout_p=0.2)
         assert torch.equal(module.eval()(values), values)
     for one, other in zip(found, expected, strict=True):

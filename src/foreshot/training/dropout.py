@@ -4,37 +4,47 @@ PyTorch draws a Bernoulli number for each element, which on a CPU takes longer t
 generator fills 64 bits at once, and 16 of them decide on an element: a probability is met to 1/65,536.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch.overrides import TorchFunctionMode
 
 LEVELS = 2**16
 """What 16 bits tell apart."""
 
 
-class QuickDropout(TorchFunctionMode):
-    """Within its block dropout of tensors on the CPU, that of attention too, is `dropout`'s.
+OWN_DROPOUT, OWN_ATTENTION = F.dropout, F.scaled_dot_product_attention
 
-    Draws from PyTorch's generator, as its own dropout does, so the same seed gives the same masks.
+
+@contextlib.contextmanager
+def quick_dropout() -> Iterator[None]:
+    """Within the block dropout of tensors on the CPU, that of attention too, is `dropout`'s, whoever asks for it.
+
+    Draws from PyTorch's generator, as its own dropout does, so the same seed gives the same masks. The functions
+    themselves are replaced, since layers that are computed again for the backward pass would not see a mode of
+    PyTorch's.
     """
+    F.dropout, F.scaled_dot_product_attention = _dropout, _attention
+    try:
+        yield
+    finally:
+        F.dropout, F.scaled_dot_product_attention = OWN_DROPOUT, OWN_ATTENTION
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """What a function of PyTorch gives."""
-        kwargs = kwargs or {}
-        if func is F.dropout and args[0].device.type == "cpu":
-            return _as_module_calls_it(*args, **kwargs)
-        if func is F.scaled_dot_product_attention and kwargs.get("dropout_p") and args[0].device.type == "cpu":
-            return attention(*args, **kwargs)
-        return func(*args, **kwargs)
+
+def _dropout(input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:
+    if input.device.type != "cpu":
+        return OWN_DROPOUT(input, p, training, inplace)
+    return dropout(input, p) if training else input
+
+
+def _attention(*args: Any, **kwargs: Any) -> torch.Tensor:
+    """As attention layers call it: by name all but the first four."""
+    if kwargs.get("dropout_p") and args[0].device.type == "cpu":
+        return attention(*args, **kwargs)
+    found: torch.Tensor = OWN_ATTENTION(*args, **kwargs)
+    return found
 
 
 def dropout(values: torch.Tensor, probability: float) -> torch.Tensor:
@@ -74,9 +84,3 @@ def attention(
     elif attn_mask is not None:
         scores = scores + attn_mask
     return dropout(scores.softmax(dim=-1), dropout_p) @ value
-
-
-def _as_module_calls_it(
-    input: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> torch.Tensor:
-    return dropout(input, p) if training else input

@@ -20,7 +20,7 @@ from foreshot.progress import Progress
 from foreshot.training.allocator import keep_freed_memory
 from foreshot.training.checkpoints import Checkpointing, Checkpoints, Underway
 from foreshot.training.device import CPU, same_bits, standing_on, wait_for
-from foreshot.training.dropout import QuickDropout
+from foreshot.training.dropout import quick_dropout
 from foreshot.training.loss_log import LossLog
 from foreshot.training.losses import BatchOutputs, Losses, balanced_weights, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, Meter
@@ -110,7 +110,7 @@ def train(
         computed_again(model, settings.gradient_checkpointing),
         words,
         first_token_only(model, look),
-        QuickDropout(),
+        quick_dropout(),
         looking(model, look) as seen,
     ):
         weights = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
