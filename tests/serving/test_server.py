@@ -27,11 +27,13 @@ from server_process import (
     wait_until,
 )
 from tiny_bundles import probabilities_of, tiny_bundle
+from uvicorn import Config
+from uvicorn.supervisors.multiprocess import SIGNALS
 
 from cli_runs import run_process
 from foreshot.serving import server as server_module
 from foreshot.serving.observing import SHARED_FOLDER
-from foreshot.serving.server import Plan, serve
+from foreshot.serving.server import Plan, _Supervisor, serve
 
 RUDE = "you absolute walnut"
 
@@ -319,3 +321,24 @@ def test_workers_answer_together_count_together_and_are_replaced(bundle: Path, t
         assert server.stop() == 0
         assert not Path(f"/proc/{kept}").exists()
         assert "Traceback" not in server.stderr()
+
+
+def test_a_worker_that_ends_while_it_is_asked_for_a_sign_is_not_waited_for() -> None:
+    """Its pipe ends with it: nobody else holds its end open, which would have Ctrl-C wait for 30 seconds."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        supervisor = _Supervisor(Config("no.such:app", workers=2), sockets=[])
+        supervisor.init_processes()
+        for process in supervisor.processes:
+            process.process.kill()
+            process.join()
+        assert all(process.parent_conn.poll(0) for process in supervisor.processes)
+        assert not any(process.ping(timeout=0) for process in supervisor.processes)
+        killed = list(supervisor.processes)
+        supervisor.keep_subprocess_alive()
+        assert not set(killed) & set(supervisor.processes)
+        supervisor.terminate_all()
+        supervisor.join_all()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

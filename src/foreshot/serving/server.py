@@ -95,18 +95,29 @@ def serve(plan: Plan, *, ready: Callable[[str], None]) -> None:
 
 
 class _Supervisor(Multiprocess):
-    """Uvicorn's, but for SIGHUP: it would replace the processes, and cut connections that a client keeps."""
+    """Uvicorn's, but for two things.
+
+    At SIGHUP it would replace the processes, and cut connections that a client keeps. And a process that ends while it
+    is asked for a sign would be waited for until WORKER_SECONDS are over, Ctrl-C or not.
+    """
 
     def init_processes(self) -> None:
         """Start the processes."""
         resource_tracker.ensure_running()  # its own start would let Ctrl-C through
         with _signals_held():
             super().init_processes()
+        self._leave_their_ends()
 
     def keep_subprocess_alive(self) -> None:
         """Start those again that died."""
         with _signals_held():
             super().keep_subprocess_alive()
+        self._leave_their_ends()
+
+    def _leave_their_ends(self) -> None:
+        """Close our copies of the processes' ends of their pipes, so that a pipe ends with its process."""
+        for process in self.processes:
+            process.child_conn.close()
 
     def handle_hup(self) -> None:
         """Tell each process."""
