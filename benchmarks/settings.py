@@ -30,10 +30,11 @@ from foreshot.data.texts import normalise
 from foreshot.runtime import graph
 from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, Bundle, read_bundle
 from foreshot.runtime.decisions import decide, scaled_probabilities
-from foreshot.runtime.graph import BATCH_SIZE, Graph
+from foreshot.runtime.graph import BATCH_TOKENS, Graph
 from foreshot.runtime.tokenization import TextTokenizer
 
 Ids = list[list[int]]
+BATCH = 16
 _of_this_process: list[Graph] = []
 
 
@@ -96,14 +97,14 @@ def speeds(bundle: Bundle, other: bytes, ids: Ids, turns: int) -> dict[str, obje
     int8, fp32 = open_graph(bundle, small), open_graph(bundle, whole)
     cores = os.cpu_count() or 1
     settings: dict[str, Callable[[], object]] = {
-        f"int8, batches of {BATCH_SIZE} by length": partial(int8.logits, ids),
+        f"int8, batches of {BATCH_TOKENS} tokens by length": partial(int8.logits, ids),
         "fp32": partial(fp32.logits, ids),
         "int8, skip and layer normalisation fused": partial(open_graph(bundle, small, fused=True).logits, ids),
         "fp32, skip and layer normalisation fused": partial(open_graph(bundle, whole, fused=True).logits, ids),
         "quantize_dynamic": partial(open_graph(bundle, other).logits, ids),
         "int8, in the texts' own order": partial(in_order, int8, ids),
         "int8, one thread": partial(open_graph(bundle, small, threads=1).logits, ids),
-        **{f"int8, batches of {size}": partial(int8.logits, ids, batch_size=size) for size in (1, 4, 8, 32, 64)},
+        **{f"int8, batches of {size}": partial(int8.logits, ids, batch_size=size) for size in (1, 4, 8, 16, 32, 64)},
     }
     with ProcessPoolExecutor(cores, get_context("spawn"), _open_here, (bundle, small)) as pool:
         settings[f"int8, {cores} processes of one thread"] = partial(in_processes, pool, ids, cores)
@@ -127,8 +128,8 @@ def speeds(bundle: Bundle, other: bytes, ids: Ids, turns: int) -> dict[str, obje
 
 def in_order(scorer: Graph, ids: Ids) -> None:
     """Batches as the texts come."""
-    for start in range(0, len(ids), BATCH_SIZE):
-        scorer.logits(ids[start : start + BATCH_SIZE])
+    for start in range(0, len(ids), BATCH):
+        scorer.logits(ids[start : start + BATCH])
 
 
 def _open_here(bundle: Bundle, content: bytes) -> None:

@@ -187,9 +187,10 @@ class Experiment(Settings):
     `data`, `validation`, `test` and `probes` name files, saved dataset folders or hub ids; `teacher` names a
     ready classifier instead of one fine-tuned from `encoder`. The first seed also splits the data and trains
     the teacher; every student is trained once for each seed. `suite` is a file, "builtin", "none", or "auto": the
-    built-in one where a class counts as toxic. `decision` is how logits become decisions (`judging.thresholds`).
-    `tune_learning_rates` are tried for each recipe, which is then also trained at its best. `matched` gives every
-    recipe the same learning rate: their factors count as 1, and rates of their own are refused.
+    built-in one where a class counts as toxic. `disguised_rows` is how many toxic test rows each disguise is tried
+    on, at most. `decision` is how logits become decisions (`judging.thresholds`). `tune_learning_rates` are tried
+    for each recipe, which is then also trained at its best. `matched` gives every recipe the same learning rate:
+    their factors count as 1, and rates of their own are refused.
 
     `labels` names columns of 0 and 1 instead of the one `label`: a text can have several of them, and the first one
     named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels
@@ -228,6 +229,7 @@ class Experiment(Settings):
     distillation: Distillation = Distillation()
     lora: Lora = Lora()
     probes: Named | None = None
+    disguised_rows: Rows = 150
     explanations: Explanations = Explanations()
     suite: Named = AUTO_SUITE
     suite_labels: Annotated[dict[str, str], Field(default_factory=dict)]

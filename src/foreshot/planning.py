@@ -238,7 +238,8 @@ def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
     toxic = np.array(test.labels) == split.classes.positive
     if not toxic.any():
         return None
-    return make_evasions(test.texts, toxic, derogatory_words(), seed=experiment.first_seed)
+    words, most = derogatory_words(), experiment.disguised_rows
+    return make_evasions(test.texts, toxic, words, most=most, seed=experiment.first_seed)
 
 
 def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:

@@ -11,15 +11,15 @@ from foreshot.data.texts import excerpt
 from foreshot.errors import BundleError
 from foreshot.judging.parity import flipped, fp32_complaint, int8_complaint, parity
 from foreshot.judging.suites import Suite
-from foreshot.models.export import opset, to_onnx
+from foreshot.models.export import OPSET, to_onnx
 from foreshot.models.int8 import linear_layers, noise, quantised
 from foreshot.progress import Progress
 from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, Attempt, GraphFacts
-from foreshot.runtime.graph import BATCH_SIZE, Graph
+from foreshot.runtime.graph import Graph
 from foreshot.subject import Subject
 
 ALONE, CROWDED = 64, 61  # rows that are asked one by one; the size of batches with much padding
-NOISE_ROWS = 64
+NOISE_ROWS, NOISE_BATCH = 64, 16
 KEPT_SHARES = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Shares of the linear layers, the noisiest ones, that stay in 32 bits: what is tried in turn."""
 MOST_SHOWN = 5  # flipped texts, of each setting that is refused
@@ -42,7 +42,7 @@ class Proof:
     def logits(self, graph: Graph) -> np.ndarray:
         """A graph's logits on the texts: the first ones one by one, the next in crowded batches, then as deployed."""
         ids = self.ids
-        parts = ((ids[:ALONE], 1), (ids[ALONE : 4 * ALONE], CROWDED), (ids[4 * ALONE :], BATCH_SIZE))
+        parts = ((ids[:ALONE], 1), (ids[ALONE : 4 * ALONE], CROWDED), (ids[4 * ALONE :], None))
         return np.concatenate([graph.logits(rows, batch_size=size) for rows, size in parts])
 
 
@@ -103,8 +103,8 @@ def _int8_settings(proof: Proof) -> Iterator[tuple[str, list[str]]]:
 def _noise_batches(proof: Proof) -> Iterator[dict]:
     subject = proof.subject
     rows: EncodedRows = encode(proof.texts[:NOISE_ROWS], subject.tokenizer, subject.max_length)
-    for start in range(0, len(rows), BATCH_SIZE):
-        yield collate(rows, np.arange(start, min(start + BATCH_SIZE, len(rows))))
+    for start in range(0, len(rows), NOISE_BATCH):
+        yield collate(rows, np.arange(start, min(start + NOISE_BATCH, len(rows))))
 
 
 def _proved(proof: Proof, file: str, method: str, content: bytes) -> MadeGraph:
@@ -120,7 +120,7 @@ def _proved(proof: Proof, file: str, method: str, content: bytes) -> MadeGraph:
         cases=proof.suite.cases if proof.suite else (),
         class_names=subject.classes.names,
     )
-    facts = GraphFacts(file=file, opset=opset(subject.model), method=method, parity=found)
+    facts = GraphFacts(file=file, opset=OPSET, method=method, parity=found)
     return MadeGraph(facts=facts, content=content, logits=logits)
 
 

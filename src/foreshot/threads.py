@@ -1,4 +1,5 @@
-"""How the threads of a matrix product wait for each other: asleep, since another process may want the core."""
+"""How many threads there may be, and how those of a matrix product wait for each other: asleep, since another process
+may want the core."""
 
 import os
 
@@ -13,3 +14,8 @@ def wait_asleep() -> None:
     by one that turns in circles on its core.
     """
     os.environ.setdefault(WAITING, "passive")
+
+
+def cores() -> int:
+    """How many cores this process may use, where the system tells; else how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,9 +5,7 @@ import pytest
 from small_suite import CASES, CLASSES, ODD, TEACHER, case, cells
 
 from foreshot.facts import SuiteResult
-from foreshot.judging import behaviour
 from foreshot.judging.behaviour import (
-    MOST_EVADING_ROWS,
     Evasions,
     evasion_results,
     make_evasions,
@@ -105,7 +103,7 @@ WORDS = frozenset({"moron"})
 
 def test_toxic_rows_alone_are_rewritten_by_every_perturbation():
     toxic = np.array([True, False, True, True, False, False])
-    made = make_evasions(TEXTS, toxic, WORDS, seed=1)
+    made = make_evasions(TEXTS, toxic, WORDS, most=100, seed=1)
     assert made.rows.tolist() == [0, 2, 3]
     assert tuple(made.texts) == PERTURBATIONS
     assert made.texts["upper case"] == ["YOU ARE A MORON", "MORON", "TOTAL MORONS, ALL OF YOU"]
@@ -115,8 +113,8 @@ def test_toxic_rows_alone_are_rewritten_by_every_perturbation():
 
 def test_many_rows_are_sampled_by_the_seed():
     texts, toxic = [f"moron number {number}" for number in range(500)], np.arange(500) % 2 == 0
-    made, again, other = (make_evasions(texts, toxic, WORDS, seed=seed) for seed in (1, 1, 2))
-    assert len(made.rows) == len(set(made.rows.tolist())) == MOST_EVADING_ROWS
+    made, again, other = (make_evasions(texts, toxic, WORDS, most=150, seed=seed) for seed in (1, 1, 2))
+    assert len(made.rows) == len(set(made.rows.tolist())) == 150
     assert toxic[made.rows].all()
     assert made.rows.tolist() == sorted(made.rows.tolist())
     assert (made.rows == again.rows).all()
@@ -124,13 +122,12 @@ def test_many_rows_are_sampled_by_the_seed():
     assert made.rows.tolist() != other.rows.tolist()
 
 
-def test_the_sample_is_bounded(monkeypatch):
-    monkeypatch.setattr(behaviour, "MOST_EVADING_ROWS", 2)
-    assert len(make_evasions(TEXTS, np.ones(6, dtype=bool), WORDS, seed=0).rows) == 2
+def test_no_more_rows_than_there_are():
+    assert len(make_evasions(TEXTS, np.ones(6, dtype=bool), WORDS, most=100, seed=0).rows) == 6
 
 
 def test_no_toxic_rows():
-    made = make_evasions(TEXTS, np.zeros(6, dtype=bool), WORDS, seed=0)
+    made = make_evasions(TEXTS, np.zeros(6, dtype=bool), WORDS, most=100, seed=0)
     assert made.rows.tolist() == made.all_texts == []
     found = evasion_results(made, TEXTS, np.ones((1, 6), dtype=int), np.ones((1, 0), dtype=int), TOXIC)
     assert [one.rows for one in found] == [0] * len(PERTURBATIONS)

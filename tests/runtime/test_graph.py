@@ -1,5 +1,6 @@
 """Graphs in ONNX Runtime: logits by hand, in any batches; what a bundle's graph may not be or want."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tiny_bundles import WORDS, make_graph
 
 from foreshot.errors import BundleError
-from foreshot.runtime.graph import Graph
+from foreshot.runtime.graph import BATCH_TOKENS, Graph
 
 YOU, FOOL, DAY, CLS, SEP = (WORDS.index(word) for word in ("you", "fool", "day", "[CLS]", "[SEP]"))
 
@@ -49,7 +50,7 @@ class Recorded:
 
 
 def test_texts_of_like_length_are_computed_together_and_padded_with_the_given_token() -> None:
-    graph = load(make_graph(), pad_token_id=9)
+    graph = load(make_graph(), pad_token_id=9, threads=1)
     graph._session = session = Recorded()
     found = graph.logits([[5], [5, 6, 7, 8], [5, 6], [5, 6, 7]], batch_size=2)
     assert found[:, 0].tolist() == [1, 4, 2, 3]
@@ -58,6 +59,35 @@ def test_texts_of_like_length_are_computed_together_and_padded_with_the_given_to
         [[5, 6], [5, 9]],
     ]
     assert session.given[1]["attention_mask"].tolist() == [[1, 1], [1, 0]]
+
+
+def test_batches_hold_a_number_of_tokens_with_their_padding() -> None:
+    graph = load(make_graph(), threads=1)
+    graph._session = session = Recorded()
+    lengths = [BATCH_TOKENS // 2, BATCH_TOKENS // 2 - 1, 2 * BATCH_TOKENS, *[1] * (BATCH_TOKENS + 1)]
+    found = graph.logits([[YOU] * length for length in lengths])
+    assert found[:, 0].tolist() == lengths
+    shapes = [inputs["input_ids"].shape for inputs in session.given]
+    assert shapes == [(1, 2 * BATCH_TOKENS), (2, BATCH_TOKENS // 2), (BATCH_TOKENS, 1), (1, 1)]
+
+
+def test_batches_are_computed_side_by_side_and_each_text_gets_its_own() -> None:
+    graph = load(make_graph(), threads=3)
+    all_at_once = threading.Barrier(3)
+
+    class Waiting(Recorded):
+        def run(self, *asked: Any) -> list[np.ndarray]:
+            all_at_once.wait(timeout=60)  # raises, if less than three run
+            return super().run(*asked)
+
+    graph._session = Waiting()
+    assert graph.logits([[YOU] * length for length in range(1, 10)], batch_size=1)[:, 0].tolist() == list(range(1, 10))
+
+
+def test_what_fails_in_one_of_many_batches_is_told() -> None:
+    graph = load(make_graph(), threads=2)
+    with pytest.raises(BundleError, match="fails on a text"):
+        graph.logits([[YOU]] * 7 + [[10_000]], batch_size=1)
 
 
 def test_an_id_without_an_embedding_is_told_in_one_line() -> None:

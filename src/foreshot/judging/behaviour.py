@@ -12,9 +12,6 @@ from foreshot.judging.perturbations import PERTURBATIONS, perturb
 from foreshot.judging.shares import Kind, rows_by_functionality, rows_by_group, suite_shares, wilson
 from foreshot.judging.statistics import Task, accuracy, differences, holm
 
-MOST_EVADING_ROWS = 150
-"""Toxic test rows that are rewritten, of a seeded sample: each of them once by every perturbation."""
-
 
 def suite_results(
     cases: Sequence[Case], predicted: Mapping[str, np.ndarray], class_names: Sequence[str], *, teacher: str
@@ -60,10 +57,10 @@ class Evasions:
         return [text for texts in self.texts.values() for text in texts]
 
 
-def make_evasions(texts: Sequence[str], toxic: np.ndarray, words: frozenset[str], *, seed: int) -> Evasions:
-    """Rewrite a sample of the toxic rows (`toxic` has shape (rows,)) by every perturbation."""
+def make_evasions(texts: Sequence[str], toxic: np.ndarray, words: frozenset[str], *, most: int, seed: int) -> Evasions:
+    """Rewrite toxic rows (`toxic` has shape (rows,)), a seeded sample of at most so many, by every perturbation."""
     numbers = [int(row) for row in np.flatnonzero(toxic)]
-    rows = sorted(Random(f"{seed}/evasions").sample(numbers, min(len(numbers), MOST_EVADING_ROWS)))
+    rows = sorted(Random(f"{seed}/evasions").sample(numbers, min(len(numbers), most)))
     return Evasions(
         rows=np.array(rows, dtype=int),
         texts={

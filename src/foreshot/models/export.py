@@ -11,13 +11,15 @@ from transformers import PreTrainedModel
 
 from foreshot.data.texts import first_line
 from foreshot.errors import ModelError
-from foreshot.models.first_token import first_token_only
+from foreshot.models.first_token import as_in_a_graph
 
 OPSET = 23
 """The first that has attention as one operator, which ONNX Runtime computes as one."""
-OLDER_OPSETS = {"modernbert": 22}  # opset 23's rotary embedding fails in ONNX Runtime 1.32 for more than one row
 MOST_BYTES = 2**31 - 2**20  # of a file that holds its own weights, less some room for the graph
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "logits"
+MASK_AS_GIVEN = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
+"""Architectures that take a mask (batch, 1, queries, keys) as it is; of one (batch, keys) Transformers makes such a
+one, by a dozen operators."""
 
 
 class _Logits(nn.Module):
@@ -28,13 +30,23 @@ class _Logits(nn.Module):
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        mask, config = attention_mask, self.model.config
+        if config.model_type in MASK_AS_GIVEN and not config.is_decoder:
+            mask = mask.bool()[:, None, None].expand(-1, -1, mask.shape[1], -1)
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=mask).logits
         return logits
 
 
-def opset(model: PreTrainedModel) -> int:
-    """The version of ONNX's operators that a model is exported with."""
-    return OLDER_OPSETS.get(model.config.model_type, OPSET)
+class _FirstRow(nn.Module):
+    """An embedding that gives its first row, (embedding,), whatever the ids."""
+
+    def __init__(self, embedding: nn.Embedding) -> None:
+        super().__init__()
+        self.register_buffer("row", embedding.weight[0].detach())
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        row: torch.Tensor = self.get_buffer("row")
+        return row
 
 
 def to_onnx(model: PreTrainedModel) -> bytes:
@@ -51,12 +63,12 @@ def to_onnx(model: PreTrainedModel) -> bytes:
     attention_mask[1, 9:] = 0
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("length")}
     try:
-        with _quiet(), torch.inference_mode(), first_token_only(model):
+        with _quiet(), torch.inference_mode(), as_in_a_graph(model), _one_token_type(model):
             program = torch.onnx.export(
                 _Logits(model.eval()),
                 (input_ids, attention_mask),
                 dynamo=True,
-                opset_version=opset(model),
+                opset_version=OPSET,
                 input_names=INPUTS,
                 output_names=[OUTPUT],
                 dynamic_shapes=dict.fromkeys(INPUTS, shape),
@@ -70,6 +82,23 @@ def to_onnx(model: PreTrainedModel) -> bytes:
         del node.metadata_props[:]  # stack traces, with the paths of the machine that exported
     content: bytes = proto.SerializeToString(deterministic=True)
     return content
+
+
+@contextlib.contextmanager
+def _one_token_type(model: PreTrainedModel) -> Iterator[None]:
+    """Within the block token types, which nobody gives and which are all 0 then, are a row that is added."""
+    found = {
+        name: module
+        for name, module in model.named_modules()
+        if name.endswith("token_type_embeddings") and isinstance(module, nn.Embedding)
+    }
+    for name, embedding in found.items():
+        model.set_submodule(name, _FirstRow(embedding))
+    try:
+        yield
+    finally:
+        for name, embedding in found.items():
+            model.set_submodule(name, embedding)
 
 
 @contextlib.contextmanager

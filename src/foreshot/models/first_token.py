@@ -1,4 +1,4 @@
-"""The last layer computed for the first token alone, since nobody looks at the others.
+"""Layers computed in less: the last one for the first token alone, and attention as one operator of a graph.
 
 Head, cosine loss and scores look at the last state of the first token. Of the last layer its keys and values are
 needed of every token; its query, output projection, feed-forward part and norms of one. The result is the same to
@@ -19,6 +19,9 @@ from transformers import PreTrainedModel
 from foreshot.models.encoders import layer_stack
 from foreshot.models.states import NOTHING, Look
 
+FIRST, ALL = slice(0, 1), slice(None)
+"""The tokens that a layer is computed for."""
+
 
 @contextlib.contextmanager
 def first_token_only(model: nn.Module, look: Look = NOTHING) -> Iterator[None]:
@@ -28,16 +31,48 @@ def first_token_only(model: nn.Module, look: Look = NOTHING) -> Iterator[None]:
     architectures that aren't known. The model's modules and weights stay what they are.
     """
     plain = cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
-    forward = FORWARDS.get(plain.config.model_type)
+    forward = _forward(plain)
     if forward is None or not _only_first_token_counts(plain, look):
         yield
         return
-    last = layer_stack(plain)[1][-1]
-    last.forward = partial(forward, last)
+    with _computed_by({layer_stack(plain)[1][-1]: partial(forward, rows=FIRST)}):
+        yield
+
+
+@contextlib.contextmanager
+def as_in_a_graph(model: PreTrainedModel) -> Iterator[None]:
+    """Within the block, in which the model is exported, each layer's attention is ONNX's operator of that name.
+
+    As `first_token_only` otherwise. Exported from Transformers' own attention, ONNX Runtime makes a dozen operators of
+    it, half of which only move numbers about.
+    """
+    forward = _forward(model)
+    if forward is None:
+        yield
+        return
+    layers = list(layer_stack(model)[1])
+    last = FIRST if _only_first_token_counts(model, NOTHING) else ALL
+    rows = [ALL] * (len(layers) - 1) + [last]
+    if forward is _deberta:  # whose attention is none that ONNX has an operator for
+        layers, rows = (layers[-1:], rows[-1:]) if last is FIRST else ([], [])
+    with _computed_by({layer: partial(forward, rows=of) for layer, of in zip(layers, rows, strict=True)}):
+        yield
+
+
+def _forward(model: PreTrainedModel) -> Callable[..., Any] | None:
+    """What computes a layer of the model; None of an architecture that isn't known, and of a decoder."""
+    return None if getattr(model.config, "is_decoder", False) else FORWARDS.get(model.config.model_type)
+
+
+@contextlib.contextmanager
+def _computed_by(forwards: dict[Any, Callable[..., Any]]) -> Iterator[None]:
+    for layer, forward in forwards.items():
+        layer.forward = partial(forward, layer)
     try:
         yield
     finally:
-        del last.forward  # the class has its own
+        for layer in forwards:
+            del layer.forward  # the class has its own
 
 
 def _only_first_token_counts(model: PreTrainedModel, look: Look) -> bool:
@@ -45,7 +80,7 @@ def _only_first_token_counts(model: PreTrainedModel, look: Look) -> bool:
     looked_at = depth in look.layers or look.projections_of == depth
     pools_all = getattr(model.config, "classifier_pooling", "cls") != "cls"  # ModernBERT may take the mean
     convolves = depth == 1 and getattr(model.config, "conv_kernel_size", 0) > 0  # DeBERTa, over all tokens of layer 1
-    return not (looked_at or pools_all or convolves or getattr(model.config, "is_decoder", False))
+    return not (looked_at or pools_all or convolves)
 
 
 def _attend(
@@ -57,47 +92,54 @@ def _attend(
     heads: int,
     dropout: nn.Dropout,
 ) -> torch.Tensor:
-    """What the first token takes from all: (batch, 1, hidden) and twice (batch, tokens, hidden) → (batch, 1, hidden).
+    """What some tokens take from all: (batch, queries, hidden) and twice (batch, tokens, hidden) → the first's shape.
 
-    `mask`, of all queries or of the first, is True for keys that are seen, or a number added to a score.
+    `mask`, (batch or 1, heads or 1, queries, tokens), is True for keys that are seen, or a number added to a score.
     """
+    if torch.compiler.is_exporting():
+        attended: torch.Tensor = torch.onnx.ops.attention(
+            query, key, value, mask, q_num_heads=heads, kv_num_heads=heads
+        )[0]
+        return attended
     query, key, value = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (query, key, value))
     probability = dropout.p if dropout.training else 0.0
-    context = F.scaled_dot_product_attention(query, key, value, _first_row(mask), dropout_p=probability)
+    context = F.scaled_dot_product_attention(query, key, value, mask, dropout_p=probability)
     return context.transpose(1, 2).flatten(2)
 
 
-def _first_row(mask: torch.Tensor | None) -> torch.Tensor | None:
-    """Of a mask (batch, heads, queries, keys) what belongs to the first query."""
-    return None if mask is None else mask[:, :, :1]
+def _of(rows: slice, mask: torch.Tensor | None) -> torch.Tensor | None:
+    """Of a mask (batch, heads, queries, keys) what belongs to some queries."""
+    return None if mask is None else mask[:, :, rows]
 
 
-def _bert(layer: Any, states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any) -> Any:
-    attention, first = layer.attention.self, states[:, :1]
+def _bert(
+    layer: Any, states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, rows: slice, **__: Any
+) -> Any:
+    attention, asking = layer.attention.self, states[:, rows]
     context = _attend(
-        attention.query(first),
+        attention.query(asking),
         attention.key(states),
         attention.value(states),
-        attention_mask,
+        _of(rows, attention_mask),
         heads=attention.num_attention_heads,
         dropout=attention.dropout,
     )
-    return layer.feed_forward_chunk(layer.attention.output(context, first))
+    return layer.feed_forward_chunk(layer.attention.output(context, asking))
 
 
 def _distilbert(
-    layer: Any, states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any
+    layer: Any, states: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, rows: slice, **__: Any
 ) -> Any:
-    attention, first = layer.attention, states[:, :1]
+    attention, asking = layer.attention, states[:, rows]
     context = _attend(
-        attention.q_lin(first),
+        attention.q_lin(asking),
         attention.k_lin(states),
         attention.v_lin(states),
-        attention_mask,
+        _of(rows, attention_mask),
         heads=attention.n_heads,
         dropout=attention.dropout,
     )
-    attended = layer.sa_layer_norm(attention.out_lin(context) + first)
+    attended = layer.sa_layer_norm(attention.out_lin(context) + asking)
     return layer.output_layer_norm(layer.ffn(attended) + attended)
 
 
@@ -106,19 +148,21 @@ def _mpnet(
     states: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
     position_bias: torch.Tensor | None = None,
+    *,
+    rows: slice,
     **_: Any,
 ) -> Any:
-    attention, first = layer.attention.attn, states[:, :1]
-    parts = [_first_row(part) for part in (attention_mask, position_bias) if part is not None]
+    attention, asking = layer.attention.attn, states[:, rows]
+    parts = [_of(rows, part) for part in (attention_mask, position_bias) if part is not None]
     context = _attend(
-        attention.q(first),
+        attention.q(asking),
         attention.k(states),
         attention.v(states),
         cast(torch.Tensor, sum(parts)) if parts else None,
         heads=attention.num_attention_heads,
         dropout=attention.dropout,
     )
-    attended = layer.attention.LayerNorm(layer.attention.dropout(attention.o(context)) + first)
+    attended = layer.attention.LayerNorm(layer.attention.dropout(attention.o(context)) + asking)
     return (layer.output(layer.intermediate(attended), attended),)
 
 
@@ -127,21 +171,24 @@ def _modernbert(
     states: torch.Tensor,
     attention_mask: torch.Tensor | None = None,
     position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
+    *,
+    rows: slice,
     **_: Any,
 ) -> Any:
-    attention, first = layer.attn, states[:, :1]
+    attention, asking = layer.attn, states[:, rows]
     assert position_embeddings is not None  # the encoder gives them to each layer
     # One product makes all three, so the queries of the other tokens are made too.
     query, key, value = attention.Wqkv(layer.attn_norm(states)).chunk(3, dim=-1)
+    cosines, sines = position_embeddings
     context = _attend(
-        query[:, :1],  # its position is 0, so that nothing rotates it
-        _rotated(key, *position_embeddings),
+        _rotated(query[:, rows], cosines[:, rows], sines[:, rows]),
+        _rotated(key, cosines, sines),
         value,
-        attention_mask,
+        _of(rows, attention_mask),
         heads=layer.config.num_attention_heads,
         dropout=nn.Dropout(attention.attention_dropout).train(layer.training),
     )
-    attended = first + attention.out_drop(attention.Wo(context))
+    attended = asking + attention.out_drop(attention.Wo(context))
     return attended + layer.mlp(layer.mlp_norm(attended))
 
 
@@ -160,14 +207,16 @@ def _deberta(
     query_states: torch.Tensor | None = None,
     relative_pos: torch.Tensor | None = None,
     rel_embeddings: torch.Tensor | None = None,
+    *,
+    rows: slice,
     **_: Any,
 ) -> Any:
-    attention, first = layer.attention.self, states[:, :1]
+    attention, first = layer.attention.self, states[:, rows]
     attention.disentangled_attention_bias = partial(_disentangled_bias, attention)
     try:
         context, _none = attention(
             states,
-            _first_row(attention_mask),
+            _of(rows, attention_mask),
             query_states=first,
             relative_pos=relative_pos,
             rel_embeddings=rel_embeddings,
@@ -220,4 +269,4 @@ FORWARDS: dict[str, Callable[..., Any]] = {
     "modernbert": _modernbert,
     "deberta-v2": _deberta,
 }
-"""By architecture, what stands for the last layer's own forward."""
+"""By architecture, what stands for a layer's own forward, for the queries of some `rows`; DeBERTa's for FIRST alone."""

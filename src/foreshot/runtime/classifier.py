@@ -18,7 +18,7 @@ from foreshot.runtime.decisions import (
     scores_of,
     view_of,
 )
-from foreshot.runtime.graph import BATCH_SIZE, Graph
+from foreshot.runtime.graph import Graph
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
 
 MOST_THREADS = 1024
@@ -58,7 +58,7 @@ class Classifier:
         *,
         file: str | None = None,
         threads: int | None = None,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         max_length: int | None = None,
     ) -> None:
         self.manifest: Manifest = bundle.manifest
@@ -142,7 +142,7 @@ def load(
     *,
     file: str | None = None,
     threads: int | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
     max_length: int | None = None,
 ) -> Classifier:
     """The classifier in a bundle's folder; see `Classifier` for the settings and for what is raised."""

@@ -30,6 +30,7 @@ from foreshot.serving.observing import SHARED_FOLDER, Metrics
 from foreshot.serving.protocol import PatientProtocol
 from foreshot.serving.renewing import Renewable, Version
 from foreshot.serving.settings import ServeSettings
+from foreshot.threads import cores
 
 KEEP_ALIVE_SECONDS = 20
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -68,7 +69,7 @@ class Plan:
     @property
     def threads_each(self) -> int:
         """Threads that each process computes on."""
-        return self.threads or max(1, _cores() // self.workers)
+        return self.threads or max(1, cores() // self.workers)
 
 
 def serve(plan: Plan, *, ready: Callable[[str], None]) -> None:
@@ -142,11 +143,6 @@ def _signals_held() -> Iterator[None]:
 def _let_signals_through() -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-
-
-def _cores() -> int:
-    """How many this process may use, where the system tells; else how many there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make_app(plan: Plan) -> ASGIApp:
