@@ -25,8 +25,8 @@ PROBES = [
 
 SUITE_COLUMNS = ("text", "label", "functionality", "pair")
 
-FAST = ["--epochs", "8", "--learning-rate", "0.002", "--batch-size", "8", "--max-length", "24"]
-"""Training that takes the small encoder to a (nearly) perfect test score in about a second, whatever the seed."""
+FAST = ["--epochs", "4", "--learning-rate", "0.002", "--batch-size", "8", "--max-length", "24"]
+"""Training that takes the small encoder to a (nearly) perfect test score in half a second, whatever the seed."""
 
 
 def make_comments(rows: int = 200, *, seed: int = 0) -> list[tuple[str, str]]:

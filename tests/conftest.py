@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli_runs import FAST, PROBES, SUITE_COLUMNS, make_comments, make_suite, write_csv
+from cli_runs import FAST, INSULTS, PRAISE, PROBES, SUITE_COLUMNS, make_comments, make_suite, write_csv
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what a GPU does is for gpu/check.py to see
 
@@ -68,7 +68,8 @@ def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of four layers with random weights, and a WordPiece tokenizer of letters and the comments' own words.
 
-    Its vocabulary is written out, as one that is trained has another order in each process, and so other scores.
+    Its vectors of rude and of kind words lie apart, as a pretrained encoder's do, so that few steps teach it the
+    task. Its vocabulary is written out, as one that is trained has another order in each process, and so other scores.
     """
     import torch
     from transformers import BertConfig, BertModel, BertTokenizerFast
@@ -90,7 +91,13 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         max_position_embeddings=64,
         initializer_range=0.1,
     )
-    BertModel(config).save_pretrained(folder)
+    model = BertModel(config)
+    with torch.no_grad():
+        apart = 0.3 * torch.randn(config.hidden_size)
+        for side, words_of_it in ((1, INSULTS), (-1, PRAISE)):
+            numbers = [vocabulary.index(word) for word in words_of_it]
+            model.embeddings.word_embeddings.weight[numbers] += side * apart
+    model.save_pretrained(folder)
     return folder
 
 

@@ -100,7 +100,7 @@ def test_a_yaml_experiment_equals_the_same_flags(
         "probes": str(probes),
         "suite": str(suite),
         "recipes": ["odd"],
-        "training": {"epochs": 8, "learning_rate": 0.002, "batch_size": 8, "max_length": 24},
+        "training": {"epochs": 4, "learning_rate": 0.002, "batch_size": 8, "max_length": 24},
     }
     file = tmp_path / "same.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")

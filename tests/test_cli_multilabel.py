@@ -41,7 +41,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory, encoder: Path, suite: Path, 
     data = write_csv(tmp_path_factory.mktemp("multi") / "comments.csv", comments(), header=HEADER)
     return [
         *("--data", data, "--text", "comment", "--labels", ",".join(NAMES), "--encoder", encoder),
-        *("--suite", suite, "--probes", probes, "--decision", "best-f1", *FAST),
+        *("--suite", suite, "--probes", probes, "--decision", "best-f1", *FAST, "--epochs", "8"),
     ]
 
 

@@ -255,8 +255,10 @@ def test_check_prints_a_table_and_agrees_with_the_run(foreshot: Foreshot, finish
     assert found["result"]["accuracy"] == expected["accuracy"]
 
 
-def test_check_is_a_gate(foreshot: Foreshot, finished_run: Path, suite: Path, tmp_path: Path) -> None:
+def test_check_is_a_gate(foreshot: Foreshot, finished_run: Path, tmp_path: Path) -> None:
     model = finished_run / "students" / "lora" / "seed-0"
+    irony = [(text, "toxic", "praise that is meant as an insult", "") for text in PRAISE[:2]]  # which it can't know
+    suite = write_csv(tmp_path / "ironic.csv", [*make_suite(), *irony], header=SUITE_COLUMNS)
     shares = json.loads(foreshot("check", model, "--suite", suite, "--json").stdout)["result"]
     least = min(shares["accuracy"]["value"], *(side["value"] for side in shares["by_label"].values()))
     assert foreshot("check", model, "--suite", suite, "--fail-under", max(0.0, least - 0.01)).exit_code == 0

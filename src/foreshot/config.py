@@ -328,9 +328,10 @@ DEMO_SETTINGS: Mapping[str, Any] = {
     "encoder": DEMO,
     "recipes": list(DEFAULT_RECIPES),
     "seeds": [0, 1, 2],
-    "max_train_rows": 1200,
-    "training": {"epochs": 3, "learning_rate": 3e-4, "precision": "auto"},
-    "explanations": {"texts": 20},
+    "max_train_rows": 900,
+    "training": {"epochs": 2, "batch_size": 16, "learning_rate": 2e-4, "precision": "auto"},
+    "disguised_rows": 50,
+    "explanations": {"texts": 8},
 }
 """`--demo`: three seeds, so that there can be a verdict, on few enough rows that it ends in minutes.
 

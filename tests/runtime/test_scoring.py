@@ -207,7 +207,7 @@ class Pipe(io.RawIOBase):
         return True
 
     def readinto(self, buffer):
-        content = self.given.get(timeout=10)
+        content = self.given.get(timeout=60)
         buffer[: len(content)] = content
         return len(content)
 
@@ -242,10 +242,10 @@ def test_each_line_of_a_slow_stream_is_answered_at_once(classifier, kind, head, 
     thread.start()
     if head:
         pipe.given.put(head)
-        assert shown.flushed.get(timeout=10).startswith(head.decode().strip())
+        assert shown.flushed.get(timeout=60).startswith(head.decode().strip())
     for _ in range(3):
         pipe.given.put(line)
-        answer = shown.flushed.get(timeout=10)
+        answer = shown.flushed.get(timeout=60)
         if isinstance(row, str):
             assert answer.startswith(row)
         else:

@@ -18,11 +18,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 AXE = Path(__file__).parent / "npm/node_modules/axe-core/axe.min.js"
 THRESHOLD, REVIEW = 0.62, 0.3
+PATIENCE = 60_000
+"""Milliseconds after which what is waited for won't come: a busy machine takes its time."""
 
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Any]:
     """A browser that looks for no network of its own."""
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as playwright:
         options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
@@ -40,7 +43,7 @@ def visiting(browser: Any, address: str, *, expected: tuple[str, ...] = (), **op
     wrong: list[str] = []
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE)
     page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))

@@ -15,6 +15,7 @@ from served import damaged, newer
 from server_process import (
     ONE_BY_ONE,
     SLOW,
+    START_SECONDS,
     ServerProcess,
     all_answer_alone,
     beginning,
@@ -207,7 +208,7 @@ def test_told_to_stop_it_answers_what_runs_and_takes_no_more(
             assert not all(request.done() for request in running)
             answers = [request.result() for request in running]
         assert [(answer.status, len(answer.json()["results"])) for answer in answers] == [(200, 1_000)] * 4 * workers
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=START_SECONDS) == 0
         assert idle.recv(1) == b""
         idle.close()
         assert "Traceback" not in server.stderr()
@@ -220,7 +221,7 @@ def test_ctrl_c_while_workers_start_ends_them_without_a_word(bundle: Path, secon
         wait_until(lambda: len(server.workers()) == 2, "there are no two workers")
         time.sleep(seconds)
         os.killpg(server.process.pid, signal.SIGINT)
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=START_SECONDS) == 0
         assert server.stderr() == ""
 
 
@@ -232,14 +233,14 @@ def test_ctrl_c_ends_workers_that_answer(bundle: Path) -> None:
         os.kill(alone, signal.SIGINT)  # which it hears by itself
         wait_until(lambda: alone not in server.workers(), "it doesn't end")
         os.killpg(server.process.pid, signal.SIGINT)
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=START_SECONDS) == 0
         assert not Path(f"/proc/{other}").exists()
         assert server.stderr() == ""
 
 
 def takes_connections(server: ServerProcess) -> bool:
     try:
-        with socket.create_connection(server.address, timeout=5):
+        with socket.create_connection(server.address, timeout=60):
             return True
     except ConnectionRefusedError:
         return False
@@ -255,7 +256,7 @@ def test_what_does_not_end_in_time_is_told_so(bundle: Path, tmp_path: Path) -> N
             answer = running[0].result()
         assert answer.status == 503
         assert answer.json()["detail"] == "the server is stopping"
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=START_SECONDS) == 0
         assert "Traceback" not in server.stderr()
 
 
