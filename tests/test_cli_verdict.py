@@ -255,24 +255,24 @@ def test_check_prints_a_table_and_agrees_with_the_run(foreshot: Foreshot, finish
     assert found["result"]["accuracy"] == expected["accuracy"]
 
 
-def test_check_is_a_gate(foreshot: Foreshot, finished_run: Path, tmp_path: Path) -> None:
+def test_check_is_a_gate(foreshot: Foreshot, finished_run: Path, suite: Path, tmp_path: Path) -> None:
     model = finished_run / "students" / "lora" / "seed-0"
     irony = [(text, "toxic", "praise that is meant as an insult", "") for text in PRAISE[:2]]  # which it can't know
-    suite = write_csv(tmp_path / "ironic.csv", [*make_suite(), *irony], header=SUITE_COLUMNS)
-    shares = json.loads(foreshot("check", model, "--suite", suite, "--json").stdout)["result"]
+    ironic = write_csv(tmp_path / "ironic.csv", [*make_suite(), *irony], header=SUITE_COLUMNS)
+    shares = json.loads(foreshot("check", model, "--suite", ironic, "--json").stdout)["result"]
     least = min(shares["accuracy"]["value"], *(side["value"] for side in shares["by_label"].values()))
-    assert foreshot("check", model, "--suite", suite, "--fail-under", max(0.0, least - 0.01)).exit_code == 0
-    failed = foreshot("check", model, "--suite", suite, "--fail-under", min(1.0, least + 0.01))
+    assert foreshot("check", model, "--suite", ironic, "--fail-under", max(0.0, least - 0.01)).exit_code == 0
+    failed = foreshot("check", model, "--suite", ironic, "--fail-under", min(1.0, least + 0.01))
     assert failed.exit_code == 1
     assert "right, under" in failed.stderr
     earlier = tmp_path / "earlier.json"
-    earlier.write_text(foreshot("check", model, "--suite", suite, "--json").stdout, encoding="utf-8")
-    assert foreshot("check", model, "--suite", suite, "--baseline", earlier).exit_code == 0
+    earlier.write_text(foreshot("check", model, "--suite", ironic, "--json").stdout, encoding="utf-8")
+    assert foreshot("check", model, "--suite", ironic, "--baseline", earlier).exit_code == 0
     better = json.loads(earlier.read_text(encoding="utf-8"))
     better["result"]["accuracy"]["value"] = shares["accuracy"]["value"] + 0.1
     earlier.write_text(json.dumps(better), encoding="utf-8")
-    assert foreshot("check", model, "--suite", suite, "--baseline", earlier, "--max-drop", "0.05").exit_code == 1
-    assert foreshot("check", model, "--suite", suite, "--baseline", earlier, "--max-drop", "0.11").exit_code == 0
+    assert foreshot("check", model, "--suite", ironic, "--baseline", earlier, "--max-drop", "0.05").exit_code == 1
+    assert foreshot("check", model, "--suite", ironic, "--baseline", earlier, "--max-drop", "0.11").exit_code == 0
     against_run = foreshot(
         "check", finished_run / "teacher", "--suite", suite, "--baseline", finished_run / "results.json"
     )

@@ -329,7 +329,7 @@ DEMO_SETTINGS: Mapping[str, Any] = {
     "recipes": list(DEFAULT_RECIPES),
     "seeds": [0, 1, 2],
     "max_train_rows": 900,
-    "training": {"epochs": 2, "batch_size": 16, "learning_rate": 2e-4, "precision": "auto"},
+    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 2e-4, "precision": "auto"},
     "disguised_rows": 50,
     "explanations": {"texts": 8},
 }

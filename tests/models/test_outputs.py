@@ -1,6 +1,8 @@
 """A model's outputs on rows: in the rows' order, whatever order and padding the batches had."""
 
 import random
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import torch
 from tiny_models import tiny_classifier, tiny_tokenizer
 
 from foreshot.data.batches import EncodedRows
+from foreshot.models import outputs
 from foreshot.models.outputs import Outputs, forward, model_outputs, sentence_representation
 from foreshot.progress import Silent
 
@@ -82,3 +85,44 @@ def test_outputs_come_back_from_their_file(tmp_path):
 def test_no_rows_are_an_error():
     with pytest.raises(ValueError, match="no rows"):
         model_outputs(tiny_classifier("bert", 1), EncodedRows(ids=[], tokenizer=tiny_tokenizer()))
+
+
+@pytest.mark.parametrize("architecture", ["bert", "deberta-v2", "modernbert"])
+def test_the_bits_are_the_same_however_many_threads_there_are(rows, architecture):
+    """Batches run side by side, each on one thread; DeBERTa's last layer is another one meanwhile."""
+    model, before = tiny_classifier(architecture, 2), torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(model_outputs(model, rows, batch_size=2))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert all(np.array_equal(one.logits, found[0].logits) for one in found)
+    assert all(np.array_equal(one.representations, found[0].representations) for one in found)
+
+
+def test_batches_run_side_by_side_and_those_not_begun_are_left_when_it_is_stopped():
+    together, asked, before = threading.Barrier(2), [], torch.get_num_threads()
+
+    def ask(number: np.ndarray) -> np.ndarray:
+        asked.append(number)
+        if number < 2:
+            together.wait(timeout=60)  # raises, if it is alone
+        else:
+            time.sleep(0.1)
+        return number
+
+    def stopped() -> None:
+        with outputs._side_by_side(ask, np.arange(500), torch.device("cpu")) as answers:
+            assert next(answers) == 0
+            raise KeyboardInterrupt
+
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stopped()
+    finally:
+        torch.set_num_threads(before)
+    assert len(asked) < 500

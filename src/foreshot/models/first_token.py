@@ -7,6 +7,7 @@ rounding.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from copy import copy
 from functools import partial
 from typing import Any, cast
 
@@ -211,18 +212,15 @@ def _deberta(
     rows: slice,
     **_: Any,
 ) -> Any:
-    attention, first = layer.attention.self, states[:, rows]
+    attention, first = copy(layer.attention.self), states[:, rows]  # a copy of its own: several threads may be here
     attention.disentangled_attention_bias = partial(_disentangled_bias, attention)
-    try:
-        context, _none = attention(
-            states,
-            _of(rows, attention_mask),
-            query_states=first,
-            relative_pos=relative_pos,
-            rel_embeddings=rel_embeddings,
-        )
-    finally:
-        del attention.disentangled_attention_bias
+    context, _none = attention(
+        states,
+        _of(rows, attention_mask),
+        query_states=first,
+        relative_pos=relative_pos,
+        rel_embeddings=rel_embeddings,
+    )
     attended = layer.attention.output(context, first)
     return layer.output(layer.intermediate(attended), attended), None
 

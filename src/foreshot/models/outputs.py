@@ -1,7 +1,11 @@
 """What a model says about rows: logits and sentence representations, in evaluation mode, in the rows' order."""
 
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +15,8 @@ from torch import nn
 from foreshot.data.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.models.first_token import first_token_only
 from foreshot.progress import Progress, Silent
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,27 +48,55 @@ def forward(model: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[torch.Te
     return output.logits, sentence_representation(output.hidden_states[-1])
 
 
-@torch.inference_mode()
 def model_outputs(
     model: nn.Module, encoded: EncodedRows, *, batch_size: int = 32, progress: Progress | None = None
 ) -> Outputs:
-    """The model's outputs on all rows, in evaluation mode, computed where it stands; its mode is put back."""
+    """The model's outputs on all rows, in evaluation mode, computed where it stands; its mode is put back.
+
+    On a CPU each batch is computed by one thread, and as many side by side as PyTorch has threads: they needn't wait
+    for each other within a batch, and the outputs are the same bits however many there are.
+    """
     progress = progress or Silent()
     training = model.training
     model.eval()
     device = next(model.parameters()).device
-    logits: np.ndarray | None = None
-    representations: np.ndarray | None = None
-    with first_token_only(model):
-        for rows in fixed_batches(encoded.lengths, batch_size):
-            batch_logits, batch_representations = forward(model, moved(collate(encoded, rows), device))
-            if logits is None or representations is None:
-                logits = np.empty((len(encoded), batch_logits.shape[1]), dtype=np.float32)
-                representations = np.empty((len(encoded), batch_representations.shape[1]), dtype=np.float32)
-            logits[rows] = batch_logits.cpu().numpy()
-            representations[rows] = batch_representations.cpu().numpy()
-            progress.advance(len(rows))
-    model.train(training)
-    if logits is None or representations is None:
+
+    @torch.inference_mode()
+    def ask(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        logits, representations = forward(model, moved(collate(encoded, rows), device))
+        return rows, logits.cpu().numpy(), representations.cpu().numpy()
+
+    found: Outputs | None = None
+    try:
+        with first_token_only(model), _side_by_side(ask, fixed_batches(encoded.lengths, batch_size), device) as answers:
+            for rows, logits, representations in answers:
+                if found is None:
+                    found = Outputs(
+                        logits=np.empty((len(encoded), logits.shape[1]), dtype=np.float32),
+                        representations=np.empty((len(encoded), representations.shape[1]), dtype=np.float32),
+                    )
+                found.logits[rows] = logits
+                found.representations[rows] = representations
+                progress.advance(len(rows))
+    finally:
+        model.train(training)
+    if found is None:
         raise ValueError("no rows")
-    return Outputs(logits=logits, representations=representations)
+    return found
+
+
+@contextlib.contextmanager
+def _side_by_side(
+    ask: Callable[[np.ndarray], Answer], batches: Iterable[np.ndarray], device: torch.device
+) -> Iterator[Iterator[Answer]]:
+    """What each batch is answered, in their order; those not begun when the block ends are left."""
+    threads = torch.get_num_threads()
+    if device.type != "cpu":
+        yield map(ask, batches)
+        return
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool.map(ask, batches)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)  # which new threads ask for
