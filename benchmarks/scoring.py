@@ -36,7 +36,7 @@ from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, Manifest, read_bundl
 from foreshot.runtime.tokenization import TextTokenizer
 from measures import matmul_peak, spread, timed
 
-AIMS = {"texts/s": 8.0, "latency": 7.0, "cold start": 4.0}  # how many times better int8 must be than the teacher
+AIMS = {"texts/s": 7.5, "latency": 8.0, "cold start": 4.0}  # how many times better int8 must be than the teacher
 PIPELINE_BATCH = 32
 SINGLE_TEXTS = 200  # timed one by one
 WARM_UP = 64

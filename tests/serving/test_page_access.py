@@ -67,8 +67,7 @@ def test_everything_can_be_done_by_keyboard(browser, one_model):
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm ci --prefix tests/serving/npm")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
 def test_axe_finds_nothing_serious(browser, two_models, scheme, width):
     options = {"color_scheme": scheme, "bypass_csp": True, "viewport": {"width": width, "height": 800}}
     with visiting(browser, two_models, reduced_motion="reduce", **options) as page:
