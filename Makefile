@@ -22,7 +22,7 @@ $(READY): requirements/dev.txt pyproject.toml
 	  || { echo "Foreshot needs Python 3.11 or newer: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Installing into $(VENV) (some minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --no-compile -r requirements/dev.txt
+	@$(BIN)/python -m pip install -q -r requirements/dev.txt
 	@$(BIN)/python -m pip install -q --no-deps -e .
 	@touch $@
 

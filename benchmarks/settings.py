@@ -127,7 +127,7 @@ def speeds(bundle: Bundle, other: bytes, ids: Ids, turns: int) -> dict[str, obje
 
 
 def in_order(scorer: Graph, ids: Ids) -> None:
-    """Batches as the texts come."""
+    """Batches of BATCH texts as they come, one after another."""
     for start in range(0, len(ids), BATCH):
         scorer.logits(ids[start : start + BATCH])
 

@@ -40,13 +40,14 @@ class _Logits(nn.Module):
 class _FirstRow(nn.Module):
     """An embedding that gives its first row, (embedding,), whatever the ids."""
 
+    row: torch.Tensor
+
     def __init__(self, embedding: nn.Embedding) -> None:
         super().__init__()
         self.register_buffer("row", embedding.weight[0].detach())
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        row: torch.Tensor = self.get_buffer("row")
-        return row
+    def forward(self, _: torch.Tensor) -> torch.Tensor:
+        return self.row
 
 
 def to_onnx(model: PreTrainedModel) -> bytes:

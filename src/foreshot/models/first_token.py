@@ -44,19 +44,16 @@ def first_token_only(model: nn.Module, look: Look = NOTHING) -> Iterator[None]:
 def as_in_a_graph(model: PreTrainedModel) -> Iterator[None]:
     """Within the block, in which the model is exported, each layer's attention is ONNX's operator of that name.
 
-    As `first_token_only` otherwise. Exported from Transformers' own attention, ONNX Runtime makes a dozen operators of
-    it, half of which only move numbers about.
+    As `first_token_only` otherwise, and altogether for DeBERTa, whose attention is none that ONNX has an operator for.
     """
     forward = _forward(model)
-    if forward is None:
-        yield
+    if forward is None or forward is _deberta:
+        with first_token_only(model):
+            yield
         return
-    layers = list(layer_stack(model)[1])
-    last = FIRST if _only_first_token_counts(model, NOTHING) else ALL
-    rows = [ALL] * (len(layers) - 1) + [last]
-    if forward is _deberta:  # whose attention is none that ONNX has an operator for
-        layers, rows = (layers[-1:], rows[-1:]) if last is FIRST else ([], [])
-    with _computed_by({layer: partial(forward, rows=of) for layer, of in zip(layers, rows, strict=True)}):
+    *others, last = layer_stack(model)[1]
+    of_last = FIRST if _only_first_token_counts(model, NOTHING) else ALL
+    with _computed_by({**dict.fromkeys(others, partial(forward, rows=ALL)), last: partial(forward, rows=of_last)}):
         yield
 
 

@@ -90,10 +90,10 @@ def _side_by_side(
     ask: Callable[[np.ndarray], Answer], batches: Iterable[np.ndarray], device: torch.device
 ) -> Iterator[Iterator[Answer]]:
     """What each batch is answered, in their order; those not begun when the block ends are left."""
-    threads = torch.get_num_threads()
     if device.type != "cpu":
         yield map(ask, batches)
         return
+    threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
         yield pool.map(ask, batches)
