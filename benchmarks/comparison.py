@@ -34,14 +34,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 from sklearn.metrics import f1_score
 
-from foreshot.compare import compare
-from foreshot.config import DEFAULT_RECIPES, Experiment, Training
-from foreshot.data.batches import encode
-from foreshot.environment import describe_environment
-from foreshot.judging.word_scores import leave_one_out_scores, reduced_texts, texts_left_out
-from foreshot.plan import EVASIONS, EXPLAINED, LEFT_OUT, PROBES_ROWS, REDUCED, SUITE_ROWS, Plan
-from foreshot.planning import make_plan
+from foreshot.comparison.compare import compare
+from foreshot.comparison.environment import describe_environment
+from foreshot.comparison.inputs import make_plan
+from foreshot.comparison.plan import EVASIONS, EXPLAINED, LEFT_OUT, PROBES_ROWS, REDUCED, SUITE_ROWS, Plan
+from foreshot.models.batches import encode
 from foreshot.progress import Silent
+from foreshot.settings.experiment import Experiment, Training
+from foreshot.settings.recipes import DEFAULT_RECIPES
+from foreshot.words.word_scores import leave_one_out_scores, reduced_texts, texts_left_out
 from measures import spread, thread_settings
 from origin import Asked, Classifier, new_classifier, train_as_origin, untrained
 

@@ -21,7 +21,7 @@ from functools import partial
 from foreshot.data.sample import make_corpus
 from foreshot.data.table import read_texts
 from foreshot.data.texts import normalise
-from foreshot.explaining import Explainer
+from foreshot.explaining.explain import Explainer
 from foreshot.runtime.classifier import load
 from foreshot.runtime.words import words_of
 

@@ -12,12 +12,13 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup, pipeline
 
-from foreshot.config import Recipe, Training
-from foreshot.data.batches import EncodedRows
-from foreshot.loss_settings import Distillation
+from foreshot.comparison.plan import Plan
+from foreshot.models.batches import EncodedRows
 from foreshot.models.encoders import load_encoder
 from foreshot.models.students import add_lora, keep_layers
-from foreshot.plan import Plan
+from foreshot.settings.experiment import Training
+from foreshot.settings.losses import Distillation
+from foreshot.settings.recipes import Recipe
 from foreshot.training.losses import BatchOutputs, distillation_losses, label_losses
 from foreshot.training.seeding import derived_seed, generator, seed_torch
 

@@ -35,15 +35,16 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from company import company
-from foreshot.config import RECIPES, Experiment, Training
-from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
-from foreshot.loss_settings import Distillation
+from foreshot.comparison.inputs import make_plan
+from foreshot.comparison.model_folder import save_classifier
+from foreshot.comparison.plan import Plan
+from foreshot.models.batches import EncodedRows, collate, length_grouped_batches
 from foreshot.models.encoders import find_model, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, model_outputs
-from foreshot.plan import Plan
-from foreshot.planning import make_plan
 from foreshot.progress import Silent
-from foreshot.trained import save_classifier
+from foreshot.settings.experiment import Experiment, Training
+from foreshot.settings.losses import Distillation
+from foreshot.settings.recipes import RECIPES
 from foreshot.training.loop import Teaching, train
 from foreshot.training.seeding import generator
 from measures import matmul_peak, spread, thread_settings, timed

@@ -106,7 +106,7 @@ def foreshot() -> Callable[..., Any]:
     """Runs the command line in this process: `foreshot("compare", …)` gives exit_code, stdout and stderr."""
     from typer.testing import CliRunner
 
-    import foreshot.compare  # noqa: F401  # so that no library binds the runner's stderr, which is closed afterwards
+    import foreshot.comparison.compare  # noqa: F401  # so that no library binds the runner's stderr, which is closed afterwards
     from foreshot.cli import app
 
     leave_out_of_collections()
@@ -141,7 +141,7 @@ def run(finished_run: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def graphs_exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Models that are the same are exported to ONNX once, in whichever worker; `known_graphs` says what for."""
-    from foreshot import proving
+    from foreshot.exporting import proving
     from known_graphs import exporting_once
 
     own = tmp_path_factory.getbasetemp()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
-from foreshot.models.export import to_onnx
-from foreshot.rundir import write_atomically
+from foreshot.exporting.onnx import to_onnx
+from foreshot.files.atomic import write_atomically
 
 
 def exporting_once(folder: Path) -> Callable[[PreTrainedModel], bytes]:

@@ -9,19 +9,19 @@ The public names are loaded when they are first used: importing the package impo
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from foreshot.checking import Checked, check
-    from foreshot.compare import compare
-    from foreshot.config import Experiment, Recipe
+    from foreshot.checking.check import Checked, check
+    from foreshot.comparison.compare import compare
     from foreshot.errors import ForeshotError
-    from foreshot.explaining import Explanation, explain
-    from foreshot.results import Results
+    from foreshot.explaining.explain import Explainer, Explanation, explain
+    from foreshot.perspective.migrate import migrate
+    from foreshot.results.results import Results
     from foreshot.runtime.classifier import Classifier, Prediction, load
+    from foreshot.settings.experiment import Experiment
+    from foreshot.settings.recipes import Recipe
 
     __version__: str
 
@@ -29,6 +29,7 @@ __all__ = [
     "Checked",
     "Classifier",
     "Experiment",
+    "Explainer",
     "Explanation",
     "ForeshotError",
     "Prediction",
@@ -39,21 +40,24 @@ __all__ = [
     "compare",
     "explain",
     "load",
+    "migrate",
 ]
 
 _HOMES = {
-    "Checked": "foreshot.checking",
+    "Checked": "foreshot.checking.check",
     "Classifier": "foreshot.runtime.classifier",
-    "Experiment": "foreshot.config",
-    "Explanation": "foreshot.explaining",
+    "Experiment": "foreshot.settings.experiment",
+    "Explainer": "foreshot.explaining.explain",
+    "Explanation": "foreshot.explaining.explain",
     "ForeshotError": "foreshot.errors",
     "Prediction": "foreshot.runtime.classifier",
-    "Recipe": "foreshot.config",
-    "Results": "foreshot.results",
-    "check": "foreshot.checking",
-    "compare": "foreshot.compare",
-    "explain": "foreshot.explaining",
+    "Recipe": "foreshot.settings.recipes",
+    "Results": "foreshot.results.results",
+    "check": "foreshot.checking.check",
+    "compare": "foreshot.comparison.compare",
+    "explain": "foreshot.explaining.explain",
     "load": "foreshot.runtime.classifier",
+    "migrate": "foreshot.perspective.migrate",
 }
 
 
@@ -72,20 +76,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """The package itself, of which `compare` is always the function.
-
-    Python binds a submodule to its package once it is imported, so `import foreshot.compare`, by
-    anybody, would put the module in the function's place. This is the one point that every
-    kind of import passes. The module stays where imports look for it, in `sys.modules`.
-    """
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "compare" and isinstance(value, ModuleType):
-            value = value.compare
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -153,8 +153,8 @@ def serve() -> None:
 
     import matplotlib.pyplot  # noqa: F401
 
-    import foreshot.compare
-    import foreshot.exporting
+    import foreshot.comparison.compare
+    import foreshot.exporting.export
     import foreshot.reporting.terminal  # noqa: F401
 
     gc.freeze()
@@ -201,7 +201,7 @@ def _become_the_command(request: dict[str, Any]) -> NoReturn:
 
 def _watch_renames(told: IO[str], number: int, when: str, to: str) -> None:
     """Write down what each rename names, and kill this process at one of them."""
-    from foreshot import rundir
+    from foreshot.comparison import folder as rundir
 
     done = 0
 

@@ -7,6 +7,6 @@ from known_graphs import exporting_once
 
 def keep_in(folder: str) -> None:
     """Have `foreshot export` keep each model's graph in a folder."""
-    from foreshot import proving
+    from foreshot.exporting import proving
 
     proving.to_onnx = exporting_once(Path(folder))

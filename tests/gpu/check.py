@@ -44,10 +44,10 @@ class Bench:
     """The models and rows that the checks share."""
 
     def __init__(self, device: torch.device, rows: int, folder: Path) -> None:
-        from foreshot.config import DEMO
-        from foreshot.data.batches import encode
         from foreshot.data.sample import make_corpus
+        from foreshot.models.batches import encode
         from foreshot.models.encoders import find_model, load_tokenizer
+        from foreshot.settings.experiment import DEMO
 
         self.device, self.folder = device, folder
         comments = make_corpus(0).train[:rows]
@@ -71,8 +71,8 @@ class Bench:
 
     def train(self, model: Any, device: torch.device | None = None, *, checkpoint: Path | None = None, **settings: Any):
         """Train a model on the rows; `stop_after` that many steps raises StoppedError."""
-        from foreshot.config import Training
         from foreshot.progress import Silent
+        from foreshot.settings.experiment import Training
         from foreshot.training.checkpoints import Checkpointing
         from foreshot.training.loop import train
 
@@ -210,8 +210,8 @@ def in_parts_and_computed_again(bench: Bench) -> Facts:
 
 def a_full_gpu_is_one_line(bench: Bench) -> Facts:
     """A batch that no memory holds."""
-    from foreshot.config import Training
     from foreshot.errors import DeviceError
+    from foreshot.settings.experiment import Training
     from foreshot.training.device import told_in_one_line
 
     if bench.device.type == "cpu":
@@ -228,11 +228,11 @@ def a_full_gpu_is_one_line(bench: Bench) -> Facts:
 
 def the_demos_grid(bench: Bench) -> Facts:
     """The demo with its four recipes and one seed, all in one go, and once more stopped in a student's training."""
-    from foreshot.compare import compare
-    from foreshot.config import DEMO_SETTINGS, make_experiment
+    from foreshot.comparison.compare import compare
+    from foreshot.files.fingerprints import file_digest
     from foreshot.judging import guards
     from foreshot.progress import Silent
-    from foreshot.rundir import file_digest
+    from foreshot.settings.experiment import DEMO_SETTINGS, make_experiment
 
     class Stopping(Silent):
         steps = 0
@@ -348,8 +348,8 @@ def main() -> int:
     if not asked.rehearse and not torch.cuda.is_available():
         print(f"{asked.device}: no GPU was found (PyTorch {torch.__version__}); nothing was checked")
         return 0
-    from foreshot.config import Training
-    from foreshot.environment import describe_environment
+    from foreshot.comparison.environment import describe_environment
+    from foreshot.settings.experiment import Training
     from foreshot.training.device import device_facts, find_device
 
     began = time.perf_counter()

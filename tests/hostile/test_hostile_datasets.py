@@ -11,7 +11,7 @@ import datasets
 import pyarrow as pa
 import pytest
 
-from foreshot.data.files import open_sheet
+from foreshot.data.reading.files import open_sheet
 from foreshot.errors import DataError
 
 SECRET = "a line of somebody else's"

@@ -21,16 +21,16 @@ from starlette.testclient import TestClient
 from tiny_bundles import tiny_bundle
 
 from cli_runs import process_environment
-from foreshot.data.files import open_sheet
 from foreshot.data.identity_groups import read_identity_terms
 from foreshot.data.labels import Classes
 from foreshot.data.rationales import read_rationales
-from foreshot.data.stored_scores import look_through
+from foreshot.data.reading.files import open_sheet
 from foreshot.errors import DataError
-from foreshot.judging.probes import read_probes
-from foreshot.judging.suites import read_suite
+from foreshot.perspective.stored_scores import look_through
 from foreshot.runtime.classifier import Classifier, load
 from foreshot.runtime.scoring import score_file
+from foreshot.suites.cases import read_suite
+from foreshot.suites.probes import read_probes
 
 Check = Callable[..., None]
 PIECES = [
@@ -242,14 +242,14 @@ MOST_MEGABYTES = 500
 READ_ALL = """
 import sys
 from pathlib import Path
-from foreshot.data.files import open_sheet
+from foreshot.data.reading.files import open_sheet
 from foreshot.data.identity_groups import read_identity_terms
 from foreshot.data.labels import Classes
 from foreshot.data.rationales import read_rationales
-from foreshot.data.stored_scores import look_through
+from foreshot.perspective.stored_scores import look_through
 from foreshot.errors import DataError
-from foreshot.judging.probes import read_probes
-from foreshot.judging.suites import read_suite
+from foreshot.suites.probes import read_probes
+from foreshot.suites.cases import read_suite
 refused = 0
 for path in sys.argv[1:]:
     try:

@@ -17,11 +17,11 @@ import torch
 from results_factory import make_results
 from safetensors.torch import load_file, save_file
 
-from foreshot.config import dump_experiment, make_experiment
 from foreshot.errors import ForeshotError, ModelError, RunFolderError
 from foreshot.models.encoders import find_model, load_encoder, load_tokenizer
-from foreshot.provenance import to_ship
+from foreshot.results.finished import to_ship
 from foreshot.runtime.decisions import load_decision
+from foreshot.settings.experiment import dump_experiment, make_experiment
 from peak_memory import peak_memory
 
 CLASSES = ["benign", "toxic"]

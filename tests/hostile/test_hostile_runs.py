@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tiny_bundles import tiny_bundle
 
-from foreshot.rundir import replacing_folder, write_atomically
+from foreshot.files.atomic import replacing_folder, write_atomically
 
 Foreshot = Callable[..., Any]
 PRECIOUS = "what the user had\n"
@@ -176,7 +176,7 @@ def test_hidden_files_of_the_users_own_are_left_alone(tmp_path: Path) -> None:
 def test_what_was_put_into_a_bundles_folder_during_an_export_is_kept(
     foreshot: Foreshot, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graphs_exported_once: None
 ) -> None:
-    from foreshot import exporting
+    from foreshot.exporting import export as exporting
 
     out, card = tmp_path / "exported", exporting.card
     command = ("export", run / "students/odd/seed-0", "--bits", "32", "--out", out)

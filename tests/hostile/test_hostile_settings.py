@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny_bundles import tiny_bundle
 
-from foreshot.config import dump_experiment, make_experiment
 from foreshot.errors import BundleError, ConfigError, ForeshotError
 from foreshot.runtime.bundle import CARD_FILE, FP32_GRAPH, MANIFEST_FILE, SUMS_FILE, TOKENIZER_FILE, sums_of
 from foreshot.runtime.classifier import load
-from foreshot.yaml_settings import DEEPEST, load_settings, parse_yaml
+from foreshot.settings.experiment import dump_experiment, make_experiment
+from foreshot.settings.reading import DEEPEST, load_settings, parse_yaml
 from peak_memory import peak_memory
 
 Foreshot = Callable[..., Any]

@@ -22,11 +22,12 @@ from served import served
 from tiny_bundles import make_manifest, tiny_bundle
 
 import foreshot as foreshot_package
-from foreshot.facts import Decision
-from foreshot.reporting.card import card
+from foreshot.exporting.card import card
 from foreshot.reporting.report import html_report, markdown_report, write_report
 from foreshot.reporting.terminal import print_table
-from foreshot.results import Probe, Results
+from foreshot.results.behaviour import Probe
+from foreshot.results.decisions import Decision
+from foreshot.results.results import Results
 
 Foreshot = Callable[..., Any]
 TEXTS = tuple(ATTACKS.values())

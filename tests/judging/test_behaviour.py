@@ -4,17 +4,11 @@ import numpy as np
 import pytest
 from small_suite import CASES, CLASSES, ODD, TEACHER, case, cells
 
-from foreshot.facts import SuiteResult
-from foreshot.judging.behaviour import (
-    Evasions,
-    evasion_results,
-    make_evasions,
-    suite_results,
-    template_units,
-)
-from foreshot.judging.perturbations import PERTURBATIONS
+from foreshot.judging.behaviour import Evasions, evasion_results, make_evasions, suite_results, template_units
 from foreshot.judging.shares import suite_shares, wilson
 from foreshot.judging.statistics import Task, accuracy, differences
+from foreshot.results.behaviour import SuiteResult
+from foreshot.suites.perturbations import PERTURBATIONS
 
 BENIGN, TOXIC = 0, 1
 

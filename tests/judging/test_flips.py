@@ -6,7 +6,6 @@ import io
 import numpy as np
 import pytest
 
-from foreshot.facts import Flip
 from foreshot.judging.flips import (
     BY_HARM,
     CHANGED,
@@ -23,6 +22,7 @@ from foreshot.judging.flips import (
     ranked,
     to_csv,
 )
+from foreshot.results.behaviour import Flip
 
 CLASSES = ["benign", "toxic"]
 

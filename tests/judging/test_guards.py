@@ -7,13 +7,13 @@ from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from tiny_models import logits_of, tiny_classifier
 from transformers import AutoModelForSequenceClassification
 
-from foreshot.config import Lora
 from foreshot.data.labels import Classes
 from foreshot.data.split import Part, Split
 from foreshot.errors import GuardError
 from foreshot.judging import guards
 from foreshot.models.encoders import head_modules
 from foreshot.models.students import add_lora, keep_layers, merge
+from foreshot.settings.recipes import Lora
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import torch
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from foreshot.errors import GuardError
-from foreshot.facts import Decision, LabelDecisions
 from foreshot.judging.calibration import calibration
 from foreshot.judging.guards import check_ranks_labels
 from foreshot.judging.multilabel import (
@@ -23,6 +22,7 @@ from foreshot.judging.multilabel import (
 )
 from foreshot.judging.statistics import compare_all
 from foreshot.judging.thresholds import fit_decision
+from foreshot.results.decisions import Decision, LabelDecisions
 
 NAMES = ("toxic", "threat", "insult")
 ARGMAX = LabelDecisions(judged="toxic", by_label={name: Decision(policy="argmax") for name in NAMES})

@@ -8,8 +8,8 @@ from scipy import stats
 from small_suite import CASES, CLASSES, ODD, TEACHER, case, cells
 from statsmodels.stats.proportion import proportion_confint
 
-from foreshot.facts import SuiteResult
 from foreshot.judging.shares import contrast_pairs, suite_shares, wilson
+from foreshot.results.behaviour import SuiteResult
 
 # ---- Wilson's interval ----
 

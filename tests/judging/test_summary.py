@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from foreshot.facts import Calibration, Decision
 from foreshot.judging.summary import CURVE_POINTS, spread, summarise, training_facts
-from foreshot.results import Cost, Loss, ModelResult, Probe, ProbeAnswer, TestMetrics
+from foreshot.results.behaviour import Probe, ProbeAnswer
+from foreshot.results.decisions import Calibration, Decision
+from foreshot.results.models import Cost, Loss, ModelResult, TestMetrics
 
 
 def facts_of(losses: dict[str, list[float]], epochs: int = 3):

@@ -9,15 +9,16 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from foreshot.errors import ConfigError, DataError
-from foreshot.facts import Decision
 from foreshot.judging import thresholds
-from foreshot.judging.thresholds import STANDARD_POLICIES, check_enough, fewest_rows, fit_decision, policy_result
-from foreshot.runtime.decisions import (
-    decide,
-    parse_policy,
-    route,
-    scaled_probabilities,
+from foreshot.judging.thresholds import (
+    STANDARD_POLICIES,
+    check_enough,
+    fewest_rows,
+    fit_decision,
+    policy_result,
 )
+from foreshot.results.decisions import Decision
+from foreshot.runtime.decisions import decide, parse_policy, route, scaled_probabilities
 
 
 def scored(scores) -> np.ndarray:

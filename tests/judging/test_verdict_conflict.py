@@ -3,9 +3,9 @@
 import pytest
 from verdict_evidence import SAME, Change, against_teacher, candidate, evidence, of, on_suite, states
 
-from foreshot.facts import Verdict
 from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.judging.verdict import verdict
+from foreshot.results.verdict import Verdict
 
 WINS, LOSES = (0.03, 0.01, 0.05), (-0.4, -0.5, -0.3)
 LORA, EVEN = candidate("lora", 6, 100, **{METRIC: 0.93, SUITE: 0.5, SUITE_POSITIVE: 0.3}), candidate("even")

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from foreshot.config import VerdictPolicy
-from foreshot.facts import CellResult, Comparison, Estimate, StudentVerdict, SuiteResult, Verdict
 from foreshot.judging.evidence import (
     MEASURES,
     METRIC,
@@ -15,6 +13,10 @@ from foreshot.judging.evidence import (
     Candidate,
     Evidence,
 )
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import CellResult, SuiteResult
+from foreshot.results.verdict import Comparison, StudentVerdict, Verdict
+from foreshot.settings.experiment import VerdictPolicy
 
 SIZES = {METRIC: 2000, SUITE: 1500, SUITE_POSITIVE: 800}
 PROBE_SIZES = {PROBES: 40, PROBES_POSITIVE: 20}

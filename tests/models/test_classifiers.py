@@ -8,9 +8,9 @@ import torch
 from tiny_models import tiny_classifier, tiny_tokenizer
 
 from foreshot.errors import ModelError
-from foreshot.facts import Decision
 from foreshot.models.classifiers import HubClassifier
 from foreshot.progress import Silent
+from foreshot.results.decisions import Decision
 from foreshot.runtime.decisions import save_decision
 
 TEXTS = ["w1 w2 w3 w4 w5 w6", "w7", "w1 w2 w3 w8 w9"]

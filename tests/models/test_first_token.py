@@ -4,12 +4,12 @@ import pytest
 import torch
 from tiny_models import CONFIGS, tiny_classifier
 
-from foreshot.config import Lora
 from foreshot.models.encoders import layer_stack
 from foreshot.models.first_token import FORWARDS, first_token_only
 from foreshot.models.outputs import forward
 from foreshot.models.states import Look, looking
 from foreshot.models.students import add_lora
+from foreshot.settings.recipes import Lora
 
 TOLERANCE = 1e-5
 

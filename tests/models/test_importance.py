@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from tiny_models import CONFIGS, VOCABULARY, tiny_classifier, tiny_tokenizer
 
-from foreshot.data.batches import EncodedRows
 from foreshot.judging.metrics import cross_entropy
+from foreshot.models.batches import EncodedRows
 from foreshot.models.importance import (
     block_influence,
     first_layer_stays,

@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny_models import tiny_classifier, tiny_tokenizer
 
-from foreshot.data.batches import EncodedRows
 from foreshot.models import outputs
+from foreshot.models.batches import EncodedRows
 from foreshot.models.outputs import Outputs, forward, model_outputs, sentence_representation
 from foreshot.progress import Silent
 

@@ -5,12 +5,12 @@ import torch
 from tiny_models import CONFIGS, SIZES, logits_of, some_inputs, tiny_classifier
 from transformers import AutoModelForSequenceClassification, SqueezeBertConfig
 
-from foreshot.config import Lora
 from foreshot.errors import ModelError
 from foreshot.models.encoders import LAYER_STACK_FIELD, layer_stack
 from foreshot.models.outputs import forward
 from foreshot.models.states import NOTHING, Look, check_look, looking, projection_modules
 from foreshot.models.students import add_lora
+from foreshot.settings.recipes import Lora
 
 DEPTH = 3
 QUERIES_OF_EACH = {

@@ -9,11 +9,11 @@ from peft import PeftModel
 from tiny_models import CONFIGS, logits_of, some_inputs, tiny_classifier
 from transformers import AutoModelForSequenceClassification
 
-from foreshot.config import Lora
 from foreshot.errors import ModelError
 from foreshot.judging.guards import check_layers_equal
 from foreshot.models.layers import layer_map
 from foreshot.models.students import LORA_TARGETS, add_lora, keep_layers, lora_targets, merge, parameters
+from foreshot.settings.recipes import Lora
 
 DEPTH = 6
 ENCODER = {"distilbert": "distilbert.transformer.layer", "modernbert": "model.layers"}

@@ -5,8 +5,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from foreshot.facts import IdentityBias
 from foreshot.judging import identity_bias as judging
+from foreshot.results.identity import IdentityBias
 
 IDENTITIES = ("women", "Muslims", "disabled people", "walnut growers")
 """The last one is hardly mentioned."""

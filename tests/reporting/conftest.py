@@ -4,7 +4,7 @@ import pytest
 from results_factory import make_hostile_results, make_results
 
 from foreshot.reporting.report import html_report
-from foreshot.results import Results
+from foreshot.results.results import Results
 
 
 @pytest.fixture(scope="session")

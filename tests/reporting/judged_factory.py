@@ -8,19 +8,6 @@ from unittest.mock import patch
 
 import numpy as np
 
-from foreshot.config import VerdictPolicy
-from foreshot.facts import (
-    Calibration,
-    Case,
-    Comparison,
-    Decision,
-    EvasionResult,
-    Flip,
-    PolicyResult,
-    SuiteFacts,
-    SuiteResult,
-    Verdict,
-)
 from foreshot.judging import flips as ledger
 from foreshot.judging import statistics
 from foreshot.judging.behaviour import suite_results
@@ -31,7 +18,11 @@ from foreshot.judging.shares import contrast_pairs, wilson
 from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
+from foreshot.results.behaviour import Case, EvasionResult, Flip, SuiteFacts, SuiteResult
+from foreshot.results.decisions import Calibration, Decision, PolicyResult
+from foreshot.results.verdict import Comparison, Verdict
 from foreshot.runtime.decisions import scaled_probabilities
+from foreshot.settings.experiment import VerdictPolicy
 
 KINDS = (
     ("derogatory word alone", 1),

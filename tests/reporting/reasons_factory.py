@@ -3,9 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from foreshot.facts import (
-    ComparedScore,
-    Estimate,
+from foreshot.results.base import Estimate
+from foreshot.results.identity import ComparedScore
+from foreshot.results.reasons import (
     ExplainedText,
     ExplainedWord,
     ModelReasons,

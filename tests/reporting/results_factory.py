@@ -7,27 +7,21 @@ from bias_factory import make_identity_bias
 from judged_factory import GROUPS, KINDS, judged, scores
 from reasons_factory import make_reasons
 
-from foreshot.facts import Trial
 from foreshot.judging.summary import summarise
-from foreshot.loss_settings import Classification, Distillation
-from foreshot.results import (
+from foreshot.results.behaviour import Probe, ProbeAnswer
+from foreshot.results.models import (
     ClassMetrics,
-    Conditions,
     Cost,
     CurvePoint,
-    DataFacts,
-    EncoderFacts,
     Loss,
-    Made,
     ModelResult,
-    PartFacts,
-    Probe,
-    ProbeAnswer,
-    Results,
     TestMetrics,
     Timing,
     TrainingFacts,
+    Trial,
 )
+from foreshot.results.results import Conditions, DataFacts, EncoderFacts, Made, PartFacts, Results
+from foreshot.settings.losses import Classification, Distillation
 
 PROBES = (
     Probe(text="idiot", label="toxic", note="derogatory word alone"),

@@ -15,7 +15,7 @@ from results_factory import HOSTILE, SCORES, make_results, make_trials
 
 from foreshot.reporting.report import html_report, markdown_report, write_report
 from foreshot.reporting.texts import visible
-from foreshot.results import Results
+from foreshot.results.results import Results
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 CASES = {

@@ -4,11 +4,11 @@ import pytest
 from judged_factory import KINDS
 from results_factory import HOSTILE, make_results
 
-from foreshot.facts import Estimate
 from foreshot.reporting.evasion import evasion_table
 from foreshot.reporting.heatmap import functionality_details, functionality_map, group_map, losses, suite_line
 from foreshot.reporting.report import html_report, markdown_report
-from foreshot.results import Results
+from foreshot.results.base import Estimate
+from foreshot.results.results import Results
 
 
 @pytest.fixture(scope="module")

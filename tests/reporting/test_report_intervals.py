@@ -5,9 +5,10 @@ import re
 import pytest
 from results_factory import make_results
 
-from foreshot.facts import Comparison, Estimate
 from foreshot.reporting.intervals import against_teacher, forest_plots, pairs_table
-from foreshot.results import Results
+from foreshot.results.base import Estimate
+from foreshot.results.results import Results
+from foreshot.results.verdict import Comparison
 
 
 @pytest.fixture(scope="module")

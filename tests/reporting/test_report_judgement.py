@@ -3,10 +3,10 @@
 import pytest
 from results_factory import make_hostile_results, make_results
 
-from foreshot.facts import StudentVerdict, Verdict
 from foreshot.reporting.judgement import SIGNS, cards, headline, requirements_table, students_table
 from foreshot.reporting.report import html_report, markdown_report
-from foreshot.results import Results
+from foreshot.results.results import Results
+from foreshot.results.verdict import StudentVerdict, Verdict
 
 
 def judged_as(kind: str, **student_kinds: str) -> Results:

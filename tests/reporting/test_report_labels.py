@@ -3,7 +3,6 @@
 import pytest
 from results_factory import HOSTILE, make_results
 
-from foreshot.facts import Calibration, Decision
 from foreshot.judging.evidence import METRIC
 from foreshot.judging.summary import summarise
 from foreshot.reporting.comparison import main_table, metrics_table, terminal_table
@@ -13,7 +12,9 @@ from foreshot.reporting.making import data_table
 from foreshot.reporting.reliability import calibration_table, thresholds_table
 from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.wording import question
-from foreshot.results import LabelResult, Results
+from foreshot.results.decisions import Calibration, Decision
+from foreshot.results.models import LabelResult
+from foreshot.results.results import Results
 
 NAMES = ("toxic", "threat")
 AUROC = {"teacher": (0.9, 0.7), "odd": (0.8, 0.6)}

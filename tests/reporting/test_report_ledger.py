@@ -2,9 +2,9 @@
 
 from results_factory import make_results
 
-from foreshot.facts import Flip
 from foreshot.reporting.ledger import FIRST_SHOWN, choices, counts_table, ledger_table, lines, notes, total
 from foreshot.reporting.report import markdown_report
+from foreshot.results.behaviour import Flip
 
 
 def flip(**changed) -> Flip:

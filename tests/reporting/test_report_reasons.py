@@ -8,7 +8,6 @@ from markdown_it import MarkdownIt
 from reasons_factory import BASELINES, BLINDED, CLEAR, EXPLAINED, NUMBERS, score_of
 from results_factory import HOSTILE, make_results
 
-from foreshot.facts import ComparedScore, Estimate, ExplainedText, ExplainedWord, ModelView
 from foreshot.reporting.comparison import metrics_table
 from foreshot.reporting.explained_texts import Piece, examples
 from foreshot.reporting.reasons import (
@@ -20,7 +19,10 @@ from foreshot.reporting.reasons import (
 )
 from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.texts import visible
-from foreshot.results import Results
+from foreshot.results.base import Estimate
+from foreshot.results.identity import ComparedScore
+from foreshot.results.reasons import ExplainedText, ExplainedWord, ModelView
+from foreshot.results.results import Results
 
 TABLES = (people_table, faithfulness_table, teacher_table, other_reasons_table)
 

@@ -3,9 +3,14 @@
 import pytest
 from results_factory import make_results
 
-from foreshot.facts import Calibration, ReliabilityBin
-from foreshot.reporting.reliability import calibration_table, pooled_bins, reliability_diagrams, thresholds_table
-from foreshot.results import Results
+from foreshot.reporting.reliability import (
+    calibration_table,
+    pooled_bins,
+    reliability_diagrams,
+    thresholds_table,
+)
+from foreshot.results.decisions import Calibration, ReliabilityBin
+from foreshot.results.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from results_factory import SCORES, make_results, make_trials
 from foreshot.reporting.comparison import main_table
 from foreshot.reporting.report import html_report
 from foreshot.reporting.search import best_table, trials_table
-from foreshot.results import Results
+from foreshot.results.results import Results
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,9 @@ from foreshot.reporting.tables import (
     spread_text,
 )
 from foreshot.reporting.wording import cannot_say, synthetic_notice
-from foreshot.results import CurvePoint, Loss, Probe, Results, Spread
+from foreshot.results.behaviour import Probe
+from foreshot.results.models import CurvePoint, Loss, Spread
+from foreshot.results.results import Results
 
 
 def titles(table: Table) -> list[str]:

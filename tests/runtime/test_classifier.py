@@ -11,7 +11,7 @@ from tiny_bundles import label_decisions, label_probabilities_of, make_manifest,
 
 import foreshot
 from foreshot.errors import BundleError, ConfigError, ForeshotError, NotATextError
-from foreshot.facts import Decision
+from foreshot.results.decisions import Decision
 from foreshot.runtime.classifier import Classifier, load
 
 TEXTS = ["you absolute walnut", "thank you", "", "fool fool fool", "hello kind day", "You are an IDIOT"]

@@ -8,8 +8,8 @@ import pytest
 from scipy.special import expit, softmax
 
 from foreshot.errors import ConfigError, ModelError
-from foreshot.facts import Decision, LabelDecisions
 from foreshot.judging.thresholds import STANDARD_POLICIES
+from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.decisions import (
     DECISION_FILE,
     Policy,

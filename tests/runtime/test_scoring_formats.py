@@ -12,7 +12,7 @@ from scored_files import EXPECTED, NEW, TEXTS, Heard, answer_of, names, read_out
 from tiny_bundles import label_decisions, label_probabilities_of, tiny_bundle
 
 from foreshot.errors import DataError
-from foreshot.facts import Decision
+from foreshot.results.decisions import Decision
 from foreshot.runtime.classifier import Classifier, load
 from foreshot.runtime.scoring import score_file
 

@@ -12,8 +12,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 
 from foreshot.data.sample import make_corpus
 from foreshot.data.texts import normalise
-from foreshot.judging.builtin_suite import builtin_cases
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer
+from foreshot.suites.builtin import builtin_cases
 
 KINDS = ("wordpiece", "byte-level", "byte-level, prefix space", "unigram")
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from foreshot.data.lines import Record
+from foreshot.data.reading.lines import Record
 from foreshot.runtime import windows as module
 from foreshot.runtime.windows import windows
 

@@ -21,7 +21,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from foreshot.data.texts import NORMALISATION
-from foreshot.facts import Decision, LabelDecisions
+from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.bundle import (
     CARD_FILE,
     FORMAT_VERSION,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from uvicorn import Config, Server
 
+from foreshot.perspective.routes import perspective_router
 from foreshot.serving.app import make_app
 from foreshot.serving.catalogue import Catalogue, load_catalogue
 from foreshot.serving.observing import Metrics
@@ -29,7 +30,9 @@ def live_app(
     """
     asked = ServeSettings.model_validate(settings)
     metrics = Metrics()
-    app = make_app(faked(load_catalogue(folders, asked.limits, metrics, threads=1)), asked, metrics)
+    app = make_app(
+        faked(load_catalogue(folders, asked.limits, metrics, threads=1)), asked, metrics, more=[perspective_router]
+    )
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = Server(Config(app, lifespan="on", log_config=None, proxy_headers=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

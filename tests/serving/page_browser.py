@@ -11,7 +11,9 @@ import pytest
 from playwright import sync_api
 from tiny_bundles import tiny_bundle
 
-from foreshot.facts import CellResult, Decision, Estimate, SuiteFacts, SuiteResult
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import CellResult, SuiteFacts, SuiteResult
+from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import Origin
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -9,7 +9,8 @@ from typing import Any
 from starlette.testclient import TestClient
 from tiny_bundles import tiny_bundle
 
-from foreshot.facts import Decision
+from foreshot.perspective.routes import perspective_router
+from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import SUMS_FILE, sums_of
 from foreshot.serving.app import make_app
 from foreshot.serving.catalogue import Catalogue, load_catalogue
@@ -54,7 +55,9 @@ def served(
     asked = ServeSettings.model_validate(settings)
     metrics = Metrics()
     catalogue = faked(load_catalogue(bundles, asked.limits, metrics, threads=1))
-    with TestClient(make_app(catalogue, asked, metrics), raise_server_exceptions=False) as client:
+    with TestClient(
+        make_app(catalogue, asked, metrics, more=[perspective_router]), raise_server_exceptions=False
+    ) as client:
         yield client
 
 

@@ -11,10 +11,12 @@ from served import THRESHOLD, check_problem, make_bundles, served
 from starlette.testclient import TestClient
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
-from foreshot.config import RECIPES
-from foreshot.facts import CellResult, Decision, Estimate, SuiteFacts, SuiteResult
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import CellResult, SuiteFacts, SuiteResult
+from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import SUMS_FILE, Origin
 from foreshot.runtime.tokenization import TextTokenizer, Tokens
+from foreshot.settings.recipes import RECIPES
 
 RUDE, KIND = "you absolute walnut", "thank you"
 LABELS = ("toxic", "insult")

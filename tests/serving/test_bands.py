@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_bundles import label_decisions, make_manifest
 
-from foreshot.facts import Decision
+from foreshot.results.decisions import Decision
 from foreshot.runtime.decisions import route
 from foreshot.serving.bands import band_of, bands_of
 

@@ -15,7 +15,7 @@ from live_app import live_app  # noqa: E402
 from page_browser import THRESHOLD, ask, make_origin, needs_chromium, visiting  # noqa: E402
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle  # noqa: E402
 
-from foreshot.facts import Decision  # noqa: E402
+from foreshot.results.decisions import Decision  # noqa: E402
 from foreshot.runtime.classifier import Prediction  # noqa: E402
 from foreshot.serving.batching import Batcher  # noqa: E402
 from foreshot.serving.catalogue import Catalogue  # noqa: E402

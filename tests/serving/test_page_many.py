@@ -15,7 +15,7 @@ from page_browser import needs_chromium, visiting  # noqa: E402
 from tiny_bundles import label_decisions, tiny_bundle  # noqa: E402
 
 import foreshot  # noqa: E402
-from foreshot.data.spreadsheets import inert  # noqa: E402
+from foreshot.data.reading.spreadsheets import inert  # noqa: E402
 from foreshot.runtime.writing import new_columns  # noqa: E402
 
 pytestmark = needs_chromium

@@ -33,7 +33,7 @@ from server_process import (
 )
 from tiny_bundles import CARD_FILE, SUMS_FILE, sums_of, tiny_bundle
 
-from foreshot.facts import Decision
+from foreshot.results.decisions import Decision
 from foreshot.runtime.graph import Graph
 from foreshot.serving.app import make_app
 from foreshot.serving.catalogue import load_catalogue

@@ -15,12 +15,9 @@ from test_loop_teaching import ENCODED, LABELS
 from tiny_models import CONFIGS, tiny_classifier, tiny_tokenizer
 from torch.utils.checkpoint import set_checkpoint_early_stop
 
-from foreshot.compare import compare
-from foreshot.config import Training, make_experiment
-from foreshot.data.batches import collate, moved
+from foreshot.comparison.compare import compare
 from foreshot.data.table import read_texts
-from foreshot.loss_settings import Classification
-from foreshot.models.attribution import Target, attribute
+from foreshot.models.batches import collate, moved
 from foreshot.models.classifiers import HubClassifier
 from foreshot.models.importance import block_influence, greedy_removal
 from foreshot.models.outputs import model_outputs
@@ -28,11 +25,14 @@ from foreshot.models.states import Look, check_look
 from foreshot.models.students import keep_layers
 from foreshot.progress import Silent
 from foreshot.runtime.words import words_of
+from foreshot.settings.experiment import Training, make_experiment
+from foreshot.settings.losses import Classification
 from foreshot.training.checkpoints import CHECKPOINT_FILE, Checkpointing
 from foreshot.training.device import CPU, standing_on
 from foreshot.training.loop import train
 from foreshot.training.loss_log import FETCH_EVERY
 from foreshot.training.teacher_states import CacheFacts, live_teacher, read_cache, write_cache
+from foreshot.words.gradients import Target, attribute
 
 MIXED = "Expected all tensors to be on the same device"
 ALIKE = {"rtol": 1e-5, "atol": 1e-6}
@@ -213,8 +213,8 @@ def test_what_stands_on_the_device_is_not_moved_again():
 
 
 ASKS_A_MODEL = [
-    *("judging.scores.model_outputs", "word_scoring.attribute"),
-    *("stages.block_influence", "stages.greedy_removal", "stages.write_cache"),
+    *("comparison.scores.model_outputs", "comparison.word_scoring.attribute"),
+    *("comparison.stages.block_influence", "comparison.stages.greedy_removal", "comparison.stages.write_cache"),
 ]
 
 
@@ -234,7 +234,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, name: str) -> set[torch.device]:
 
 def test_a_whole_comparison_there_ends(comments, encoder, probes, suite, tmp_path, monkeypatch):
     """With LoRA, measured layers, hidden states and word scores; what was asked there is what the saved model says."""
-    monkeypatch.setattr("foreshot.planning.find_device", lambda _: DEVICE)
+    monkeypatch.setattr("foreshot.comparison.inputs.find_device", lambda _: DEVICE)
     monkeypatch.setattr("foreshot.judging.guards.check_beats_majority", lambda *_, **__: None)  # after so few steps
     asked_on = {name: watched(monkeypatch, name) for name in ASKS_A_MODEL}
     hidden = {"weights": {"hidden": 1.0}, "teacher_states": "cached"}

@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 from test_loop_teaching import ENCODED, LABELS, TOXIC_WORD, rows_with
 from tiny_models import tiny_classifier
 
-from foreshot.config import Lora, Training
-from foreshot.loss_settings import Distillation, LossWeights, Ramp, RelationLoss
 from foreshot.models.outputs import model_outputs
 from foreshot.models.states import NOTHING, Look
 from foreshot.models.students import add_lora
 from foreshot.progress import Silent
+from foreshot.settings.experiment import Training
+from foreshot.settings.losses import Distillation, LossWeights, Ramp, RelationLoss
+from foreshot.settings.recipes import Lora
 from foreshot.training import checkpoints
 from foreshot.training.checkpoints import CHECKPOINT_FILE, Checkpointing
 from foreshot.training.loop import History, Teaching, train

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from foreshot.errors import DeviceError
+from foreshot.settings.training import Training
 from foreshot.training import device as devices
 from foreshot.training.device import (
     CPU,
@@ -19,7 +20,6 @@ from foreshot.training.device import (
     standing_on,
     told_in_one_line,
 )
-from foreshot.training_settings import Training
 
 GPU = torch.device("cuda", 0)
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.utils.class_weight import compute_class_weight
 
-from foreshot.config import Training
-from foreshot.loss_settings import Classification
+from foreshot.settings.experiment import Training
+from foreshot.settings.losses import Classification
 from foreshot.training.loop import weights_of_classes
 from foreshot.training.losses import balanced_weights, classification_loss
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from tiny_models import tiny_classifier, tiny_tokenizer
 
-from foreshot.config import Training
-from foreshot.data.batches import EncodedRows, collate, length_grouped_batches
-from foreshot.loss_settings import Distillation, LossWeights
+from foreshot.models.batches import EncodedRows, collate, length_grouped_batches
 from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.progress import Silent
+from foreshot.settings.experiment import Training
+from foreshot.settings.losses import Distillation, LossWeights
 from foreshot.training.loop import Teaching, train
 from foreshot.training.seeding import generator
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 from tiny_models import tiny_classifier, tiny_tokenizer
 
-from foreshot.config import Lora, Training
-from foreshot.data.batches import EncodedRows, mixed_batches
-from foreshot.loss_settings import Classification, Distillation, LossWeights, Ramp, RelationLoss
+from foreshot.models.batches import EncodedRows, mixed_batches
 from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.models.states import NOTHING, Look
 from foreshot.models.students import add_lora, keep_layers
 from foreshot.progress import Silent
+from foreshot.settings.experiment import Training
+from foreshot.settings.losses import Classification, Distillation, LossWeights, Ramp, RelationLoss
+from foreshot.settings.recipes import Lora
 from foreshot.training.loop import Teaching, train
 from foreshot.training.losses import hidden_loss, relation_loss
 from foreshot.training.seeding import generator

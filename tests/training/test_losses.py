@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from foreshot.loss_settings import Distillation, LossWeights
+from foreshot.settings.losses import Distillation, LossWeights
 from foreshot.training.losses import (
     BatchOutputs,
     classification_loss,

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from foreshot.loss_settings import Distillation, HiddenLoss, LossWeights, Ramp, RelationLoss
+from foreshot.settings.losses import Distillation, HiddenLoss, LossWeights, Ramp, RelationLoss
 from foreshot.training.losses import (
     BatchOutputs,
     bernoulli_divergence_loss,

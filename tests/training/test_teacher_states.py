@@ -7,8 +7,8 @@ import pytest
 import torch
 from tiny_models import CONFIGS, tiny_classifier, tiny_tokenizer
 
-from foreshot.data.batches import EncodedRows, collate
 from foreshot.errors import ForeshotError
+from foreshot.models.batches import EncodedRows, collate
 from foreshot.models.outputs import forward
 from foreshot.models.states import Look, looking
 from foreshot.progress import Silent

@@ -10,12 +10,12 @@ from test_checkpoints import KINDS, UNLABELLED, Stopped, Told, assert_same, plai
 from test_loop_teaching import ENCODED, LABELS, ROWS
 from tiny_models import CONFIGS, tiny_classifier
 
-from foreshot.config import Training
 from foreshot.errors import DeviceError
-from foreshot.loss_settings import Classification, Distillation, HiddenLoss, LossWeights, RelationLoss
 from foreshot.models.outputs import model_outputs
 from foreshot.models.states import Look
 from foreshot.progress import Silent
+from foreshot.settings.experiment import Training
+from foreshot.settings.losses import Classification, Distillation, HiddenLoss, LossWeights, RelationLoss
 from foreshot.training import losses as losses_module
 from foreshot.training import updates
 from foreshot.training.checkpoints import CHECKPOINT_FILE

@@ -5,9 +5,9 @@ import torch
 from tiny_models import CONFIGS, tiny_classifier, tiny_tokenizer
 from torch import nn
 
-from foreshot.config import Training
-from foreshot.data.batches import EncodedRows
+from foreshot.models.batches import EncodedRows
 from foreshot.progress import Silent
+from foreshot.settings.experiment import Training
 from foreshot.training.loop import train
 from foreshot.training.vocabulary import OccurringWords, occurring_words_only
 

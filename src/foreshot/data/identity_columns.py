@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from foreshot.data.files import Sheet
 from foreshot.data.labels import NO_WORDS, YES_WORDS, canonical_label
+from foreshot.data.reading.files import Sheet
 from foreshot.data.texts import excerpt, listing, place
 from foreshot.errors import DataError
 

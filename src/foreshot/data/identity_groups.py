@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from foreshot.data.files import open_sheet
+from foreshot.data.reading.files import open_sheet
 from foreshot.data.split import Split, fold
 from foreshot.data.texts import excerpt, listing, normalise, place, printable
 from foreshot.errors import DataError

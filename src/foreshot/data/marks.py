@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from foreshot.data.files import Sheet
 from foreshot.data.labels import Classes, canonical_label, is_fraction
+from foreshot.data.reading.files import Sheet
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
 

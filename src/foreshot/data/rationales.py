@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from foreshot.data.alignment import align
-from foreshot.data.files import Sheet, open_sheet
+from foreshot.data.reading.files import Sheet, open_sheet
 from foreshot.data.split import fold
 from foreshot.data.table import choose_text_column, is_empty
 from foreshot.data.texts import excerpt, listing, place

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from foreshot.data.files import Sheet, open_sheet
 from foreshot.data.identity_columns import identity_columns as read_identity_columns
 from foreshot.data.labels import canonical_label, is_fraction
 from foreshot.data.marks import mark, refuse_ratings, why_not_a_mark
+from foreshot.data.reading.files import Sheet, open_sheet
 from foreshot.data.texts import excerpt, listing, normalise, place
 from foreshot.errors import DataError
 

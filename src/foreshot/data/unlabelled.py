@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foreshot.data.files import open_sheet
-from foreshot.data.lines import LINES_COLUMN, BadRecord
-from foreshot.data.records import open_records
+from foreshot.data.reading.files import open_sheet
+from foreshot.data.reading.lines import LINES_COLUMN, BadRecord
+from foreshot.data.reading.records import open_records
 from foreshot.data.split import fold
 from foreshot.data.table import choose_text_column, is_empty
 from foreshot.data.texts import normalise

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from foreshot.facts import Case, CellResult, Estimate, EvasionResult, SuiteResult
-from foreshot.judging.perturbations import PERTURBATIONS, perturb
 from foreshot.judging.shares import Kind, rows_by_functionality, rows_by_group, suite_shares, wilson
 from foreshot.judging.statistics import Task, accuracy, differences, holm
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import Case, CellResult, EvasionResult, SuiteResult
+from foreshot.suites.perturbations import PERTURBATIONS, perturb
 
 
 def suite_results(

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import brier_score_loss
 
-from foreshot.facts import Calibration, ReliabilityBin
 from foreshot.judging import metrics
+from foreshot.results.decisions import Calibration, ReliabilityBin
 
 FEWEST_ROWS = 10
 """Fewer validation rows of what is fitted say nothing about it."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from foreshot.results import Cost
+from foreshot.results.models import Cost
 
 
 def cost(folder: Path, *, layers: int, trained_parameters: int) -> Cost:

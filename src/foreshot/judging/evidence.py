@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from foreshot.config import VerdictPolicy
-from foreshot.facts import Comparison, Estimate, SuiteResult
 from foreshot.judging.statistics import turned
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import SuiteResult
+from foreshot.results.verdict import Comparison
+from foreshot.settings.experiment import VerdictPolicy
 
 METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
     "macro_f1",

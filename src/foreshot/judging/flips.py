@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from foreshot.data.spreadsheets import inert
-from foreshot.facts import Flip
+from foreshot.data.reading.spreadsheets import inert
+from foreshot.results.behaviour import Flip
 
 NEWLY_MISSED, NEWLY_FLAGGED, NEWLY_CAUGHT, NEWLY_CLEARED = (
     "newly missed",

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foreshot.facts import ComparedScore, Estimate, IdentityBias, IdentityGroup, ModelBias
 from foreshot.judging.statistics import (
     BATCH,
     MOST_DRAWN,
@@ -28,6 +27,8 @@ from foreshot.judging.statistics import (
     holm,
     rounded,
 )
+from foreshot.results.base import Estimate
+from foreshot.results.identity import ComparedScore, IdentityBias, IdentityGroup, ModelBias
 
 AUCS = ("subgroup", "bpsn", "bnsp")
 POWER = -5.0

@@ -12,7 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from foreshot.results import ClassMetrics, TestMetrics
+from foreshot.results.models import ClassMetrics, TestMetrics
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:

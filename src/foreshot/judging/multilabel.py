@@ -10,12 +10,12 @@ import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 
 from foreshot.errors import DataError
-from foreshot.facts import Decision, LabelDecisions
 from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import Change
 from foreshot.judging.statistics import Task, differences, holm, macro_f1
 from foreshot.judging.thresholds import fit_decision
-from foreshot.results import LabelResult
+from foreshot.results.decisions import Decision, LabelDecisions
+from foreshot.results.models import LabelResult
 from foreshot.runtime.decisions import flagged_labels, label_logits, label_probabilities, scaled_probabilities
 
 

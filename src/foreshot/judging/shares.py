@@ -9,7 +9,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from foreshot.facts import Case, CellResult, Estimate, SuiteResult
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import Case, CellResult, SuiteResult
 
 CONFIDENCE = 0.95
 

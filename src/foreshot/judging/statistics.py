@@ -13,8 +13,10 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from foreshot.facts import ComparedScore, Comparison, Estimate
 from foreshot.judging.shares import CONFIDENCE
+from foreshot.results.base import Estimate
+from foreshot.results.identity import ComparedScore
+from foreshot.results.verdict import Comparison
 
 SIGNIFICANCE = 0.05  # of p-values after Holm's correction
 RESAMPLES = 4999  # at least

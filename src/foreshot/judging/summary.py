@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from foreshot.judging.probes import counts
 from foreshot.judging.statistics import seed_interval
-from foreshot.results import LOSS_PARTS, CurvePoint, Loss, ModelResult, Probe, Spread, Summary, TrainingFacts
+from foreshot.results.behaviour import Probe
+from foreshot.results.models import LOSS_PARTS, CurvePoint, Loss, ModelResult, Spread, Summary, TrainingFacts
+from foreshot.suites.probes import counts
 
 CURVE_POINTS = 100
 

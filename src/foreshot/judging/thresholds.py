@@ -19,8 +19,8 @@ from sklearn.metrics import (
 )
 
 from foreshot.errors import ConfigError, DataError
-from foreshot.facts import Decision, PolicyResult
 from foreshot.judging.calibration import FEWEST_ROWS, fit_temperature
+from foreshot.results.decisions import Decision, PolicyResult
 from foreshot.runtime.decisions import Policy, decide, parse_policy, route, scaled_probabilities
 
 STANDARD_POLICIES = ("argmax", "best-f1", "recall>=0.9", "fpr<=0.05", "review:recall>=0.95,fpr<=0.02")

@@ -6,8 +6,6 @@ A pure function: no model, no file, no text of the data is known here.
 import math
 from collections.abc import Sequence
 
-from foreshot.config import VerdictPolicy
-from foreshot.facts import Comparison, Estimate, Requirement, StudentVerdict, Verdict
 from foreshot.judging.evidence import (
     METRIC,
     PROBES,
@@ -20,6 +18,9 @@ from foreshot.judging.evidence import (
     Evidence,
 )
 from foreshot.judging.statistics import SIGNIFICANCE
+from foreshot.results.base import Estimate
+from foreshot.results.verdict import Comparison, Requirement, StudentVerdict, Verdict
+from foreshot.settings.experiment import VerdictPolicy
 
 ROUNDING = 1e-9  # of differences: one that lies on a margin is within it
 NEVER_SEEN = -math.log(0.025)

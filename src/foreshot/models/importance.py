@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from foreshot.data.batches import EncodedRows, collate, fixed_batches, moved
+from foreshot.models.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.models.encoders import layer_stack
 from foreshot.models.outputs import forward, model_outputs
 from foreshot.models.students import keep_layers

@@ -12,7 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
-from foreshot.data.batches import EncodedRows, collate, fixed_batches, moved
+from foreshot.models.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.models.first_token import first_token_only
 from foreshot.progress import Progress, Silent
 

@@ -11,9 +11,9 @@ from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from foreshot.config import Lora
 from foreshot.errors import ModelError
 from foreshot.models.encoders import head_modules, layer_stack
+from foreshot.settings.recipes import Lora
 
 LORA_TARGETS = {
     "bert": ("query", "value"),

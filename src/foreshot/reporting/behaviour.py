@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foreshot.facts import Estimate, SuiteResult
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -20,7 +19,10 @@ from foreshot.reporting.tables import (
     spread_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Probe, ProbeAnswer, Results, Spread
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import Probe, ProbeAnswer, SuiteResult
+from foreshot.results.models import Spread
+from foreshot.results.results import Results
 
 MOST_PROBES = 400
 LONGEST_NAME = 24

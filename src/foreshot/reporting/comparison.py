@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from foreshot.config import LORA_FACTOR, MOST_ASKED_TRAINING_ROWS, TUNED
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviour_text, behaviours, suite_shares
 from foreshot.reporting.labels import judged_label, judged_note, measure_title
 from foreshot.reporting.reasons import people_auprc
@@ -30,7 +29,10 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import ClassMetrics, Results, Spread
+from foreshot.results.models import ClassMetrics, Spread
+from foreshot.results.results import Results
+from foreshot.settings.experiment import MOST_ASKED_TRAINING_ROWS
+from foreshot.settings.recipes import LORA_FACTOR, TUNED
 
 MEASURES: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
     ("train_objective", "training loss", "training", loss_text),

@@ -1,6 +1,5 @@
 """Evasion: what share of the toxic texts that a model catches gets past it when the words are disguised."""
 
-from foreshot.facts import EvasionResult
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
 from foreshot.reporting.tables import (
     NOTHING,
@@ -13,7 +12,8 @@ from foreshot.reporting.tables import (
     percent_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.behaviour import EvasionResult
+from foreshot.results.results import Results
 
 
 def evasion_table(results: Results) -> Table | None:

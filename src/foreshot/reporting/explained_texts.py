@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from foreshot.facts import ExplainedText, ModelView, Reasons
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.reasons import LONGEST_SOURCE, LONGEST_WORD
 from foreshot.reporting.tables import Column, Table, table
 from foreshot.reporting.texts import shortened, visible_characters
-from foreshot.results import Results
+from foreshot.results.reasons import ExplainedText, ModelView, Reasons
+from foreshot.results.results import Results
 
 MOST_NAMED = 5  # strongest words of a line
 LONGEST_EXAMPLE = 600

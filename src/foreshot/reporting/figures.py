@@ -8,11 +8,23 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foreshot.reporting.behaviour import behaviours
-from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, PINK, PURPLE, Drawing, name_rows, styled, svg
+from foreshot.reporting.drawing import (
+    BLUE,
+    GREEN,
+    OBJECTIVE,
+    ORANGE,
+    PINK,
+    PURPLE,
+    Drawing,
+    name_rows,
+    styled,
+    svg,
+)
 from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import ModelRuns, loss_text, models_of
 from foreshot.reporting.texts import shortened
-from foreshot.results import LOSS_PARTS, CurvePoint, Results, Spread
+from foreshot.results.models import LOSS_PARTS, CurvePoint, Spread
+from foreshot.results.results import Results
 
 PART_STYLES: dict[str, tuple[str, str | tuple, float]] = {
     "objective": (OBJECTIVE, "-", 1.8),

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from foreshot.facts import CellResult, Estimate, SuiteResult
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.tables import (
     NOTHING,
@@ -19,7 +18,9 @@ from foreshot.reporting.tables import (
     points_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import CellResult, SuiteResult
+from foreshot.results.results import Results
 
 LONGEST_KIND = 80
 MOST_NAMED = 3

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from foreshot.facts import ComparedScore, IdentityBias, IdentityGroup, ModelBias
 from foreshot.judging.identity_bias import AUCS, LEAST_ROWS, POWER
 from foreshot.judging.statistics import SIGNIFICANCE
 from foreshot.reporting.behaviour import LONGEST_NAME
@@ -19,7 +18,8 @@ from foreshot.reporting.tables import (
     points_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.identity import ComparedScore, IdentityBias, IdentityGroup, ModelBias
+from foreshot.results.results import Results
 
 LONGEST_GROUP = 60
 MOST_NAMED = 3

@@ -3,7 +3,6 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from foreshot.facts import Comparison
 from foreshot.judging.evidence import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.judging.statistics import turned
 from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled, svg
@@ -21,7 +20,8 @@ from foreshot.reporting.tables import (
     points_text,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.results import Results
+from foreshot.results.verdict import Comparison
 
 LONGEST_LABEL = 24
 MARGINS = {METRIC: "metric_margin", SUITE: "suite_margin", SUITE_POSITIVE: "suite_margin"}

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from foreshot.facts import StudentVerdict
 from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, metric_name
 from foreshot.reporting.behaviour import LONGEST_NAME, probe_counts, suite_shares
 from foreshot.reporting.labels import measure_title
@@ -23,7 +22,8 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.results import Results
+from foreshot.results.verdict import StudentVerdict
 
 SIGNS = {"recommended": "✓", "acceptable": "✓", "conflict": "⚠", "not recommended": "✗", "inconclusive": "?"}
 """A sign beside every kind of verdict, so that colour is never all that tells them apart."""

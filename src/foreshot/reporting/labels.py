@@ -19,7 +19,8 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import LabelResult, Results
+from foreshot.results.models import LabelResult
+from foreshot.results.results import Results
 
 Number = Callable[[LabelResult], float | None]
 

@@ -3,10 +3,10 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from foreshot.facts import LayerMeasure
 from foreshot.reporting.drawing import BLUE, MUTED, Drawing, styled, svg
 from foreshot.reporting.tables import Cell, Column, Table, table
-from foreshot.results import Results
+from foreshot.results.models import LayerMeasure
+from foreshot.results.results import Results
 
 TITLES = {"influence": "Block influence", "greedy": "Loss as layers are dropped"}
 

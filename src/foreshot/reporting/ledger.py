@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from foreshot.facts import Flip
 from foreshot.judging.flips import BY_HARM, NEWLY_FLAGGED, NEWLY_MISSED, NEWLY_WRONG
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.tables import Cell, Column, Row, Table, count_text, models_of, table
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.behaviour import Flip
+from foreshot.results.results import Results
 
 FIRST_SHOWN = 50
 """Flips that the page shows before it is asked for all, and that Markdown and paper hold."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from foreshot.loss_settings import Distillation
 from foreshot.reporting.comparison import model_cell, training_time
 from foreshot.reporting.tables import (
     NOTHING,
@@ -27,7 +26,9 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import LOSS_PARTS, Conditions, Loss, ModelResult, Results, Timing
+from foreshot.results.models import LOSS_PARTS, Loss, ModelResult, Timing
+from foreshot.results.results import Conditions, Results
+from foreshot.settings.losses import Distillation
 
 
 def recipes_table(results: Results) -> Table:

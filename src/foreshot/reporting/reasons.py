@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from foreshot.facts import ComparedScore, Estimate, ModelReasons, Reasons, SameDecision
-from foreshot.judging.reasons import RANDOM, WORD_LIST
 from foreshot.judging.statistics import SIGNIFICANCE
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.tables import (
@@ -20,7 +18,11 @@ from foreshot.reporting.tables import (
     table,
 )
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.base import Estimate
+from foreshot.results.identity import ComparedScore
+from foreshot.results.reasons import ModelReasons, Reasons, SameDecision
+from foreshot.results.results import Results
+from foreshot.words.reasons import RANDOM, WORD_LIST
 
 PEOPLE = {
     "token_f1_best": "token F1, best threshold",

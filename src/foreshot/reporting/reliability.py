@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from foreshot.facts import Calibration, Decision, PolicyResult, ReliabilityBin
 from foreshot.reporting.behaviour import behaviours
 from foreshot.reporting.drawing import BLUE, GRID, ORANGE, PAPER, Drawing, styled, svg
 from foreshot.reporting.labels import judged_label
@@ -22,7 +21,9 @@ from foreshot.reporting.tables import (
     spread_text,
     table,
 )
-from foreshot.results import ModelResult, Results
+from foreshot.results.decisions import Calibration, Decision, PolicyResult, ReliabilityBin
+from foreshot.results.models import ModelResult
+from foreshot.results.results import Results
 
 
 def pooled_bins(calibrations: Sequence[Calibration]) -> list[ReliabilityBin]:

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from foreshot.files.atomic import write_atomically
 from foreshot.reporting import (
     comparison,
     evasion,
@@ -31,8 +32,7 @@ from foreshot.reporting import (
 from foreshot.reporting.behaviour import probe_grid
 from foreshot.reporting.tables import Cell, Column, Row, Table
 from foreshot.reporting.texts import fenced, markdown, shortened, visible
-from foreshot.results import Results
-from foreshot.rundir import write_atomically
+from foreshot.results.results import Results
 
 REPORT_FILES = ("report.md", "report.html")
 

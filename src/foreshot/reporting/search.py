@@ -1,7 +1,5 @@
 """Each recipe at its best: what the search for learning rates found, beside the comparison at one rate for all."""
 
-from foreshot.config import TUNED
-from foreshot.facts import Trial
 from foreshot.reporting.behaviour import behaviours
 from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import (
@@ -17,7 +15,9 @@ from foreshot.reporting.tables import (
     spread_text,
     table,
 )
-from foreshot.results import Results
+from foreshot.results.models import Trial
+from foreshot.results.results import Results
+from foreshot.settings.recipes import TUNED
 
 
 def best_table(results: Results) -> Table | None:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from foreshot.facts import Estimate
 from foreshot.judging.summary import spread
 from foreshot.progress import duration
-from foreshot.results import LOSS_PARTS, ModelResult, Results, Spread, Summary, Timing
+from foreshot.results.base import Estimate
+from foreshot.results.models import LOSS_PARTS, ModelResult, Spread, Summary, Timing
+from foreshot.results.results import Results
 
 NOTHING = "–"
 Mark = Literal["", "flagged", "mixed", "kept", "good", "bad", "open"]

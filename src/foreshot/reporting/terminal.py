@@ -13,7 +13,7 @@ from foreshot.reporting.comparison import terminal_table
 from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, headline, notes, ranked_students
 from foreshot.reporting.tables import Table
 from foreshot.reporting.texts import shortened, visible
-from foreshot.results import Results
+from foreshot.results.results import Results
 
 ROOMY = 96
 LONGEST_NAME = 24

@@ -7,12 +7,14 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from foreshot.facts import Estimate, SuiteResult
 from foreshot.reporting.drawing import BLUE, GREEN, INK, MUTED, Drawing, styled, svg
 from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import ModelRuns, metric_text, models_of, percent_text
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results, Spread
+from foreshot.results.base import Estimate
+from foreshot.results.behaviour import SuiteResult
+from foreshot.results.models import Spread
+from foreshot.results.results import Results
 
 WIDTH, HEIGHT = 4.4, 3.0  # inches
 LEFT, BOTTOM, RIGHT, TOP = 0.13, 0.155, 0.985, 0.97  # of the figure, where the axes stand

@@ -3,7 +3,7 @@
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
 from foreshot.reporting.tables import count_text, models_of, seed_count
 from foreshot.reporting.texts import shortened
-from foreshot.results import Results
+from foreshot.results.results import Results
 
 
 def title(results: Results) -> str:

@@ -20,9 +20,11 @@ from pydantic import ValidationError
 from foreshot.data.marks import classes_of_mark
 from foreshot.data.texts import excerpt
 from foreshot.errors import BundleError
-from foreshot.facts import Decision, Facts, LabelDecisions, SuiteFacts, SuiteResult
+from foreshot.files.bounded import read_small
+from foreshot.results.base import Facts
+from foreshot.results.behaviour import SuiteFacts, SuiteResult
+from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.decisions import complaint_about
-from foreshot.small_files import read_small
 
 FORMAT_VERSION = 1
 FP32_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"

@@ -9,15 +9,9 @@ import numpy as np
 
 from foreshot.data.texts import normalise, valid_unicode
 from foreshot.errors import ConfigError, NotATextError
-from foreshot.facts import LabelDecisions
+from foreshot.results.decisions import LabelDecisions
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
-from foreshot.runtime.decisions import (
-    decide,
-    flagged_labels,
-    route,
-    scores_of,
-    view_of,
-)
+from foreshot.runtime.decisions import decide, flagged_labels, route, scores_of, view_of
 from foreshot.runtime.graph import Graph
 from foreshot.runtime.tokenization import LONGEST_TEXT, TextTokenizer, Tokens
 

@@ -20,9 +20,9 @@ from pydantic import ValidationError
 
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, ModelError
-from foreshot.facts import Decision, LabelDecisions
-from foreshot.rundir import write_atomically
-from foreshot.small_files import read_small
+from foreshot.files.atomic import write_atomically
+from foreshot.files.bounded import read_small
+from foreshot.results.decisions import Decision, LabelDecisions
 
 DECISION_FILE = "decision.json"
 

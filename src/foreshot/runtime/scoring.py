@@ -11,14 +11,14 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from foreshot.data.lines import LINES_COLUMN, BadRecord, Record
-from foreshot.data.records import KINDS, Records, open_records
+from foreshot.data.reading.lines import LINES_COLUMN, BadRecord, Record
+from foreshot.data.reading.records import KINDS, Records, open_records
+from foreshot.data.reading.text_rows import text_column_of
 from foreshot.data.table import why_not_a_string
-from foreshot.data.text_rows import text_column_of
 from foreshot.data.texts import excerpt
 from foreshot.errors import ConfigError, DataError
+from foreshot.files.atomic import writing_atomically
 from foreshot.progress import Progress, Silent, duration, printable
-from foreshot.rundir import writing_atomically
 from foreshot.runtime.classifier import Classifier, Prediction
 from foreshot.runtime.outputs import refuse_as_output
 from foreshot.runtime.windows import windows

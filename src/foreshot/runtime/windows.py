@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 
-from foreshot.data.lines import BadRecord, Record
+from foreshot.data.reading.lines import BadRecord, Record
 
 Windows = Generator[list[Record | BadRecord], None, None]
 HELD_BYTES = 2**24

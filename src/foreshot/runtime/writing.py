@@ -12,11 +12,11 @@ from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Protocol
 
-from foreshot.data.delimited import DELIMITERS
-from foreshot.data.lines import Record
-from foreshot.data.parquet import ArrowRow
-from foreshot.data.records import Records
-from foreshot.data.spreadsheets import inert
+from foreshot.data.reading.delimited import DELIMITERS
+from foreshot.data.reading.lines import Record
+from foreshot.data.reading.parquet import ArrowRow
+from foreshot.data.reading.records import Records
+from foreshot.data.reading.spreadsheets import inert
 from foreshot.data.texts import excerpt, valid_unicode
 from foreshot.errors import DataError
 from foreshot.runtime.bundle import Manifest

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from foreshot.data.alignment import Aligned, align
 from foreshot.data.texts import escape_entities, excerpt
-from foreshot.facts import Decision, LabelDecisions
+from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.classifier import Prediction
 from foreshot.runtime.leave_one_out import left_out, word_scores
 from foreshot.runtime.words import Word, words_of

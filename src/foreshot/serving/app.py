@@ -1,12 +1,12 @@
 """The application: every path, and what surrounds them. `make_app` takes what answers, so that tests can fake it."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
@@ -20,7 +20,6 @@ from foreshot.serving.boundary import Boundary
 from foreshot.serving.catalogue import Catalogue
 from foreshot.serving.observing import Metrics, Observed
 from foreshot.serving.openapi import documented
-from foreshot.serving.perspective import perspective_router
 from foreshot.serving.problems import (
     Problem,
     answer_failure,
@@ -41,8 +40,17 @@ KEY_SCHEMES = {
 }
 
 
-def make_app(catalogue: Catalogue, settings: ServeSettings, metrics: Metrics | None = None) -> ASGIApp:
-    """The ASGI application that answers with a catalogue's models; `metrics` is what observes their batches."""
+MakeRouter = Callable[[Catalogue, ServeSettings], APIRouter]
+"""What makes paths that models answer on."""
+
+
+def make_app(
+    catalogue: Catalogue, settings: ServeSettings, metrics: Metrics | None = None, *, more: Sequence[MakeRouter] = ()
+) -> ASGIApp:
+    """The ASGI application that answers with a catalogue's models; `metrics` is what observes their batches.
+
+    `more` makes paths besides Foreshot's own: those of another service's wire format.
+    """
     metrics = metrics or Metrics()
 
     @contextlib.asynccontextmanager
@@ -66,8 +74,8 @@ def make_app(catalogue: Catalogue, settings: ServeSettings, metrics: Metrics | N
             Exception: answer_failure,
         },
     )
-    app.include_router(api_router(catalogue, settings))
-    app.include_router(perspective_router(catalogue, settings))
+    for make_router in (api_router, *more):
+        app.include_router(make_router(catalogue, settings))
     _add_pages(app)
     _add_health(app, catalogue, metrics)
     if settings.keys:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from foreshot.facts import Decision
+from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import Manifest
 from foreshot.serving.schemas import Band, DecisionBand
 

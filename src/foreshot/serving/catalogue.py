@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foreshot.config import FILE_NAME
 from foreshot.data.texts import excerpt
 from foreshot.errors import ConfigError
 from foreshot.runtime.bundle import read_bundle
@@ -14,6 +13,7 @@ from foreshot.runtime.verifying import self_test
 from foreshot.serving.batching import Batcher
 from foreshot.serving.observing import Metrics
 from foreshot.serving.settings import Limits
+from foreshot.settings.recipes import FILE_NAME
 
 BATCH_SIZE = 8
 """Rows computed at once, by length: of the few dozens that wait, more of them would be mostly padding."""

@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from foreshot.config import Recipe
-from foreshot.facts import SuiteFacts, SuiteResult
+from foreshot.results.behaviour import SuiteFacts, SuiteResult
 from foreshot.serving.settings import Limits
+from foreshot.settings.recipes import Recipe
 
 NO_NUL = r"^[^\x00]*$"
 Route = Literal["allow", "review", "block"]

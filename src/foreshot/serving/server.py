@@ -11,7 +11,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
@@ -23,8 +23,8 @@ from uvicorn.supervisors import Multiprocess
 
 from foreshot.data.texts import printable
 from foreshot.errors import ForeshotError, ServeError
-from foreshot.locks import holding, is_held
-from foreshot.serving.app import make_app
+from foreshot.files.locks import holding, is_held
+from foreshot.serving.app import MakeRouter, make_app
 from foreshot.serving.catalogue import load_catalogue
 from foreshot.serving.observing import SHARED_FOLDER, Metrics
 from foreshot.serving.protocol import PatientProtocol
@@ -51,10 +51,14 @@ logger = logging.getLogger("foreshot.serving")
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to serve, where, and by how many processes. `threads` are those of each (None: the cores' share of it)."""
+    """What to serve, where, and by how many processes. `threads` are those of each (None: the cores' share of it).
+
+    `more` is what `make_app` takes: functions of a module each, so that workers can be told of them.
+    """
 
     folders: Mapping[str, Path]
     settings: ServeSettings = field(default_factory=ServeSettings)
+    more: Sequence[MakeRouter] = ()
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 1
@@ -151,7 +155,7 @@ def _make_app(plan: Plan) -> ASGIApp:
 
     def load() -> Version:
         catalogue = load_catalogue(plan.folders, plan.settings.limits, metrics, threads=plan.threads_each)
-        return Version(app=make_app(catalogue, plan.settings, metrics), catalogue=catalogue)
+        return Version(app=make_app(catalogue, plan.settings, metrics, more=plan.more), catalogue=catalogue)
 
     app = Renewable(load)
     if HANG_UP is not None:

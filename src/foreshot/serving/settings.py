@@ -10,8 +10,8 @@ from typing import Annotated
 import yaml
 from pydantic import Field
 
-from foreshot.loss_settings import Settings
-from foreshot.yaml_settings import load_settings, validated
+from foreshot.settings.base import Settings
+from foreshot.settings.reading import load_settings, validated
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -56,7 +56,7 @@ class Attribute(Settings):
 class ServeSettings(Settings):
     """All that a server's file of settings can say. Without keys everybody who reaches it may ask.
 
-    Without `attributes` the first model's labels say which there are (`serving.perspective`).
+    Without `attributes` the first model's labels say which there are (`perspective.routes`).
     """
 
     limits: Limits = Limits()

@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from foreshot.files.atomic import NO_ROOM, replacing_folder, system_error
 from foreshot.progress import Progress
-from foreshot.rundir import NO_ROOM, replacing_folder, system_error
 from foreshot.training.device import put_random_states, random_states
 from foreshot.training.loss_log import LossLog
 from foreshot.training.measuring import Measured, Meter

@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils import deterministic
 
 from foreshot.errors import DeviceError
-from foreshot.training_settings import Training
+from foreshot.settings.training import Training
 
 Precision = Literal["float32", "bf16", "fp16"]
 CPU = torch.device("cpu")

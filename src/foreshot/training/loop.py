@@ -11,12 +11,13 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
-from foreshot.data.batches import EncodedRows, collate, length_grouped_batches, mixed_batches, moved
-from foreshot.loss_settings import Classification, Distillation
+from foreshot.models.batches import EncodedRows, collate, length_grouped_batches, mixed_batches, moved
 from foreshot.models.first_token import first_token_only
 from foreshot.models.outputs import Outputs, forward
 from foreshot.models.states import NOTHING, Look, Seen, looking
 from foreshot.progress import Progress
+from foreshot.settings.losses import Classification, Distillation
+from foreshot.settings.training import Training
 from foreshot.training.allocator import keep_freed_memory
 from foreshot.training.checkpoints import Checkpointing, Checkpoints, Underway
 from foreshot.training.device import CPU, same_bits, standing_on, wait_for
@@ -28,7 +29,6 @@ from foreshot.training.seeding import generator, seed_torch
 from foreshot.training.teacher_states import TeacherStates
 from foreshot.training.updates import MicroBatch, Updates, computed_again, micro_batches
 from foreshot.training.vocabulary import occurring_words_only
-from foreshot.training_settings import Training
 
 OPTIMIZER = "AdamW (fused, betas 0.9 and 0.999, eps 1e-8), linear decay"
 

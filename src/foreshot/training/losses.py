@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from foreshot.loss_settings import Classification, Distillation, value_at
+from foreshot.settings.losses import Classification, Distillation, value_at
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from foreshot.data.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.errors import ForeshotError
+from foreshot.models.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.models.outputs import forward
 from foreshot.models.states import Look, looking
 from foreshot.progress import Progress

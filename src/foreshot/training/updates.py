@@ -13,9 +13,9 @@ from accelerate.state import AcceleratorState
 from peft import PeftModel
 from transformers import PreTrainedModel
 
+from foreshot.settings.training import Training
 from foreshot.training.device import Precision, find_precision
 from foreshot.training.losses import WHOLE, Shares
-from foreshot.training_settings import Training
 
 MIXED_PRECISION = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
 """What Accelerate calls a precision."""

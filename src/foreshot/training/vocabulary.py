@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from foreshot.data.batches import EncodedRows
+from foreshot.models.batches import EncodedRows
 
 
 class OccurringWords(nn.Module):

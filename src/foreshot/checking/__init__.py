@@ -1,0 +1,1 @@
+"""Checking: one model judged by itself on a suite."""

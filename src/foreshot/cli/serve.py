@@ -1,0 +1,58 @@
+"""The command line's `serve` and `new-key`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from foreshot.cli.exits import errors_as_one_line
+
+if TYPE_CHECKING:
+    from foreshot.serving.server import Plan
+
+
+def serve_command(
+    bundles: Annotated[list[str], typer.Argument(help="Bundles' folders; to name them, NAME=FOLDER.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that answer.")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each; else its share of the cores.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file with limits, API keys, attributes and origins.")
+    ] = None,
+    access_log: Annotated[bool, typer.Option(help="Write a line for each request to standard error.")] = True,
+) -> None:
+    """Serve bundles over HTTP: an API, Perspective's wire format, and a web page."""
+    with errors_as_one_line():
+        from foreshot.perspective.routes import perspective_router
+        from foreshot.serving.catalogue import parse_models
+        from foreshot.serving.server import Plan, serve
+        from foreshot.serving.settings import ServeSettings, load_serve_settings
+
+        plan = Plan(
+            folders=parse_models(bundles),
+            settings=load_serve_settings(config) if config else ServeSettings(),
+            more=(perspective_router,),
+            host=host,
+            port=port,
+            workers=workers,
+            threads=threads,
+            access_log=access_log,
+        )
+        serve(plan, ready=lambda address: _announce(plan, address))
+
+
+def _announce(plan: "Plan", address: str) -> None:
+    typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)")
+    if plan.is_open:
+        typer.echo("foreshot: whoever reaches this machine may ask; foreshot new-key makes API keys", err=True)
+
+
+def new_key_command(name: Annotated[str, typer.Argument(help="Whose key it is: a name for the access log.")]) -> None:
+    """Make an API key for `serve`, and the lines of its settings that let it in."""
+    with errors_as_one_line():
+        from foreshot.serving.settings import new_key
+
+        key, settings = new_key(name)
+        typer.echo(f"the key, which is shown this once: {key}", err=True)
+        typer.echo(settings, nl=False)

@@ -1,0 +1,1 @@
+"""The main job: a teacher and its students under the same conditions, stage by stage."""

@@ -1,0 +1,359 @@
+"""Planning: every input of a comparison read and checked, before anything is written or trained."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from foreshot.comparison.plan import EVASIONS, EXPLAINED, LEFT_OUT, PROBES_ROWS, SUITE_ROWS, Plan, with_tuned
+from foreshot.data.identity_groups import with_identity_groups
+from foreshot.data.labels import BENIGN, TOXIC
+from foreshot.data.rationales import read_rationales
+from foreshot.data.sample import LABEL_NOISE, make_corpus
+from foreshot.data.split import Split, split_tables
+from foreshot.data.table import Table, read_table
+from foreshot.data.texts import listing
+from foreshot.data.unlabelled import Unlabelled, apart_from, read_unlabelled
+from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.files.fingerprints import fingerprint
+from foreshot.judging.behaviour import Evasions, make_evasions
+from foreshot.judging.guards import check_parts_apart
+from foreshot.judging.thresholds import check_enough
+from foreshot.models.batches import encode, rows_without_label
+from foreshot.models.encoders import (
+    ModelSource,
+    find_model,
+    layer_stack,
+    load_classifier,
+    load_encoder,
+    load_tokenizer,
+    longest_input,
+)
+from foreshot.models.importance import first_layer_stays
+from foreshot.models.layers import layer_map
+from foreshot.models.states import Look, check_look
+from foreshot.models.students import keep_layers, lora_targets
+from foreshot.results.behaviour import Probe
+from foreshot.settings.experiment import AUTO_SUITE, BUILTIN_SUITE, DEMO, NO_SUITE, Experiment
+from foreshot.settings.losses import Distillation
+from foreshot.settings.recipes import TUNED, Recipe
+from foreshot.suites.builtin import derogatory_words
+from foreshot.suites.cases import Suite, read_suite
+from foreshot.suites.probes import built_in_probes, read_probes
+from foreshot.training.device import find_device, find_precision
+from foreshot.training.seeding import generator
+from foreshot.words.explained import ExplainedTexts, from_rationales, from_rows
+from foreshot.words.word_scores import texts_left_out
+
+
+def make_plan(experiment: Experiment, folder: Path) -> Plan:
+    """Read and check every input of an experiment whose run goes into `folder`; nothing is written.
+
+    The plan's experiment names the precision that "auto" stands for on its device. Raises ConfigError, DataError,
+    DeviceError, ModelError or GuardError.
+    """
+    device = find_device(experiment.device)
+    experiment = _with_precision(experiment, device)
+    split = _read_split(experiment)
+    if experiment.identity_columns or experiment.identity_terms:
+        split = with_identity_groups(split, experiment.identity_terms)
+    check_parts_apart(split)
+    _check_decision(experiment, split)
+    _check_class_weights(experiment, split)
+    probes = _probes(experiment, split)
+    suite = _suite(experiment, split)
+    evasions = _evasions(experiment, split)
+    explained = _explained(experiment, split)
+    encoder, teacher = _find_models(experiment, split)
+    origin = teacher or encoder
+    assert origin is not None
+    tokenizer = load_tokenizer(origin)
+    if encoder and teacher and load_tokenizer(encoder).get_vocab() != tokenizer.get_vocab():
+        raise ConfigError(f"encoder {encoder.name}: has another vocabulary than the teacher {teacher.name}")
+    max_length = experiment.training.max_length
+    if max_length > longest_input(origin):
+        longest = longest_input(origin)
+        raise ConfigError(
+            f"training.max_length: {max_length}, but {origin.name} has positions for {longest} tokens only"
+        )
+    texts = {name: part.texts for name, part in split.parts.items()}
+    unlabelled = _unlabelled(experiment, split)
+    texts[PROBES_ROWS] = [probe.text for probe in probes]
+    texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
+    texts[EVASIONS] = evasions.all_texts if evasions else []
+    texts[EXPLAINED] = explained.texts if explained else []
+    by_leaving_out = experiment.explanations.method == "leave-one-out"
+    texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
+    return Plan(
+        experiment=experiment,
+        folder=folder,
+        split=split,
+        encoder=encoder,
+        given_teacher=teacher,
+        tokenizer=tokenizer,
+        rows={name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked},
+        unlabelled=unlabelled,
+        unlabelled_rows=encode(unlabelled.texts, tokenizer, max_length) if unlabelled else None,
+        layer_maps=_layer_maps(experiment, encoder, origin),
+        probes=probes,
+        suite=suite,
+        evasions=evasions,
+        explained=explained,
+        data_fingerprint=_data_fingerprint(split),
+        device=device,
+    )
+
+
+def _with_precision(experiment: Experiment, device: torch.device) -> Experiment:
+    precision = find_precision(experiment.training.precision, device)
+    training = experiment.training.model_copy(update={"precision": precision})
+    return experiment.model_copy(update={"training": training})
+
+
+def _read_split(experiment: Experiment) -> Split:
+    given: tuple[Table, Table | None, Table | None]
+    if experiment.data == DEMO:
+        if experiment.identity_columns:
+            raise ConfigError("identity_columns: the built-in corpus has none; name a file with identity_terms")
+        data, test = _demo_tables(experiment.first_seed)
+        given = (data, None, test)
+    else:
+        given = (
+            _read(experiment, experiment.data, "train"),
+            _read(experiment, experiment.validation, "validation") if experiment.validation else None,
+            _read(experiment, experiment.test, "test") if experiment.test else None,
+        )
+    return split_tables(
+        *given,
+        positive=experiment.positive,
+        validation_fraction=experiment.validation_fraction,
+        test_fraction=experiment.test_fraction,
+        seed=experiment.first_seed,
+        max_train_rows=experiment.max_train_rows,
+    )
+
+
+def _read(experiment: Experiment, source: str, part: str) -> Table:
+    tested_on = "test" if experiment.test else "train"
+    return read_table(
+        source,
+        text=experiment.text,
+        label=experiment.label,
+        labels=experiment.labels,
+        skip_bad_rows=experiment.skip_bad_rows,
+        part=part,
+        identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),
+    )
+
+
+def _demo_tables(seed: int) -> tuple[Table, Table]:
+    corpus = make_corpus(seed)
+    names = [BENIGN, TOXIC]
+    train, test = (
+        Table(
+            source=f"built-in synthetic corpus, {part} part",
+            texts=[comment.text for comment in comments],
+            labels=[names[comment.label] for comment in comments],
+            rows=list(range(1, len(comments) + 1)),
+            text_column="text",
+            label_column="label",
+            skipped_rows=0,
+            announcements=announcements,
+        )
+        for part, comments, announcements in (
+            (
+                "training",
+                corpus.train,
+                (f"synthetic data: {LABEL_NOISE:.0%} of the training labels are flipped on purpose",),
+            ),
+            ("test", corpus.test, ()),
+        )
+    )
+    return train, test
+
+
+def _unlabelled(experiment: Experiment, split: Split) -> Unlabelled | None:
+    if experiment.unlabelled is None:
+        return None
+    if not any(recipe.objective == "distil" for recipe in experiment.recipes):
+        if experiment.unlabelled == DEMO:  # the demo's own setting, which asking for other recipes leaves as it is
+            return None
+        raise ConfigError("unlabelled: no recipe learns from the teacher, so nothing would learn from these texts")
+    batch_size = experiment.training.batch_size
+    for recipe in experiment.recipes:
+        share = (recipe.distillation or experiment.distillation).unlabelled_share
+        if recipe.objective == "distil" and share and not rows_without_label(batch_size, share):
+            raise ConfigError(
+                f"distillation.unlabelled_share: {share:g} of a batch of {batch_size} is not one text; raise it or "
+                "training.batch_size"
+            )
+    known = (text for part in split.parts.values() for text in part.texts)
+    if experiment.unlabelled == DEMO:
+        corpus = make_corpus(experiment.first_seed)
+        return apart_from(known, [comment.text for comment in corpus.train], source="the built-in corpus")
+    return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known)
+
+
+def _probes(experiment: Experiment, split: Split) -> list[Probe]:
+    if experiment.probes == DEMO or (experiment.probes is None and experiment.data == DEMO):
+        return built_in_probes(split.classes)
+    return read_probes(experiment.probes, split.classes) if experiment.probes else []
+
+
+def _check_decision(experiment: Experiment, split: Split) -> None:
+    """Too few validation rows for the policy must show before anything is trained."""
+    positive = split.classes.positive
+    check_enough(
+        experiment.decision,
+        np.array(split.parts["validation"].labels),
+        positive,
+        positive_name="" if positive is None else split.classes.names[positive],
+    )
+
+
+def _check_class_weights(experiment: Experiment, split: Split) -> None:
+    weights, names = experiment.training.classification.class_weights, split.output_names
+    if isinstance(weights, tuple) and len(weights) != len(names):
+        raise ConfigError(
+            f"training.classification.class_weights: {len(weights)} weights, but there are {len(names)} classes: "
+            f"{listing(names)}"
+        )
+
+
+def _suite(experiment: Experiment, split: Split) -> Suite | None:
+    source = experiment.suite
+    if source == AUTO_SUITE:
+        source = BUILTIN_SUITE if split.classes.positive is not None else NO_SUITE
+    if source == NO_SUITE:
+        return None
+    return read_suite(source, split.classes, experiment.suite_labels)
+
+
+def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
+    if split.classes.positive is None:
+        return None
+    test = split.parts["test"]
+    toxic = np.array(test.labels) == split.classes.positive
+    if not toxic.any():
+        return None
+    words, most = derogatory_words(), experiment.disguised_rows
+    return make_evasions(test.texts, toxic, words, most=most, seed=experiment.first_seed)
+
+
+def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:
+    """The texts that people marked words of, or else test rows that count as toxic; None for none."""
+    settings, positive = experiment.explanations, split.classes.positive
+    if not settings.most_texts:
+        return None
+    rng = generator(experiment.first_seed, "explained")
+    if settings.rationales is not None:
+        if positive is None:
+            raise DataError(
+                "rationales: they say why a text counts as toxic, and no class does here; name it with --positive"
+            )
+        known = split.parts["train"].texts
+        return from_rationales(
+            read_rationales(settings.rationales, text=experiment.text, known=known), settings.most_texts, rng
+        )
+    if positive is None:
+        return None
+    test = split.parts["test"]
+    toxic = [text for text, label in zip(test.texts, test.labels, strict=True) if label == positive]
+    rows = f"test rows of class {split.classes.names[positive]}"
+    found = from_rows(toxic, rows, settings.most_texts, rng)
+    return found if found.texts else None
+
+
+def _find_models(experiment: Experiment, split: Split) -> tuple[ModelSource | None, ModelSource | None]:
+    names, multi_label, layers_at = split.output_names, split.label_names is not None, experiment.layer_stack
+    encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
+    teacher = find_model(experiment.teacher, layers_at=layers_at) if experiment.teacher else None
+    if encoder:
+        _check_inside(
+            load_encoder(encoder, names, seed=0, multi_label=multi_label), experiment, teaches=teacher is None
+        )
+    if teacher:
+        _check_inside(load_classifier(teacher, names, multi_label=multi_label), experiment, teaches=True)
+    return encoder, teacher
+
+
+def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bool) -> None:
+    """Layers, and queries, keys and values where a loss needs them, must be found before anything is trained."""
+    _, layers = layer_stack(model)
+    model.eval()
+    if experiment.training.gradient_checkpointing and not model.supports_gradient_checkpointing:
+        raise ModelError(
+            f"{model.config.model_type}: its layers can't be computed again for the backward pass; leave out "
+            "training.gradient_checkpointing"
+        )
+    if first_layer_stays(model):  # so not every student can be built
+        for recipe in experiment.recipes:
+            if not recipe.measured and (experiment.teacher is None or (recipe.init == "teacher") == teaches):
+                keep_layers(model, layer_map(recipe.layers, len(layers)))
+    if teaches and any(recipe.measured == "influence" for recipe in experiment.recipes):
+        check_look(model, Look(layers=tuple(range(1, len(layers) + 1))))
+    for recipe in experiment.recipes:
+        settings = recipe.distillation or experiment.distillation
+        if recipe.objective == "distil" and settings.weights.ever("hidden"):
+            check_look(model, Look(layers=(len(layers),)))
+        if recipe.objective == "distil" and settings.weights.ever("relations"):
+            number = (settings.relations.layer if teaches else None) or len(layers)
+            if number > len(layers):
+                raise ConfigError(f"relations.layer: {number}, but the model has only {len(layers)} layers")
+            if model.config.hidden_size % settings.relations.heads:
+                raise ConfigError(
+                    f"relations.heads: {settings.relations.heads} don't divide the model's width, "
+                    f"{model.config.hidden_size}"
+                )
+            check_look(model, Look(projections_of=number, projections=settings.relations.projections))
+
+
+def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:
+    """The layers of every recipe, and of the same at its best learning rate."""
+    maps = {recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes}
+    if taken := sorted(maps.keys() & {name + TUNED for name in maps}) if experiment.tune_learning_rates else []:
+        raise ConfigError(f"recipe {taken[0]}: the search for learning rates takes this name; choose another")
+    measured = {recipe.name for recipe in experiment.recipes if recipe.measured}
+    return with_tuned({name: layers for name, layers in maps.items() if name not in measured}, experiment)
+
+
+def _checked_layers(
+    recipe: Recipe, experiment: Experiment, encoder: ModelSource | None, origin: ModelSource
+) -> tuple[int, ...]:
+    if recipe.init == "encoder" and encoder is None:
+        raise ConfigError(f"recipe {recipe.name}: starts from the encoder; give --encoder beside --teacher")
+    source = encoder if recipe.init == "encoder" and encoder else origin
+    if recipe.objective == "distil":
+        _check_teacher_fits(recipe, recipe.distillation or experiment.distillation, source, origin)
+    if recipe.measured and recipe.init == "encoder" and experiment.teacher is not None:
+        raise ConfigError(
+            f"recipe {recipe.name}: {recipe.layers} looks at the teacher's layers, which are not the encoder's; "
+            "set init: teacher, or name layers"
+        )
+    if recipe.tuning == "lora":
+        lora_targets(source.config.model_type, experiment.lora)
+    return layer_map(recipe.layers, source.depth)
+
+
+def _check_teacher_fits(recipe: Recipe, settings: Distillation, source: ModelSource, origin: ModelSource) -> None:
+    """Losses between states need students as wide, and for each layer one of the teacher's."""
+    narrower = source.config.hidden_size != origin.config.hidden_size
+    if narrower and settings.cosine_on == "representation":
+        raise ConfigError(
+            f"recipe {recipe.name}: the encoder is not as wide as the teacher; set distillation.cosine_on: logits"
+        )
+    if settings.weights.ever("hidden") and (narrower or source.depth != origin.depth):
+        raise ConfigError(
+            f"recipe {recipe.name}: the encoder's layers are not those of the teacher; set weights.hidden: 0 "
+            "(relations work between any two widths)"
+        )
+
+
+def _data_fingerprint(split: Split) -> str:
+    digest = hashlib.sha256()
+    for name, part in split.parts.items():
+        for text, label in zip(part.texts, part.answers, strict=True):
+            digest.update(f"{name}\0{label}\0{text}\0".encode("utf-8", "surrogatepass"))
+    return fingerprint([digest.hexdigest(), list(split.output_names)])

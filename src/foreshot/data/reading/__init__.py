@@ -1,0 +1,1 @@
+"""Reading: tables, streams and saved datasets, whatever their format."""

@@ -1,0 +1,1 @@
+"""Explaining: what each word does to a model's decision."""

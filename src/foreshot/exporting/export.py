@@ -1,0 +1,192 @@
+"""Export: from a trained classifier to a bundle, whose graphs are proved to decide as the classifier does.
+
+Each graph is written, asked about the same texts as the model, and shipped only if it passes (`exporting.parity`).
+Eight bits are tried from the smallest setting to the safest one; where none passes, the bundle has 32 bits alone and
+says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from foreshot.data.table import read_texts
+from foreshot.data.texts import NORMALISATION
+from foreshot.errors import BundleError, ConfigError
+from foreshot.exporting.card import card
+from foreshot.exporting.proving import MadeGraph, Proof, fp32_graph, int8_graph
+from foreshot.exporting.subject import Subject, find_subject
+from foreshot.files.atomic import replacing_folder, write_atomically
+from foreshot.judging.shares import suite_shares
+from foreshot.models.students import parameters
+from foreshot.progress import Progress, Silent
+from foreshot.results.decisions import LabelDecisions
+from foreshot.runtime.bundle import (
+    CARD_FILE,
+    FORMAT_VERSION,
+    FP32_GRAPH,
+    INT8_GRAPH,
+    MANIFEST_FILE,
+    SUMS_FILE,
+    TOKENIZER_FILE,
+    Attempt,
+    Manifest,
+    Origin,
+    SelfTest,
+    refuse_as_target,
+    sums_of,
+)
+from foreshot.runtime.decisions import decide, scores_of, view_of
+from foreshot.settings.experiment import BUILTIN_SUITE
+from foreshot.suites.cases import Suite, read_suite
+
+BITS = {"32": FP32_GRAPH, "8": INT8_GRAPH}
+SHORTEST = 8  # tokens
+MOST_ROWS = 2000  # of the validation part, or of the file that is given
+SELF_TEST_TEXTS = (
+    "",
+    "you absolute walnut",
+    "Thank you, that was a lovely evening.",
+    "Nobody asked for your opinion, so keep it to yourself, you t0t4l f00l 🤡",
+    "Ça va? Ты где? おはよう ๑",
+    "one sentence after another, and no end in sight, " * 40,
+)
+VERSIONS = ("foreshot", "onnx", "onnxruntime", "onnxscript", "tokenizers", "torch", "transformers")
+
+
+def export(
+    model: str | Path,
+    out: str | Path,
+    *,
+    bits: Sequence[str] = tuple(BITS),
+    max_length: int | None = None,
+    rows: str | None = None,
+    text: str | None = None,
+    suite: str | None = None,
+    suite_labels: Mapping[str, str] | None = None,
+    positive: str | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Write the bundle `out` from a classifier: a run's folder (what its verdict ships), a model's folder, or a hub id.
+
+    `bits` says which graphs are wanted. Parity is proved on the run's validation rows, or on the column `text` of the
+    file `rows`, and on `suite` (a file, or the run's, or the built-in one where it fits). `positive` is the class that
+    counts as toxic, or the label to judge of a multi-label model. Raises ForeshotError for what can't be used and for a
+    graph in 32 bits that isn't the model; `out` is then as it was.
+    """
+    progress, out = progress or Silent(), Path(out)
+    if not bits or not set(bits) <= BITS.keys():
+        raise ConfigError(f"--bits {','.join(bits)}: must be 32, 8, or both by comma")
+    if max_length is not None and max_length < SHORTEST:
+        raise ConfigError(f"--max-length {max_length}: must be at least {SHORTEST}")
+    refuse_as_target(out)
+    subject = find_subject(str(model), max_length, positive, progress)
+    cases = _suite(suite, suite_labels, subject)
+    source, others = _other_texts(subject, rows, text)
+    texts = [*others, *(case.text for case in cases.cases)] if cases else others
+    if not texts:
+        raise ConfigError(f"{subject.source.name}: nothing to prove it on; name texts with --rows FILE")
+    subject.check_tokenization(texts)
+    progress.begin(f"asking {subject.source.name} about {len(texts):,} texts", len(texts))
+    try:
+        reference = subject.reference(texts, progress)
+    finally:
+        progress.end()
+    proof = Proof(subject=subject, suite=cases, source=source, texts=texts, reference=reference)
+    made = [fp32_graph(proof, progress)] if "32" in bits else []
+    smaller, refused = int8_graph(proof, progress) if "8" in bits else (None, ())
+    graphs = [smaller, *made] if smaller else made
+    if not graphs:
+        raise BundleError(f"{out}: no setting of 8 bits decides as the model does; export it with --bits 32,8")
+    manifest = _manifest(proof, graphs, refused)
+    with replacing_folder(out.resolve()) as workplace:  # a link stays one, to the new bundle
+        (workplace / TOKENIZER_FILE).write_text(subject.tokenizer_content, encoding="utf-8")
+        for graph in graphs:
+            (workplace / graph.facts.file).write_bytes(graph.content)
+        write_atomically(workplace / MANIFEST_FILE, manifest.model_dump_json(indent=1) + "\n")
+        write_atomically(workplace / CARD_FILE, card(manifest))
+        write_atomically(workplace / SUMS_FILE, sums_of(workplace))
+        refuse_as_target(out)  # once more: something may have been put there meanwhile
+    return manifest
+
+
+def _suite(asked: str | None, labels: Mapping[str, str] | None, subject: Subject) -> Suite | None:
+    """The suite that is asked for, that of the run, or the built-in one where it fits the classes."""
+    classes, run = subject.classes, subject.run
+    if asked is not None:
+        return read_suite(asked, classes, labels)
+    if run is not None:
+        return read_suite(run.suite, classes, run.experiment.suite_labels) if run.suite else None
+    return read_suite(BUILTIN_SUITE, classes) if classes.of_two else None
+
+
+def _other_texts(subject: Subject, rows: str | None, column: str | None) -> tuple[str, list[str]]:
+    """The texts besides the suite's that a graph is proved on, and what they are."""
+    if rows is not None:
+        return rows, read_texts(rows, text=column)[:MOST_ROWS]
+    if subject.run is not None:
+        return "the run's validation rows", subject.run.validation_texts()[:MOST_ROWS]
+    return "no rows besides the suite", []
+
+
+def _manifest(proof: Proof, graphs: Sequence[MadeGraph], refused: tuple[Attempt, ...]) -> Manifest:
+    subject, run, preferred = proof.subject, proof.subject.run, graphs[0]
+    classes, suite = subject.classes, proof.suite
+    decision, view, positive = view_of(subject.decision, preferred.logits, classes.positive)
+    decided = decide(decision, view, positive)
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        name=_name(subject),
+        labels=subject.labels,
+        positive=None if classes.positive is None else classes.names[classes.positive],
+        max_length=subject.max_length,
+        pad_token_id=subject.tokenizer.pad_token_id,
+        normalisation=NORMALISATION,
+        decision=decision,
+        decisions=subject.decision if isinstance(subject.decision, LabelDecisions) else None,
+        graphs=[graph.facts for graph in graphs],
+        refused=refused,
+        origin=Origin(
+            model=_name(subject),
+            architecture=subject.source.config.model_type,
+            layers=subject.source.depth,
+            parameters=parameters(subject.model)[0],
+            fingerprint=subject.source.fingerprint,
+            **(run.origin() if run else {}),
+        ),
+        metrics=run.metrics() if run else {},
+        label_metrics=run.label_metrics() if run else None,
+        metrics_rows=run.results.data.parts["test"].rows if run else None,
+        suite=suite.facts() if suite else None,
+        suite_result=suite_shares(
+            preferred.facts.file, suite.cases, decided[np.newaxis, -len(suite.cases) :], classes.names
+        )
+        if suite
+        else None,
+        self_test=_self_test(subject, graphs),
+        versions={package: metadata.version(package) for package in VERSIONS},
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _name(subject: Subject) -> str:
+    """What the bundle calls its model: without the path of this machine."""
+    if subject.run is not None:
+        return f"{subject.run.results.name}/{subject.run.model.folder}"
+    return subject.source.folder.resolve().name if Path(subject.source.name).is_dir() else subject.source.name
+
+
+def _self_test(subject: Subject, graphs: Sequence[MadeGraph]) -> list[SelfTest]:
+    ids = subject.runtime_tokenizer.tokenize(SELF_TEST_TEXTS).ids
+    scores = {
+        graph.facts.file: scores_of(
+            subject.decision, subject.graph(graph.content, graph.facts.file).logits(ids)
+        ).tolist()
+        for graph in graphs
+    }
+    return [
+        SelfTest(text=text, scores={file: of_file[row] for file, of_file in scores.items()})
+        for row, text in enumerate(SELF_TEST_TEXTS)
+    ]

@@ -1,0 +1,132 @@
+"""Proving: graphs that are made, asked about the same texts as the model, and shipped only if they decide alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from foreshot.data.texts import excerpt
+from foreshot.errors import BundleError
+from foreshot.exporting.int8 import linear_layers, noise, quantised
+from foreshot.exporting.onnx import OPSET, to_onnx
+from foreshot.exporting.parity import flipped, fp32_complaint, int8_complaint, parity
+from foreshot.exporting.subject import Subject
+from foreshot.models.batches import EncodedRows, collate, encode
+from foreshot.progress import Progress
+from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, Attempt, GraphFacts
+from foreshot.runtime.graph import Graph
+from foreshot.suites.cases import Suite
+
+ALONE, CROWDED = 64, 61  # rows that are asked one by one; the size of batches with much padding
+NOISE_ROWS, NOISE_BATCH = 64, 16
+KEPT_SHARES = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""Shares of the linear layers, the noisiest ones, that stay in 32 bits: what is tried in turn."""
+MOST_SHOWN = 5  # flipped texts, of each setting that is refused
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Texts, the suite's last, and the model's logits on them; `source` says what the others are."""
+
+    subject: Subject
+    suite: Suite | None
+    source: str
+    texts: list[str]
+    reference: np.ndarray
+
+    @cached_property
+    def ids(self) -> list[list[int]]:
+        return self.subject.runtime_tokenizer.tokenize(self.texts).ids
+
+    def logits(self, graph: Graph) -> np.ndarray:
+        """A graph's logits on the texts: the first ones one by one, the next in crowded batches, then as deployed."""
+        ids = self.ids
+        parts = ((ids[:ALONE], 1), (ids[ALONE : 4 * ALONE], CROWDED), (ids[4 * ALONE :], None))
+        return np.concatenate([graph.logits(rows, batch_size=size) for rows, size in parts])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeGraph:
+    """A graph that passed."""
+
+    facts: GraphFacts
+    content: bytes
+    logits: np.ndarray
+
+
+def fp32_graph(proof: Proof, progress: Progress) -> MadeGraph:
+    """The graph in 32 bits; raises BundleError when it isn't the model."""
+    progress.say(f"{FP32_GRAPH}: exporting …")
+    content = to_onnx(proof.subject.model)
+    made = _proved(proof, FP32_GRAPH, "as trained", content)
+    if complaint := fp32_complaint(made.facts.parity):
+        raise BundleError(f"{FP32_GRAPH}: is not the model that it was made from: {complaint}")
+    _say(made, progress)
+    return made
+
+
+def int8_graph(proof: Proof, progress: Progress) -> tuple[MadeGraph | None, tuple[Attempt, ...]]:
+    """The smallest graph in 8 bits that passes, None where none does, and what was refused before."""
+    subject = proof.subject
+    refused: list[Attempt] = []
+    for method, kept in _int8_settings(proof):
+        progress.say(f"{INT8_GRAPH}: exporting, {method} …")
+        made = _proved(proof, INT8_GRAPH, method, to_onnx(quantised(subject.model, kept=kept)))
+        complaint = int8_complaint(made.facts.parity)
+        if complaint is None:
+            _say(made, progress)
+            return made, tuple(refused)
+        refused.append(Attempt(method=method, complaint=complaint))
+        progress.say(f"{INT8_GRAPH}: refused: {complaint}")
+        changed = flipped(proof.reference, made.logits, subject.decision, subject.classes.positive)
+        for row in changed[:MOST_SHOWN]:
+            progress.say(f"  decided otherwise: {excerpt(proof.texts[row], 80)!r}")
+        if len(changed) > MOST_SHOWN:
+            progress.say(f"  and {len(changed) - MOST_SHOWN} more")
+    progress.say(f"{INT8_GRAPH}: no setting passes, so it is left out")
+    return None, tuple(refused)
+
+
+def _int8_settings(proof: Proof) -> Iterator[tuple[str, list[str]]]:
+    """What is tried, by name, with the layers that stay in 32 bits; what these are is found out when it is asked."""
+    layers, noisiest = linear_layers(proof.subject.model), list[str]()
+    for share in KEPT_SHARES:
+        count = round(share * len(layers))
+        if count and not noisiest:
+            by_layer = noise(proof.subject.model, list(_noise_batches(proof)))
+            noisiest = sorted(by_layer, key=by_layer.__getitem__, reverse=True)
+        but = f" but for the {count} noisiest" if count else ""
+        yield f"all {len(layers)} linear layers{but} in int8, a scale a channel and a range a token", noisiest[:count]
+
+
+def _noise_batches(proof: Proof) -> Iterator[dict]:
+    subject = proof.subject
+    rows: EncodedRows = encode(proof.texts[:NOISE_ROWS], subject.tokenizer, subject.max_length)
+    for start in range(0, len(rows), NOISE_BATCH):
+        yield collate(rows, np.arange(start, min(start + NOISE_BATCH, len(rows))))
+
+
+def _proved(proof: Proof, file: str, method: str, content: bytes) -> MadeGraph:
+    """A graph with what its parity is, whether it passes or not."""
+    subject = proof.subject
+    logits = proof.logits(subject.graph(content, file))
+    found = parity(
+        proof.reference,
+        logits,
+        subject.decision,
+        subject.classes.positive,
+        source=proof.source,
+        cases=proof.suite.cases if proof.suite else (),
+        class_names=subject.classes.names,
+    )
+    facts = GraphFacts(file=file, opset=OPSET, method=method, parity=found)
+    return MadeGraph(facts=facts, content=content, logits=logits)
+
+
+def _say(made: MadeGraph, progress: Progress) -> None:
+    facts, found = made.facts, made.facts.parity
+    progress.say(
+        f"{facts.file}: {len(made.content) / 1e6:.1f} MB; {found.decisions_equal:.2%} of {found.rows:,} decisions "
+        f"equal, largest difference of a probability {found.largest_difference:.1e}"
+    )

@@ -1,0 +1,197 @@
+"""Stored scores: a file of texts with the score, 0 to 1, that another classifier gave each of them."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from foreshot.data.reading.lines import BadRecord, Record
+from foreshot.data.reading.records import Records, open_records
+from foreshot.data.table import choose_text_column, why_not_a_string
+from foreshot.data.texts import excerpt
+from foreshot.errors import DataError
+
+SCORE_NAMES = frozenset({"score", "summaryscore", "perspective", "toxicity_score", "perspective_score"})
+WRAPPING = frozenset({"response", "perspective", "attributescores", "summaryscore", "score", "scores", "value"})
+"""What stands around an attribute in the API's answers: response.attributeScores.TOXICITY.summaryScore.value."""
+HEAD = 1024  # rows that tell what the columns are
+DEEPEST = 8  # levels of nested fields that are looked into
+LONGEST_NAME = 80  # letters of a nested field's name that a message shows, so that it can be given back
+
+
+class StoredRow(NamedTuple):
+    """A row with its text and its score."""
+
+    record: Record
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredScores:
+    """A file whose columns are known; `a.b` is the field b in a field a.
+
+    `head` are its first rows, `skipped_rows` counts those that are left out because of `skip_bad_rows`, and
+    `announcements` tell what was guessed.
+    """
+
+    text_column: str
+    score_column: str
+    skip_bad_rows: bool
+    head: list[Record]
+    announcements: list[str]
+    skipped_rows: int = 0
+
+    def rows(self, records: Records, items: Iterable[Record | BadRecord]) -> Iterator[StoredRow | None]:
+        """The rows that have a text and a score; None for each that is left out.
+
+        Raises DataError for the first that isn't one, unless such are left out, and for any number outside 0 to 1:
+        then the column is the wrong one, or on another scale.
+        """
+        for item in items:
+            found = item.complaint if isinstance(item, BadRecord) else self._read(item)
+            if isinstance(found, StoredRow):
+                if not 0 <= found.score <= 1:
+                    hint = "divide such scores by 100, or name" if 1 < found.score <= 100 else "name"
+                    raise DataError(
+                        f"{records.place(item.row)}, column {_named(self.score_column)!r}: {found.score:g} "
+                        f"is outside 0 to 1; {hint} another column with --score"
+                    )
+                yield found
+            elif self.skip_bad_rows:
+                yield None
+            else:
+                raise DataError(_complaint(records, item.row, found))
+
+    def _read(self, record: Record) -> StoredRow | str:
+        """The row, or what is wrong with it."""
+        text, score = _cell(record.cells, self.text_column), _cell(record.cells, self.score_column)
+        if unfit := why_not_a_string(text):
+            return f"column {_named(self.text_column)!r}: {unfit}"
+        if score is None or (isinstance(score, str) and not score.strip()):
+            return f"column {_named(self.score_column)!r}: no score"
+        number = _number(score)
+        if math.isnan(number):
+            comma = isinstance(score, str) and score.count(",") == 1
+            hint = " (write a point, as in 0.7)" if comma else ""
+            return f"column {_named(self.score_column)!r}: {excerpt(score)!r} is no number{hint}"
+        return StoredRow(record, text, number)
+
+
+def look_through(path: Path, *, text: str | None, score: str | None, skip_bad_rows: bool) -> StoredScores:
+    """Find the columns, named or guessed, and check every row.
+
+    Raises DataError for a missing or ambiguous column, for what `StoredScores.rows` refuses, for fewer than 2 rows,
+    and for scores that are all the same.
+    """
+    with open_records(path) as records:
+        first = list(islice(records, HEAD))
+        stored = _columns(records, first, text, score, skip_bad_rows)
+        rows = skipped = 0
+        least, most = 1.0, 0.0
+        for row in stored.rows(records, chain(first, records)):
+            if row is None:
+                skipped += 1
+            else:
+                rows += 1
+                least, most = min(least, row.score), max(most, row.score)
+    left_out = f" ({skipped:,} bad rows were left out)" if skipped else ""
+    if rows < 2:
+        raise DataError(f"{path}: {rows} row{'' if rows == 1 else 's'} to compare{left_out}; at least 2 are needed")
+    if least == most:
+        raise DataError(
+            f"{path}: every score in column {_named(stored.score_column)!r} is {least:g}{left_out}, so there is "
+            "nothing to agree with; name another column with --score"
+        )
+    return StoredScores(**{**vars(stored), "skipped_rows": skipped})
+
+
+def _columns(
+    records: Records, first: Sequence[Record | BadRecord], text: str | None, score: str | None, skip_bad_rows: bool
+) -> StoredScores:
+    head = [record for record in first if isinstance(record, Record)]
+    fields = dict.fromkeys(field for record in head for field in _fields(record.cells))
+    columns = list(fields) or list(records.columns or [])
+    if not columns:
+        bad = next((item for item in first if isinstance(item, BadRecord)), None)
+        raise DataError(_complaint(records, bad.row, bad.complaint) if bad else f"{records.source}: has no rows")
+    text_column, text_note = choose_text_column(records.source, columns, text)
+    score_column, score_note = _choose_score_column(records.source, columns, score, taken=text_column)
+    return StoredScores(
+        text_column=text_column,
+        score_column=score_column,
+        skip_bad_rows=skip_bad_rows,
+        head=head,
+        announcements=[note for note in (text_note, score_note) if note],
+    )
+
+
+def _fields(cells: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterator[str]:
+    """Names of cells; those of nested ones, which answers of the API are, after their parents' and a dot."""
+    for name, cell in cells.items():
+        if isinstance(cell, Mapping) and depth < DEEPEST:
+            yield from _fields(cell, f"{prefix}{name}.", depth + 1)
+        else:
+            yield prefix + name
+
+
+def _cell(cells: Mapping[str, Any], name: str) -> Any:
+    """A cell by its name, or a nested one by the names on the way to it; None where there is none."""
+    if name in cells:
+        return cells[name]
+    found: Any = cells
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _choose_score_column(
+    source: str, columns: Sequence[str], named: str | None, *, taken: str
+) -> tuple[str, str | None]:
+    if named is not None:
+        if named not in columns:
+            raise DataError(f"{source}: has no column {_named(named)!r}; its columns are {_listing(columns)}")
+        if named == taken:
+            raise DataError(f"{source}: column {_named(named)!r} can't be both the text and the score")
+        return named, None
+    guesses = [name for name in columns if name != taken and _names_a_score(name.casefold())]
+    if len(guesses) == 1:
+        return guesses[0], f"{source}: score column {_named(guesses[0])!r} (guessed; --score names another)"
+    raise DataError(
+        f"{source}: the score column may be {_listing(guesses)}; name it with --score"
+        if guesses
+        else f"{source}: no column has a name that tells it holds the score; name it with --score "
+        f"(columns: {_listing(columns)})"
+    )
+
+
+def _names_a_score(name: str) -> bool:
+    attribute = [part for part in name.split(".") if part not in WRAPPING]
+    return name in SCORE_NAMES or attribute == ["toxicity"]
+
+
+def _named(column: str) -> str:
+    return excerpt(column, LONGEST_NAME)
+
+
+def _listing(names: Sequence[str], most: int = 20) -> str:
+    shown = ", ".join(map(_named, names[:most]))
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def _number(cell: Any) -> float:
+    """A cell as a number, NaN where it is none."""
+    if isinstance(cell, bool) or not isinstance(cell, str | int | float | Decimal):
+        return math.nan
+    try:
+        return float(cell)
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _complaint(records: Records, row: int, complaint: str) -> str:
+    joint = ", " if complaint.startswith("column") else ": "
+    return f"{records.place(row)}{joint}{complaint}; repair the file, or leave such rows out with --skip-bad-rows"

@@ -1,0 +1,1 @@
+"""Results: everything that is reported, as one light schema, by subject."""

@@ -1,0 +1,18 @@
+"""A run's folder as it is read: the names of its parts, and what was asked."""
+
+from pathlib import Path
+
+from foreshot.errors import RunFolderError
+from foreshot.settings.experiment import Experiment, load_experiment
+
+EXPERIMENT_FILE = "experiment.yaml"
+ENVIRONMENT_FILE = "environment.json"
+RESULTS_FILE = "results.json"
+TEACHER_FOLDER = "teacher"
+
+
+def read_run(folder: Path) -> Experiment:
+    """The experiment that made a run's folder; raises RunFolderError when it isn't one."""
+    if not (folder / EXPERIMENT_FILE).is_file():
+        raise RunFolderError(f"{folder}: is not a run's folder (it has no {EXPERIMENT_FILE})")
+    return load_experiment(folder / EXPERIMENT_FILE)

@@ -1,0 +1,1 @@
+"""Settings: what is asked for, as frozen, validated values."""

@@ -1,0 +1,252 @@
+"""Experiment and Recipe: what is asked for, as frozen, validated values that go to YAML and back."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from foreshot.settings.base import Settings
+from foreshot.settings.losses import Distillation
+from foreshot.settings.reading import load_settings, run_name, validated
+from foreshot.settings.recipes import DEFAULT_RECIPES, FILE_NAME, RECIPES, Lora, Recipe, named_recipe
+from foreshot.settings.training import LearningRate, Training
+
+DEMO = "demo"
+"""The value of `Experiment.data` and `Experiment.encoder` that stands for what the demo extra brings."""
+
+AUTO_SUITE, BUILTIN_SUITE, NO_SUITE = "auto", "builtin", "none"
+
+MOST_STEPS = 1000
+"""Of integrated gradients; their weights take the cube of it in time."""
+
+DEVICE = re.compile(r"(auto|cpu|mps|cuda(:\d{1,3})?)\Z")
+
+
+Named = Annotated[str, Field(min_length=1)]
+"""A file, a folder or an id."""
+Rows = Annotated[int, Field(ge=1, le=10**9)]
+
+
+LEARNING_RATES = (2e-5, 5e-5, 1e-4, 3e-4, 1e-3, 3e-3)
+"""What `--tune-lr` tries: from what suits full fine-tuning to what suits LoRA (Hu et al. 2021, appendix D)."""
+EXPLAINED_TEXTS, EXPLAINED_WITH_RATIONALES = 40, 500
+MOST_ASKED_TRAINING_ROWS = 500
+"""Of the training rows every model is asked so many, drawn: enough for the cross-entropy of what was trained on."""
+
+
+class Explanations(Settings):
+    """Which texts every model's decisions are explained on, and how.
+
+    `rationales` names a file in which people marked the words that count; without it test rows that count as toxic
+    are taken. `texts` is how many at most (None: EXPLAINED_WITH_RATIONALES or EXPLAINED_TEXTS), 0 for none at all.
+    `baselines` and `steps` are those of integrated gradients (`words.gradients`).
+    """
+
+    texts: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    rationales: Named | None = None
+    method: Literal["leave-one-out", "integrated-gradients"] = "leave-one-out"
+    baselines: Annotated[tuple[Literal["mask", "pad", "zero", "mean"], ...], Field(min_length=1)] = ("mask",)
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = 16
+
+    @property
+    def most_texts(self) -> int:
+        """How many texts are explained at most."""
+        if self.texts is not None:
+            return self.texts
+        return EXPLAINED_TEXTS if self.rationales is None else EXPLAINED_WITH_RATIONALES
+
+    @property
+    def method_settings(self) -> dict[str, str]:
+        """What the method was told, by name."""
+        if self.method == "leave-one-out":
+            return {}
+        return {"baselines": ", ".join(self.baselines), "steps": str(self.steps)}
+
+
+class VerdictPolicy(Settings):
+    """What the verdict asks of a student, in differences from the teacher (docs/verdict.md justifies the defaults)."""
+
+    metric_margin: Annotated[float, Field(ge=0, le=1)] = 0.02
+    suite_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    functionality_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
+    label_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    min_seeds: Annotated[int, Field(ge=1, le=1000)] = 3
+
+
+class Experiment(Settings):
+    """All that one comparison needs to know.
+
+    `data`, `validation`, `test` and `probes` name files, saved dataset folders or hub ids; `teacher` names a
+    ready classifier instead of one fine-tuned from `encoder`. The first seed also splits the data and trains
+    the teacher; every student is trained once for each seed. `suite` is a file, "builtin", "none", or "auto": the
+    built-in one where a class counts as toxic. `disguised_rows` is how many toxic test rows each disguise is tried
+    on, at most. `decision` is how logits become decisions (`judging.thresholds`). `tune_learning_rates` are tried
+    for each recipe, which is then also trained at its best. `matched` gives every recipe the same learning rate:
+    their factors count as 1, and rates of their own are refused.
+
+    `labels` names columns of 0 and 1 instead of the one `label`: a text can have several of them, and the first one
+    named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels
+    ("demo": those of the built-in corpus).
+    `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
+    `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
+    training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
+    (0: one after every step). `device` is where models are trained and asked: "auto" takes a GPU where there is one.
+    """
+
+    name: str
+    data: Named
+    validation: Named | None = None
+    test: Named | None = None
+    text: str | None = None
+    label: str | None = None
+    labels: Annotated[tuple[Named, ...], Field(min_length=2)] | None = None
+    unlabelled: Named | None = None
+    identity_columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
+    identity_terms: Named | None = None
+    positive: tuple[str, ...] | None = None
+    skip_bad_rows: bool = False
+    max_train_rows: Rows | None = None
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    encoder: Named | None = None
+    teacher: Named | None = None
+    layer_stack: Named | None = None
+    layer_sample: Rows = 256
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = 60.0
+    device: str = "auto"
+    recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
+    matched: bool = False
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
+    training: Training = Training()
+    distillation: Distillation = Distillation()
+    lora: Lora = Lora()
+    probes: Named | None = None
+    disguised_rows: Rows = 150
+    explanations: Explanations = Explanations()
+    suite: Named = AUTO_SUITE
+    suite_labels: Annotated[dict[str, str], Field(default_factory=dict)]
+    decision: str = "argmax"
+    policy: VerdictPolicy = VerdictPolicy()
+    tune_learning_rates: tuple[LearningRate, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        if not FILE_NAME.match(name):
+            raise ValueError("must be letters, digits, '.', '_' or '-'")
+        return name
+
+    @field_validator("device")
+    @classmethod
+    def _names_a_device(cls, device: str) -> str:
+        if not DEVICE.match(device):
+            raise ValueError(f"{device!r} is none of auto, cpu, cuda, cuda:N, mps")
+        return device
+
+    @field_validator("positive", mode="before")
+    @classmethod
+    def _labels_as_written(cls, positive: Any) -> Any:
+        if isinstance(positive, str) or not isinstance(positive, Sequence):
+            return positive
+        return [str(label) for label in positive]  # YAML makes numbers of 0 and 1
+
+    @field_validator("recipes", mode="before")
+    @classmethod
+    def _look_up_names(cls, recipes: Any) -> Any:
+        if isinstance(recipes, str) or not isinstance(recipes, Sequence):
+            return recipes
+        return [named_recipe(recipe) if isinstance(recipe, str) else recipe for recipe in recipes]
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> "Experiment":
+        for what, values in (("seed", self.seeds), ("recipe", tuple(recipe.name for recipe in self.recipes))):
+            repeated = [value for value, times in Counter(values).items() if times > 1]
+            if repeated:
+                raise ValueError(f"{what} {repeated[0]!r} is given twice")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_from_something(self) -> "Experiment":
+        if self.encoder is None and self.teacher is None:
+            raise ValueError("name an encoder to start from (a model id or a folder), or a ready teacher")
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_labels(self) -> "Experiment":
+        if self.labels is not None:
+            for name in ("label", "positive"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"labels: are the labels of the task; {name} is for a task with one label column")
+            if len(set(self.labels)) < len(self.labels):
+                raise ValueError("labels: a column is named twice")
+        if self.identity_columns is not None and self.identity_terms is not None:
+            raise ValueError("give identity_columns or identity_terms, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _one_rate_where_matched(self) -> "Experiment":
+        for recipe in self.recipes if self.matched else ():
+            if recipe.learning_rate is not None:
+                raise ValueError(
+                    f"matched: gives every recipe the same learning rate, and {recipe.name} has one of its own; "
+                    "leave one of them out"
+                )
+        return self
+
+    def as_trained(self, recipe: Recipe) -> Recipe:
+        """The recipe as it is carried out: without its factor where all have the same learning rate."""
+        return recipe.model_copy(update={"learning_rate_factor": 1.0}) if self.matched else recipe
+
+    def learning_rate_of(self, recipe: Recipe | None) -> float:
+        """What a student of this recipe is trained at; without one, what the teacher is."""
+        usual = self.training.learning_rate
+        if recipe is None:
+            return usual
+        if recipe.learning_rate is not None:
+            return recipe.learning_rate
+        factor = self.as_trained(recipe).learning_rate_factor
+        return usual if factor == 1 else float(f"{usual * factor:.12g}")  # 10 times 3e-4 is 3e-3, to the last bit
+
+    @property
+    def first_seed(self) -> int:
+        """The seed that splits the data and trains the teacher."""
+        return self.seeds[0]
+
+
+DEMO_SETTINGS: Mapping[str, Any] = {
+    "name": DEMO,
+    "data": DEMO,
+    "unlabelled": DEMO,
+    "encoder": DEMO,
+    "recipes": list(DEFAULT_RECIPES),
+    "seeds": [0, 1, 2],
+    "max_train_rows": 900,
+    "training": {"epochs": 2, "batch_size": 8, "learning_rate": 2e-4, "precision": "auto"},
+    "disguised_rows": 50,
+    "explanations": {"texts": 8},
+}
+"""`--demo`: three seeds, so that there can be a verdict, on few enough rows that it ends in minutes.
+
+The corpus's other rows teach the students without their labels."""
+
+
+def make_experiment(settings: Mapping[str, Any], *, source: str = "experiment") -> Experiment:
+    """Settings, as YAML or the command line gives them, to an Experiment.
+
+    Raises ConfigError that names the first field that is wrong; `source` is the file or command at fault.
+    """
+    return validated(Experiment, settings, source=source)
+
+
+def load_experiment(path: Path) -> Experiment:
+    """An experiment from a YAML file; raises ConfigError."""
+    return make_experiment({"name": run_name(path), **load_settings(path)}, source=str(path))
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """The experiment as YAML, defaults filled in; `load_experiment` reads it back to an equal value."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,1 @@
+"""Suites: the texts that behaviour is judged by."""
