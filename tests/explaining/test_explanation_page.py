@@ -9,17 +9,9 @@ import pytest
 from results_factory import HOSTILE
 from rich.console import Console
 
+from foreshot.cli.explain import explanation_json, print_explanation
 from foreshot.explaining.explain import Explanation, WordScore
-from foreshot.explaining.page import (
-    MOST_LISTED,
-    SHOWN_AFTER,
-    Piece,
-    explanation_json,
-    explanation_page,
-    pieces,
-    print_explanation,
-    strongest,
-)
+from foreshot.explaining.page import MOST_LISTED, SHOWN_AFTER, Piece, explanation_page, pieces, strongest
 
 TEXT = "you &amp; (walnut) 😀!\nthanks"
 

@@ -1,22 +1,34 @@
-"""The command line's `explain`."""
+"""`foreshot explain`: each word's score, as marked text, as JSON lines, or as a page."""
 
+import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
 from foreshot.cli.options import by_comma, source_among
 from foreshot.errors import ConfigError, DataError
 from foreshot.files.atomic import write_atomically
 from foreshot.progress import Progress, Silent, Terminal, printable
+from foreshot.reporting.texts import shortened
+
+if TYPE_CHECKING:
+    from foreshot.explaining.explain import Explanation
+    from foreshot.explaining.page import Piece
 
 MOST_ON_PAGE = 1000
 """Texts; a page of more would be too much for a browser."""
+TERMINAL_STYLES = {
+    # Black on a colour of our own can be read on a light and on a dark terminal; bold and italic need no colour.
+    "towards": ("underline", "black on #ffd9a8", "bold black on #ffb057"),
+    "away": ("italic", "italic black on #cfe6f8", "bold italic black on #86c5f2"),
+}
 
 
 def explain_command(
@@ -54,7 +66,7 @@ def explain_command(
         if html is not None and as_json:
             raise ConfigError("--html: writes a page, and --json lines; give one of them")
         from foreshot.explaining.explain import Explainer
-        from foreshot.explaining.page import explanation_json, explanation_page, print_explanation
+        from foreshot.explaining.page import explanation_page
         from foreshot.runtime.outputs import refuse_as_output
 
         if html is not None:
@@ -115,3 +127,34 @@ def _write(path: Path, page: str) -> None:
         write_atomically(path, page)
     except OSError as error:
         raise DataError(f"--html {path}: can't be written ({error.strerror})") from None
+
+
+# ---- what was found ----
+
+
+def explanation_json(text: str, explanation: "Explanation") -> str:
+    """A JSON object on one line; other letters than ASCII are escaped, so that no terminal obeys them."""
+    return json.dumps({"text": text, **explanation.model_dump(mode="json")}, allow_nan=False)
+
+
+def print_explanation(text: str, explanation: "Explanation", console: Console) -> None:
+    """Print a text with its words marked, where there are colours; then the strongest words with their numbers."""
+    from foreshot.explaining.page import LONGEST_NAME, headline, meaning, pieces, remarks, signed, strongest
+
+    console.print(Text(headline(explanation), style="bold"))
+    if console.is_terminal and not console.no_color:
+        console.print(Text.assemble(*((piece.text, _style(piece)) for piece in pieces(text, explanation))))
+    else:
+        console.print(Text(shortened(text)), soft_wrap=True)
+    for word in strongest(explanation):
+        console.print(Text(f"  {signed(word.score or 0)}  {shortened(word.word, LONGEST_NAME)}"), soft_wrap=True)
+    for remark in (meaning(explanation), *remarks(explanation)):
+        console.print(Text(remark, style="dim"), soft_wrap=True)
+    console.print()
+
+
+def _style(piece: "Piece") -> str:
+    if not piece.way:
+        return ""
+    styles = TERMINAL_STYLES[piece.way]
+    return styles[min(int(piece.share * len(styles)), len(styles) - 1)]

@@ -1,8 +1,7 @@
-"""Explanations for people: words marked in their text, on the terminal and as a page; and as JSON lines."""
+"""Explanations for people: words marked in their text, in parts for whatever shows them, and as a page."""
 
 import base64
 import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,6 @@ from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from rich.console import Console
-from rich.text import Text
 
 from foreshot.data.texts import valid_unicode
 from foreshot.explaining.explain import INTEGRATED_GRADIENTS, Explanation, WordScore
@@ -26,11 +23,6 @@ SHOWN_AFTER = 300
 """Characters that are shown after the last word that has a score."""
 LONGEST_NAME = 60
 LEVELS = 10
-TERMINAL_STYLES = {
-    # Black on a colour of our own can be read on a light and on a dark terminal; bold and italic need no colour.
-    "towards": ("underline", "black on #ffd9a8", "bold black on #ffb057"),
-    "away": ("italic", "italic black on #cfe6f8", "bold italic black on #86c5f2"),
-}
 
 
 @dataclass(frozen=True)
@@ -105,38 +97,6 @@ def remarks(explanation: Explanation) -> Iterator[str]:
     if explanation.deltas is not None and explanation.rest is not None:
         left = ", ".join(f"{name} {signed(delta)}" for name, delta in explanation.deltas.items())
         yield f"Punctuation and other words: {signed(explanation.rest)}. Left over by the steps: {left}."
-
-
-def explanation_json(text: str, explanation: Explanation) -> str:
-    """A JSON object on one line; other letters than ASCII are escaped, so that no terminal obeys them."""
-    return json.dumps({"text": text, **explanation.model_dump(mode="json")}, allow_nan=False)
-
-
-# ---- the terminal ----
-
-
-def print_explanation(text: str, explanation: Explanation, console: Console) -> None:
-    """Print a text with its words marked, where there are colours; then the strongest words with their numbers."""
-    console.print(Text(headline(explanation), style="bold"))
-    if console.is_terminal and not console.no_color:
-        console.print(Text.assemble(*((piece.text, _style(piece)) for piece in pieces(text, explanation))))
-    else:
-        console.print(Text(shortened(text)), soft_wrap=True)
-    for word in strongest(explanation):
-        console.print(Text(f"  {signed(word.score or 0)}  {shortened(word.word, LONGEST_NAME)}"), soft_wrap=True)
-    for remark in (meaning(explanation), *remarks(explanation)):
-        console.print(Text(remark, style="dim"), soft_wrap=True)
-    console.print()
-
-
-def _style(piece: Piece) -> str:
-    if not piece.way:
-        return ""
-    styles = TERMINAL_STYLES[piece.way]
-    return styles[min(int(piece.share * len(styles)), len(styles) - 1)]
-
-
-# ---- the page ----
 
 
 def explanation_page(explained: Sequence[tuple[str, Explanation]], *, more: bool = False) -> str:

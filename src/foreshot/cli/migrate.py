@@ -1,30 +1,82 @@
-"""What a migration found, for people: in words, as tables in the terminal, and as JSON."""
+"""`foreshot migrate`: stored scores of Perspective's beside a bundle's; in words, as tables, and as JSON."""
 
 import json
 import shlex
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foreshot.perspective.agreement import AtThreshold, FlagAgreement
-from foreshot.perspective.migrate import Disagreement, Migration
+from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.progress import Terminal
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate
+
+if TYPE_CHECKING:
+    from foreshot.perspective.agreement import AtThreshold, FlagAgreement
+    from foreshot.perspective.migrate import Disagreement, Migration
 
 LONGEST_NAME = 30
 LONGEST_TEXT = 200
 
 
-def migration_json(found: Migration) -> str:
+def migrate_command(
+    stored: Annotated[
+        Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file of texts with the scores that Perspective gave.")
+    ],
+    model: Annotated[Path, typer.Option(help="A bundle's folder.")],
+    text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
+    score: Annotated[str | None, typer.Option(help="Column with Perspective's scores, 0 to 1.")] = None,
+    label: Annotated[str | None, typer.Option(help="The label of a multi-label bundle; else the judged one.")] = None,
+    threshold: Annotated[
+        list[str] | None, typer.Option(help="Thresholds in use with Perspective, by comma; else 0.5,0.7,0.9.")
+    ] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave out rows without text or score, and count them.")
+    ] = False,
+    worst: Annotated[int, typer.Option(min=0, help="How many of the worst disagreements to show, each way.")] = 10,
+    out: Annotated[
+        Path | None, typer.Option(help="File for all rows with both scores; its name says the format.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a report.")] = False,
+) -> None:
+    """Compare stored Perspective scores with a bundle's, and find the thresholds that keep the flag rate."""
+    with errors_as_one_line(), interruption_as_one_line(None):
+        from foreshot.perspective.migrate import migrate, parse_thresholds
+
+        found = migrate(
+            stored,
+            model,
+            text=text,
+            score=score,
+            label=label,
+            thresholds=parse_thresholds(threshold),
+            skip_bad_rows=skip_bad_rows,
+            worst=worst,
+            out=out,
+            progress=Terminal(Console(stderr=True, highlight=False)),
+        )
+        if as_json:
+            typer.echo(migration_json(found))
+        else:
+            print_migration(found, Console(highlight=False))
+
+
+# ---- what was found ----
+
+
+def migration_json(found: "Migration") -> str:
     """All the numbers; other letters than ASCII are escaped, so that no terminal obeys them."""
     return json.dumps(found.model_dump(mode="json"), indent=1, allow_nan=False)
 
 
-def print_migration(found: Migration, console: Console) -> None:
+def print_migration(found: "Migration", console: Console) -> None:
     """Print what it means, then the thresholds, the worst disagreements, and what agreement doesn't say."""
     for announcement in found.announcements:
         console.print(Text(visible(announcement), style="dim"))
@@ -44,14 +96,14 @@ def print_migration(found: Migration, console: Console) -> None:
         console.print(Text(sentence, style="bold"))
 
 
-def _name(found: Migration) -> str:
+def _name(found: "Migration") -> str:
     return shortened(found.model, LONGEST_NAME)
 
 
 # ---- in words ----
 
 
-def _sentences(found: Migration) -> Iterator[str]:
+def _sentences(found: "Migration") -> Iterator[str]:
     correlations = {"Spearman": found.agreement.spearman, "Pearson": found.agreement.pearson}
     known = [f"{name} {_number_with_interval(one)}" for name, one in correlations.items() if one]
     said = ", ".join(known) if known else f"No correlation: {_name(found)} gives every one of them the same score"
@@ -64,7 +116,7 @@ def _sentences(found: Migration) -> Iterator[str]:
         yield f"At Perspective's {_exactly(one.threshold)} {_in_words(found, one)}"
 
 
-def _in_words(found: Migration, one: AtThreshold) -> str:
+def _in_words(found: "Migration", one: "AtThreshold") -> str:
     if one.kept is None or one.kept_threshold is None:
         which = "none" if one.flagged.value == 0 else "every one"
         return f"your team flagged {which} of them: there is no rate to keep."
@@ -84,7 +136,7 @@ def _in_words(found: Migration, one: AtThreshold) -> str:
     )
 
 
-def _behaviour(found: Migration) -> Iterator[str]:
+def _behaviour(found: "Migration") -> Iterator[str]:
     yield "Agreement with Perspective is not being right: where the two differ, either may be wrong."
     if found.suite is None or found.suite_result is None:
         yield (
@@ -100,7 +152,7 @@ def _behaviour(found: Migration) -> Iterator[str]:
     )
 
 
-def _notes(found: Migration) -> Iterator[str]:
+def _notes(found: "Migration") -> Iterator[str]:
     yield (
         "Spearman: 1 where both put the comments in the same order, 0 where their orders have nothing in common. "
         "Pearson: likewise for the scores themselves."
@@ -119,7 +171,7 @@ def _notes(found: Migration) -> Iterator[str]:
 # ---- in tables ----
 
 
-def _thresholds(found: Migration) -> Table:
+def _thresholds(found: "Migration") -> Table:
     table = _table()
     table.add_column("Perspective")
     table.add_column(Text(f"{_name(found)} flags by"), overflow="fold")
@@ -136,7 +188,7 @@ def _thresholds(found: Migration) -> Table:
     return table
 
 
-def _numbers(flags: FlagAgreement) -> tuple[str, ...]:
+def _numbers(flags: "FlagAgreement") -> tuple[str, ...]:
     return (
         _percent(flags.flagged.value),
         _percent(flags.equal.value),
@@ -146,7 +198,7 @@ def _numbers(flags: FlagAgreement) -> tuple[str, ...]:
     )
 
 
-def _disagreements(title: str, rows: Sequence[Disagreement]) -> Table:
+def _disagreements(title: str, rows: Sequence["Disagreement"]) -> Table:
     table = _table()
     for name in ("row", "Perspective", "now"):
         table.add_column(name, justify="right", no_wrap=True)
