@@ -9,9 +9,9 @@ that a comparison asks its models by default, statistics, verdict, report, and a
 (origin) a notebook: the teacher fine-tuned in random order, padded to the longest of a batch; each student that distils
 with the teacher inside every step; LoRA by PEFT; then each model asked the same texts by `transformers.pipeline`,
 32 at a time, as they come. It saves nothing, makes no statistics and no report, and reading the rows is not counted.
-The texts are those of Foreshot's own plan: the parts of the data, suite, probes, disguises, texts without each of their
-words, and those without their strongest words, which every model has others of. A notebook might not ask the training
-rows again, so the ratio is also printed with the origin's seconds for them left out.
+The texts are those that Foreshot itself asks: the parts of the data, suite, probes, disguises, texts without each of
+their words, and those without their strongest words, which every model has others of. A notebook might not ask the
+training rows again, so the ratio is also printed with the origin's seconds for them left out.
 A ratio is of one turn; printed are medians with the smallest and largest.
 """
 
@@ -25,7 +25,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
@@ -36,8 +35,16 @@ from sklearn.metrics import f1_score
 
 from foreshot.comparison.compare import compare
 from foreshot.comparison.environment import describe_environment
-from foreshot.comparison.inputs import make_plan
-from foreshot.comparison.plan import EVASIONS, EXPLAINED, LEFT_OUT, PROBES_ROWS, REDUCED, SUITE_ROWS, Plan
+from foreshot.comparison.inputs import (
+    EVASIONS,
+    EXPLAINED,
+    LEFT_OUT,
+    PROBES_ROWS,
+    REDUCED,
+    SUITE_ROWS,
+    Inputs,
+    read_inputs,
+)
 from foreshot.models.batches import encode
 from foreshot.progress import Silent
 from foreshot.settings.experiment import Experiment, Training
@@ -122,56 +129,56 @@ def add_stage(run: Run, stage: str, seconds: float) -> None:
 
 def origin_run(options: argparse.Namespace) -> Run:
     """The same work as a notebook does it; run in a process of its own."""
-    plan = make_plan(asked_for(options), Path("benchmark"))
-    texts, settings, run = texts_of(plan), plan.experiment.training, Run()
-    labels, first = plan.split.parts["train"].labels, plan.experiment.first_seed
+    inputs = read_inputs(asked_for(options))
+    texts, settings, run = texts_of(inputs), inputs.experiment.training, Run()
+    labels, first = inputs.split.parts["train"].labels, inputs.experiment.first_seed
     began = perf_counter()
-    rows = encode(texts["train"], plan.tokenizer, settings.max_length)
-    teacher = new_classifier(plan, first)
+    rows = encode(texts["train"], inputs.tokenizer, settings.max_length)
+    teacher = new_classifier(inputs, first)
     train_as_origin(teacher, rows, labels, settings, seed=first)
     run.training[f"{TEACHER}, seed {first}"] = run.parts[TEACHER] = perf_counter() - began
-    ask(run, plan, texts, teacher, TEACHER, first)
-    for recipe in plan.experiment.recipes:
-        for seed in plan.experiment.seeds:
+    ask(run, inputs, texts, teacher, TEACHER, first)
+    for recipe in inputs.experiment.recipes:
+        for seed in inputs.experiment.seeds:
             student_began = perf_counter()
-            student = untrained(plan, recipe, seed, teacher)
+            student = untrained(inputs, recipe, seed, teacher)
             taught_by = teacher if recipe.objective == "distil" else None
             train_as_origin(student, rows, labels, settings, seed=seed, teacher=taught_by)
             run.training[f"{recipe.name}, seed {seed}"] = perf_counter() - student_began
             run.parts[STUDENTS] += perf_counter() - student_began
-            ask(run, plan, texts, student, recipe.name, seed)
+            ask(run, inputs, texts, student, recipe.name, seed)
     run.seconds = perf_counter() - began
     return run
 
 
-def ask(run: Run, plan: Plan, texts: dict[str, list[str]], model: Classifier, name: str, seed: int) -> None:
+def ask(run: Run, inputs: Inputs, texts: dict[str, list[str]], model: Classifier, name: str, seed: int) -> None:
     """Ask a model of the origin's arm everything, and note the seconds."""
     began = perf_counter()
-    asked, max_length = Asked(model, plan.tokenizer, plan.class_names), plan.experiment.training.max_length
+    asked, max_length = Asked(model, inputs.tokenizer, inputs.class_names), inputs.experiment.training.max_length
     answers = {}
-    for what, own in sampled(texts, plan).items():
+    for what, own in sampled(texts, inputs).items():
         one_began = perf_counter()
         answers[what] = asked.probabilities(own, max_length)
         run.asking[what] += perf_counter() - one_began
     if LEFT_OUT in texts:
         one_began = perf_counter()
-        asked.probabilities(without_strongest_words(plan, answers), max_length)
+        asked.probabilities(without_strongest_words(inputs, answers), max_length)
         run.asking[REDUCED] += perf_counter() - one_began
     run.judging[f"{name}, seed {seed}"] = perf_counter() - began
     run.parts[JUDGING] += perf_counter() - began
     predicted = answers["test"].argmax(axis=1)
-    macro_f1 = float(f1_score(plan.split.parts["test"].labels, predicted, average="macro"))
+    macro_f1 = float(f1_score(inputs.split.parts["test"].labels, predicted, average="macro"))
     run.macro_f1.setdefault(name, []).append(macro_f1)
 
 
-def sampled(texts: dict[str, list[str]], plan: Plan) -> dict[str, list[str]]:
+def sampled(texts: dict[str, list[str]], inputs: Inputs) -> dict[str, list[str]]:
     """What a model is asked: all texts, but of the training rows those that Foreshot asks."""
-    return {**texts, "train": [texts["train"][row] for row in plan.asked_training_rows]}
+    return {**texts, "train": [texts["train"][row] for row in inputs.asked_training_rows]}
 
 
-def without_strongest_words(plan: Plan, answers: dict[str, np.ndarray]) -> list[str]:
+def without_strongest_words(inputs: Inputs, answers: dict[str, np.ndarray]) -> list[str]:
     """The explained texts without the words that did most to the model's answers, and with these alone."""
-    explained, positive = plan.explained, plan.split.classes.positive
+    explained, positive = inputs.explained, inputs.positive
     assert explained is not None  # or no words were left out
     assert positive is not None
     whole = answers[EXPLAINED]
@@ -179,18 +186,18 @@ def without_strongest_words(plan: Plan, answers: dict[str, np.ndarray]) -> list[
     return reduced_texts(explained, scores, whole.argmax(axis=1) == positive)
 
 
-def texts_of(plan: Plan) -> dict[str, list[str]]:
-    """All that a comparison asks each model, by name; raises ValueError when the plan holds other texts."""
-    texts: dict[str, list[str]] = {name: list(part.texts) for name, part in plan.split.parts.items()}
-    texts[PROBES_ROWS] = [probe.text for probe in plan.probes]
-    texts[SUITE_ROWS] = [case.text for case in plan.suite.cases] if plan.suite else []
-    texts[EVASIONS] = list(plan.evasions.all_texts) if plan.evasions else []
-    texts[EXPLAINED] = list(plan.explained.texts) if plan.explained else []
-    texts[LEFT_OUT] = texts_left_out(plan.explained) if plan.explained else []
+def texts_of(inputs: Inputs) -> dict[str, list[str]]:
+    """All that a comparison asks each model, by name; raises ValueError when Foreshot asks others."""
+    texts: dict[str, list[str]] = {name: list(part.texts) for name, part in inputs.split.parts.items()}
+    texts[PROBES_ROWS] = [probe.text for probe in inputs.probes]
+    texts[SUITE_ROWS] = [case.text for case in inputs.suite.cases] if inputs.suite else []
+    texts[EVASIONS] = list(inputs.evasions.all_texts) if inputs.evasions else []
+    texts[EXPLAINED] = list(inputs.explained.texts) if inputs.explained else []
+    texts[LEFT_OUT] = texts_left_out(inputs.explained) if inputs.explained else []
     found = {name: own for name, own in texts.items() if own}
-    for name in found.keys() | plan.rows.keys():
-        own = encode(found.get(name, []), plan.tokenizer, plan.experiment.training.max_length)
-        if name not in plan.rows or own.ids != plan.rows[name].ids:
+    for name in found.keys() | inputs.rows.keys():
+        own = encode(found.get(name, []), inputs.tokenizer, inputs.experiment.training.max_length)
+        if name not in inputs.rows or own.ids != inputs.rows[name].ids:
             raise ValueError(f"{name}: these are not the texts that a comparison asks")
     return found
 
@@ -293,7 +300,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", help="of Foreshot's training; the origin's is float32")
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
-    plan = make_plan(asked_for(options), Path("benchmark"))
+    inputs = read_inputs(asked_for(options))
     load_before = os.getloadavg()[0]
     turns = []
     for number in range(1, options.turns + 1):
@@ -306,7 +313,7 @@ def main() -> None:
         print(f"turn {number} of {options.turns}: {told}", file=sys.stderr, flush=True)
     report = {
         **vars(options),
-        "texts asked of each model": {name: len(own) for name, own in texts_of(plan).items()},
+        "texts asked of each model": {name: len(own) for name, own in texts_of(inputs).items()},
         "threads": describe_environment()["threads"],
         "thread settings": thread_settings(),
         "load before and after": [load_before, os.getloadavg()[0]],

@@ -12,7 +12,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, get_linear_schedule_with_warmup, pipeline
 
-from foreshot.comparison.plan import Plan
+from foreshot.comparison.inputs import Inputs
 from foreshot.models.batches import EncodedRows
 from foreshot.models.encoders import load_encoder
 from foreshot.models.students import add_lora, keep_layers
@@ -27,18 +27,18 @@ PIPELINE_BATCH = 32
 Classifier = PreTrainedModel | PeftModel
 
 
-def untrained(plan: Plan, recipe: Recipe, seed: int, teacher: PreTrainedModel) -> Classifier:
+def untrained(inputs: Inputs, recipe: Recipe, seed: int, teacher: PreTrainedModel) -> Classifier:
     """A fresh student, the same one for every way of training it."""
-    source = teacher if recipe.init == "teacher" else new_classifier(plan, seed)
-    student = keep_layers(source, plan.layer_maps[recipe.name])
+    source = teacher if recipe.init == "teacher" else new_classifier(inputs, seed)
+    student = keep_layers(source, inputs.layer_maps[recipe.name])
     if recipe.tuning == "full":
         return student
-    return add_lora(student, plan.experiment.lora, seed=derived_seed(seed, "lora"), base_name="")
+    return add_lora(student, inputs.experiment.lora, seed=derived_seed(seed, "lora"), base_name="")
 
 
-def new_classifier(plan: Plan, seed: int) -> PreTrainedModel:
+def new_classifier(inputs: Inputs, seed: int) -> PreTrainedModel:
     """The encoder with a new head."""
-    return load_encoder(plan.origin, plan.class_names, seed=derived_seed(seed, "head"))
+    return load_encoder(inputs.origin, inputs.class_names, seed=derived_seed(seed, "head"))
 
 
 def train_as_origin(

@@ -35,9 +35,8 @@ from sklearn.metrics import f1_score
 from torch import nn
 
 from company import company
-from foreshot.comparison.inputs import make_plan
+from foreshot.comparison.inputs import Inputs, read_inputs
 from foreshot.comparison.model_folder import save_classifier
-from foreshot.comparison.plan import Plan
 from foreshot.models.batches import EncodedRows, collate, length_grouped_batches
 from foreshot.models.encoders import find_model, load_classifier, load_encoder
 from foreshot.models.outputs import Outputs, model_outputs
@@ -59,7 +58,7 @@ COMPANY_THREADS = 2
 class Setting:
     """What all arms share: the rows, their labels, the teacher and how long to train."""
 
-    plan: Plan
+    inputs: Inputs
     teacher: nn.Module
     rows: EncodedRows
     labels: list[int]
@@ -68,7 +67,7 @@ class Setting:
 
 def fresh(setting: Setting, student: str, seed: int) -> nn.Module:
     """The student before its training, the same one for every arm."""
-    return untrained(setting.plan, RECIPES[student], seed, setting.teacher)
+    return untrained(setting.inputs, RECIPES[student], seed, setting.teacher)
 
 
 def origin_training(setting: Setting, model: nn.Module, student: str, seed: int, *, pad_to: int | None) -> None:
@@ -126,16 +125,18 @@ WORKER: list[Setting] = []  # the setting of an arm's process, put there when it
 
 def start_worker(options: argparse.Namespace, teacher_folder: Path) -> None:
     """Read the rows and the teacher in an arm's process."""
-    plan = planned(options)
-    teacher = load_classifier(find_model(str(teacher_folder)), plan.class_names).eval()
-    rows, labels = plan.rows["train"], plan.split.parts["train"].labels
+    inputs = planned(options)
+    teacher = load_classifier(find_model(str(teacher_folder)), inputs.class_names).eval()
+    rows, labels = inputs.rows["train"], inputs.split.parts["train"].labels
     chosen = generator(0, "benchmark rows").permutation(len(rows))[: options.rows]
     sample = EncodedRows(ids=[rows.ids[row] for row in chosen], tokenizer=rows.tokenizer)
     picked = [labels[row] for row in chosen]
     long = Training(epochs=options.epochs, precision=options.precision)
     WORKER[:] = [
-        Setting(plan=plan, teacher=teacher, rows=sample, labels=picked, training=long.model_copy(update={"epochs": 1})),
-        Setting(plan=plan, teacher=teacher, rows=rows, labels=labels, training=long),
+        Setting(
+            inputs=inputs, teacher=teacher, rows=sample, labels=picked, training=long.model_copy(update={"epochs": 1})
+        ),
+        Setting(inputs=inputs, teacher=teacher, rows=rows, labels=labels, training=long),
     ]
 
 
@@ -186,8 +187,8 @@ def macro_f1(arm: str, student: str, seed: int) -> float:
         foreshot_training(setting, model, student, seed, model_outputs(setting.teacher, setting.rows))
     else:
         origin_training(setting, model, student, seed, pad_to=None)
-    predicted = model_outputs(model, setting.plan.rows["test"]).logits.argmax(axis=1)
-    return float(f1_score(setting.plan.split.parts["test"].labels, predicted, average="macro"))
+    predicted = model_outputs(model, setting.inputs.rows["test"]).logits.argmax(axis=1)
+    return float(f1_score(setting.inputs.split.parts["test"].labels, predicted, average="macro"))
 
 
 def speed(
@@ -280,15 +281,21 @@ def main() -> None:
     what.add_argument("--quality", action="store_true")
     what.add_argument("--company", nargs="?", choices=["a", "c"], const="c", help="the arm of the second process")
     options = parser.parse_args()
-    plan = planned(options)
-    teacher = load_encoder(plan.origin, plan.class_names, seed=0)
+    inputs = planned(options)
+    teacher = load_encoder(inputs.origin, inputs.class_names, seed=0)
     long = Training(epochs=options.epochs)
-    labels = plan.split.parts["train"].labels
+    labels = inputs.split.parts["train"].labels
     train(
-        teacher, plan.rows["train"], labels, settings=long, learning_rate=long.learning_rate, seed=0, progress=Silent()
+        teacher,
+        inputs.rows["train"],
+        labels,
+        settings=long,
+        learning_rate=long.learning_rate,
+        seed=0,
+        progress=Silent(),
     )
     with TemporaryDirectory() as folder:
-        save_classifier(teacher, plan.tokenizer, Path(folder))
+        save_classifier(teacher, inputs.tokenizer, Path(folder))
         workers = {
             arm: ProcessPoolExecutor(1, get_context("spawn"), start_worker, (options, Path(folder)))
             for arm in ("c" if options.company else "abc")
@@ -308,7 +315,7 @@ def main() -> None:
             worker.shutdown()
 
 
-def planned(options: argparse.Namespace) -> Plan:
+def planned(options: argparse.Namespace) -> Inputs:
     """The rows and the encoder that the options name."""
     experiment = Experiment(
         name="benchmark",
@@ -320,7 +327,7 @@ def planned(options: argparse.Namespace) -> Plan:
         max_train_rows=options.train_rows,
         recipes=options.students,
     )
-    return make_plan(experiment, Path("benchmark"))
+    return read_inputs(experiment)
 
 
 if __name__ == "__main__":

@@ -223,9 +223,9 @@ def test_a_cycle_is_seen():
 
 
 def test_training_imports_are_seen_through_other_modules():
-    sources = sources_of(runtime__classifier="from foreshot.files.x import y", files__x="import torch.nn")
+    sources = sources_of(runtime__classifier="from foreshot.suites.x import y", suites__x="import torch.nn")
     assert training_imports_in_deployed_parts(sources) == [
-        "foreshot.runtime.classifier imports torch in foreshot.files.x"
+        "foreshot.runtime.classifier imports torch in foreshot.suites.x"
     ]
 
 

@@ -12,9 +12,13 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from cli_runs import DID, INSULTS, PRAISE, comparable, write_csv
-from foreshot.comparison import stages
-from foreshot.comparison.inputs import make_plan
+from foreshot.comparison import layer_measures, targets
+from foreshot.comparison.folder import RunFolder
+from foreshot.comparison.inputs import Inputs, read_inputs
+from foreshot.comparison.jobs import all_layers, student_jobs
+from foreshot.progress import Silent
 from foreshot.settings.experiment import load_experiment
+from foreshot.settings.recipes import Recipe
 
 Foreshot = Callable[..., Any]
 
@@ -149,9 +153,9 @@ def test_a_run_that_is_stopped_again_and_again_goes_on(
 ) -> None:
     """Ctrl-C in the second measure, and in the second cache of states."""
     made: dict[str, int] = {}
-    for place, number in (("greedy_removal", 1), ("write_cache", 2)):
+    for stage, place, number in ((layer_measures, "greedy_removal", 1), (targets, "write_cache", 2)):
         with monkeypatch.context() as patched:
-            patched.setattr(stages, place, interrupted(getattr(stages, place), number))
+            patched.setattr(stage, place, interrupted(getattr(stage, place), number))
             assert foreshot(*command, tmp_path).exit_code == 130
         before, made = made, made_by_stages(tmp_path / "layers")
         assert before.items() < made.items(), place
@@ -174,12 +178,18 @@ def interrupted(function: Callable[..., Any], number: int) -> Callable[..., Any]
     return until_stopped
 
 
+def states_on(rows: np.ndarray, recipe: Recipe, inputs: Inputs, run: Path) -> Any:
+    measures = layer_measures.measure_layers(inputs, RunFolder(run), Silent())
+    job, *_ = student_jobs(inputs, recipe, all_layers(inputs, measures)[recipe.name])
+    return targets.teaching_of(job, inputs, RunFolder(run)).states(rows)
+
+
 def test_a_live_teacher_shows_what_the_cache_holds(run: Path) -> None:
     cached = load_experiment(run / "experiment.yaml")
     live = cached.model_copy(update={"distillation": cached.distillation.model_copy(update={"teacher_states": "live"})})
     rows = np.array([3, 170, 0])  # of which the second has no label
     for recipe in (cached.recipes[0], cached.recipes[-1]):
-        kept, said = (stages.teaching(make_plan(asked, run), recipe).states(rows) for asked in (cached, live))
+        kept, said = (states_on(rows, recipe, read_inputs(asked), run) for asked in (cached, live))
         for one, other in zip(kept, said, strict=True):
             assert one.shape == other.shape
             real = one.abs().sum(dim=-1, keepdim=True) > 0

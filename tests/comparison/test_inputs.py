@@ -8,7 +8,8 @@ from tiny_models import SIZES, tiny_classifier, tiny_tokenizer
 from transformers import SqueezeBertConfig, SqueezeBertModel
 
 from cli_runs import make_comments, write_csv
-from foreshot.comparison.inputs import make_plan
+from foreshot.comparison.inputs import read_inputs
+from foreshot.comparison.jobs import student_fingerprint, teacher_fingerprint
 from foreshot.data.sample import make_corpus
 from foreshot.data.texts import normalise
 from foreshot.errors import ConfigError, ForeshotError, ModelError
@@ -45,7 +46,7 @@ def plan(models: Path, recipes, **settings):
         **{"name": "own", "data": str(models / "comments.csv"), "text": "comment", "label": "toxic", "suite": "none"},
         **{"training": {"max_length": 16}, "recipes": recipes},
     }
-    return make_plan(make_experiment({**asked, **given}), models / "run")
+    return read_inputs(make_experiment({**asked, **given}))
 
 
 def refused(kind: type[ForeshotError], models: Path, recipes, **settings) -> str:
@@ -100,7 +101,7 @@ def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
 
 def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):
     """The same for every model, none twice, and the labels of its rows are found by their numbers."""
-    monkeypatch.setattr("foreshot.comparison.plan.MOST_ASKED_TRAINING_ROWS", 7)
+    monkeypatch.setattr("foreshot.comparison.inputs.MOST_ASKED_TRAINING_ROWS", 7)
     made = plan(models, [recipe("odd")], encoder="shallow")
     numbers, train = made.asked_training_rows, made.rows["train"]
     assert len(train) > 7
@@ -132,7 +133,7 @@ def test_the_plan_names_the_precision_that_auto_stands_for(models, monkeypatch):
 def test_what_only_says_how_is_computed_makes_no_other_model(models):
     def fingerprints(**training) -> list[str]:
         found = plan(models, [recipe("all")], encoder="shallow", training={"max_length": 16, **training})
-        return [found.teacher_fingerprint(), found.student_fingerprint(found.experiment.recipes[0], 0)]
+        return [teacher_fingerprint(found), student_fingerprint(found, found.experiment.recipes[0], 0)]
 
     usual = fingerprints()
     assert fingerprints(accumulate=4, gradient_checkpointing=False, precision="float32") == usual

@@ -1,5 +1,6 @@
 """The search for learning rates: what a rate is judged by on the validation rows."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,20 +9,26 @@ import torch
 from sklearn.metrics import f1_score
 
 from foreshot.comparison import search as tuning
+from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.search import _trial, search_learning_rates, tuned_recipes
+from foreshot.data.marks import classes_of_mark
 from foreshot.data.split import Part
+from foreshot.judging.task import ClassTask, LabelTask
 from foreshot.progress import Silent
 from foreshot.results.models import Trial
 from foreshot.settings.experiment import make_experiment
-from foreshot.settings.recipes import RECIPES, Recipe
+from foreshot.settings.recipes import Recipe
 
+TWO = classes_of_mark("toxic")
 LOGITS = np.array([[2.0, -1.0], [-0.5, 3.0], [1.5, -2.0], [-1.0, -3.0]])
 
 
 def trial_on(labels: list[int], marks: list[tuple[int, ...]] | None, logits: np.ndarray = LOGITS):
     texts, rows = [f"text {number}" for number in range(4)], [2, 3, 4, 5]
-    split = SimpleNamespace(parts={"validation": Part("a.csv", texts, labels, rows, marks)})
-    return _trial(SimpleNamespace(split=split, class_names=["not toxic", "toxic"]), RECIPES["odd"], 1e-4, logits)
+    task = ClassTask(TWO) if marks is None else LabelTask(TWO, ("toxic", "rude"))
+    answers = task.answers(Part("a.csv", texts, labels, rows, marks))
+    job = SimpleNamespace(name="odd", learning_rate=1e-4)
+    return _trial(job, SimpleNamespace(task=task, answers=lambda part: answers), logits)
 
 
 def test_a_rate_is_judged_by_the_likeliest_class():
@@ -64,27 +71,34 @@ def test_what_is_tried_are_rates_and_the_one_that_a_recipe_has_is_there_already(
     )
     trained = []
 
-    def judged(plan, recipe, rate, logits):
+    def judged(job, inputs, logits):
+        rate = job.learning_rate
         return Trial(
-            recipe=recipe.name, learning_rate=rate, validation_macro_f1=rate, validation_cross_entropy=1, best=False
+            recipe=job.name, learning_rate=rate, validation_macro_f1=rate, validation_cross_entropy=1, best=False
         )
 
-    def tried(plan, recipe, rate, progress):
-        trained.append((recipe.name, rate))
-        return judged(plan, recipe, rate, None)
+    def tried(job, inputs, run, progress):
+        trained.append((job.name, job.learning_rate))
+        return judged(job, inputs, None)
+
+    def asked_for(inputs, recipe, seed, layers, folder):
+        return SimpleNamespace(name=recipe.name, seed=seed, learning_rate=experiment.learning_rate_of(recipe))
 
     monkeypatch.setattr(tuning, "_trial", judged)
     monkeypatch.setattr(tuning, "_try", tried)
-    scores = SimpleNamespace(logits={"validation": None})
-    scored = [SimpleNamespace(name=name, seed=0, scores=scores) for name in ("odd", "lora", "own")]
-    trials = search_learning_rates(SimpleNamespace(experiment=experiment), scored, Silent())
+    monkeypatch.setattr(tuning, "student_job", asked_for)
+    inputs, scores = SimpleNamespace(experiment=experiment), SimpleNamespace(logits={"validation": None})
+    there_already = [asked_for(inputs, recipe, 0, (), folder="") for recipe in experiment.recipes]
+    scored = [SimpleNamespace(name=job.name, job=job, scores=scores) for job in there_already]
+    layers = {recipe.name: (1, 2) for recipe in experiment.recipes}
+    trials = search_learning_rates(scored, layers, inputs, RunFolder(Path("run")), Silent())
     rates = {"odd": [2e-5, 2e-4, 1e-3], "lora": sorted({lora, 2e-4, 1e-3})}
     assert [(trial.recipe, trial.learning_rate) for trial in trials] == [
         (name, rate) for name, found in rates.items() for rate in found
     ]
     there = {"odd": 2e-5, "lora": lora}
     assert trained == [(name, rate) for name, found in rates.items() for rate in found if rate != there[name]]
-    best = tuned_recipes(experiment, trials)
+    best = tuned_recipes(experiment, trials).values()
     assert [(recipe.name, experiment.learning_rate_of(recipe)) for recipe in best] == [
         ("odd-tuned", 1e-3),
         ("lora-tuned", 1e-3),
@@ -97,6 +111,6 @@ def test_a_recipe_whose_own_rate_is_its_best_is_not_trained_again():
         {"name": "a", "data": "a.csv", "encoder": "e", "recipes": ["lora"], "training": {"learning_rate": 3e-4}}
     )
     best = {"recipe": "lora", "validation_macro_f1": 0.9, "validation_cross_entropy": 1, "best": True}
-    assert tuned_recipes(experiment, [Trial(learning_rate=3e-3, **best)]) == []
-    (again,) = tuned_recipes(experiment, [Trial(learning_rate=3e-4, **best)])
+    assert tuned_recipes(experiment, [Trial(learning_rate=3e-3, **best)]) == {}
+    (again,) = tuned_recipes(experiment, [Trial(learning_rate=3e-4, **best)]).values()
     assert (again.name, experiment.learning_rate_of(again)) == ("lora-tuned", 3e-4)

@@ -201,7 +201,7 @@ def _become_the_command(request: dict[str, Any]) -> NoReturn:
 
 def _watch_renames(told: IO[str], number: int, when: str, to: str) -> None:
     """Write down what each rename names, and kill this process at one of them."""
-    from foreshot.comparison import folder as rundir
+    from foreshot.files import atomic
 
     done = 0
 
@@ -221,7 +221,7 @@ def _watch_renames(told: IO[str], number: int, when: str, to: str) -> None:
         return watched
 
     os.rename, os.replace = watching(os.rename), watching(os.replace)
-    rundir._exchange = watching(rundir._exchange)
+    atomic._exchange = watching(atomic._exchange)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from small_suite import CASES, CLASSES, ODD, TEACHER, case, cells
 
 from foreshot.judging.behaviour import Evasions, evasion_results, make_evasions, suite_results, template_units
 from foreshot.judging.shares import suite_shares, wilson
-from foreshot.judging.statistics import Task, accuracy, differences
+from foreshot.judging.statistics import PairedSample, accuracy, differences
 from foreshot.results.behaviour import SuiteResult
 from foreshot.suites.perturbations import PERTURBATIONS
 
@@ -63,7 +63,7 @@ def test_changes_are_corrected_for_being_so_many():
     student = np.where(rng.random((1, 120)) < np.repeat([0.05, 0.5], 60), 0, 1)
     found = suite_results(cases, {"teacher": teacher, "odd": student}, ["benign", "toxic"], teacher="teacher")
     predicted, labels = {"teacher": teacher, "odd": student}, np.ones(120, dtype=int)
-    task = Task.make(predicted, labels, accuracy, classes=2, units=template_units(cases))
+    task = PairedSample.make(predicted, labels, accuracy, classes=2, units=template_units(cases))
     raw = [differences(task.of_rows(np.arange(60) + start), [("odd", "teacher")])[0][1] for start in (0, 60)]
     assert raw[1] < raw[0]
     slightly, badly = found[1].functionalities

@@ -17,7 +17,7 @@ from foreshot.judging.multilabel import (
     label_changes,
     label_macro_f1s,
     label_results,
-    label_task,
+    label_sample,
     mean_macro_f1,
 )
 from foreshot.judging.statistics import compare_all
@@ -150,17 +150,17 @@ def flags(seed, rows=150, flip=0.1):
 
 def test_the_task_is_the_mean_over_labels_and_seeds():
     flagged, marks = flags(1)
-    task = label_task({"teacher": flagged}, marks)
+    task = label_sample({"teacher": flagged}, marks)
     by_label = [f1_score(marks[:, k], of_seed[:, k], average="macro") for of_seed in flagged for k in range(3)]
     assert task.mean("teacher") == pytest.approx(np.mean(by_label))
 
 
 def test_rows_are_drawn_whole():
     flagged, marks = flags(1)
-    task = label_task({"teacher": flagged}, marks)
+    task = label_sample({"teacher": flagged}, marks)
     drawn = np.random.default_rng(0).integers(150, size=150)
     counts = task.counts("teacher")[:, drawn].sum(axis=1)
-    again = label_task({"teacher": flagged[:, drawn]}, marks[drawn])
+    again = label_sample({"teacher": flagged[:, drawn]}, marks[drawn])
     assert task.metric(counts).mean() == pytest.approx(again.mean("teacher"))
     assert task.counts("teacher").shape == (2, 150, 6, 2)
 
@@ -169,7 +169,7 @@ def test_a_student_that_loses_a_rare_label_alone_is_clearly_worse():
     _, marks = some_rows(400)
     blind = marks.copy()
     blind[:, 1] = 0
-    task = label_task({"teacher": marks[np.newaxis], "student": blind[np.newaxis]}, marks)
+    task = label_sample({"teacher": marks[np.newaxis], "student": blind[np.newaxis]}, marks)
     (compared,) = compare_all("macro_f1", task)
     # The teacher is always right. Without its rare label the student has F1 0 there, and 2 (n − k) / (2 n − k) of not.
     rows, positives = 400, int(marks[:, 1].sum())

@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 from foreshot.judging import statistics
 from foreshot.judging.statistics import (
     RESAMPLES,
-    Task,
+    PairedSample,
     accuracy,
     compare_all,
     differences,
@@ -32,21 +32,21 @@ def guesses(rng, labels, right, classes=2) -> np.ndarray:
     return np.where(rng.random(len(labels)) < right, labels, wrong)
 
 
-def task_of(predicted, labels, metric=accuracy, classes=2, units=None) -> Task:
+def sample_of(predicted, labels, metric=accuracy, classes=2, units=None) -> PairedSample:
     predicted = {model: np.atleast_2d(decided) for model, decided in predicted.items()}
-    return Task.make(predicted, np.asarray(labels), metric, classes=classes, units=units)
+    return PairedSample.make(predicted, np.asarray(labels), metric, classes=classes, units=units)
 
 
-def difference(task: Task, first: str, second: str, *, seed: int = 0):
+def difference(task: PairedSample, first: str, second: str, *, seed: int = 0):
     ((estimate, p_value),) = differences(task, [(first, second)], seed=seed)
     return estimate, p_value
 
 
 @pytest.fixture
-def three_models() -> Task:
+def three_models() -> PairedSample:
     rng = np.random.default_rng(7)
     labels = rng.integers(0, 2, ROWS)
-    return task_of(
+    return sample_of(
         {name: guesses(rng, labels, right) for name, right in zip("abc", (0.9, 0.8, 0.8), strict=True)}, labels
     )
 
@@ -103,7 +103,7 @@ def test_seed_interval_of_one_seed_and_of_equal_ones():
 # ---- the bootstrap ----
 
 
-def slow_bootstrap(task: Task, first: str, second: str, score, resamples=600, seed=1) -> np.ndarray:
+def slow_bootstrap(task: PairedSample, first: str, second: str, score, resamples=600, seed=1) -> np.ndarray:
     """Differences on resampled units, one after another, each model's number the mean over its seeds."""
     rng = np.random.default_rng(seed)
     names = np.unique(task.units)
@@ -130,7 +130,7 @@ def test_differences_against_a_slow_bootstrap_with_scikit_learn():
         "teacher": guesses(rng, labels, 0.85, 3),
         "student": np.stack([guesses(rng, labels, right, 3) for right in (0.7, 0.75, 0.8)]),
     }
-    task = task_of(predicted, labels, macro_f1, classes=3)
+    task = sample_of(predicted, labels, macro_f1, classes=3)
     means = {
         model: np.mean([sklearn_macro_f1(labels, decided) for decided in task.predicted[model]]) for model in predicted
     }
@@ -175,7 +175,7 @@ def test_equal_models_do_not_differ_however_many_seeds(metric):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 97)
     decided = guesses(rng, labels, 0.9)
-    task = task_of({"one": decided, "three": [decided] * 3, "seven": [decided] * 7}, labels, metric)
+    task = sample_of({"one": decided, "three": [decided] * 3, "seven": [decided] * 7}, labels, metric)
     for compared in compare_all("suite", task):
         assert (compared.difference.value, compared.difference.low, compared.difference.high) == (0, 0, 0)
         assert compared.p_value == compared.adjusted_p == 1
@@ -186,7 +186,7 @@ def test_equal_models_that_flag_everything_do_not_differ():
     # Their mean over three seeds is off by a bit on every resample, and always to the same side.
     labels = np.array([1] * 41 + [0] * 8)
     ones = np.ones(49, dtype=int)
-    for compared in compare_all("macro_f1", task_of({"one": ones, "many": [ones] * 6}, labels, macro_f1)):
+    for compared in compare_all("macro_f1", sample_of({"one": ones, "many": [ones] * 6}, labels, macro_f1)):
         assert compared.outcome == "not distinguishable"
         assert compared.p_value == 1
 
@@ -196,14 +196,14 @@ def test_seeds_are_pooled_on_the_same_rows():
     rng = np.random.default_rng(2)
     labels = rng.integers(0, 2, ROWS)
     one, other = guesses(rng, labels, 0.9), guesses(rng, labels, 0.85)
-    alone, _ = difference(task_of({"a": one, "b": other}, labels), "a", "b")
-    pooled, _ = difference(task_of({"a": [one] * 3, "b": other}, labels), "a", "b")
+    alone, _ = difference(sample_of({"a": one, "b": other}, labels), "a", "b")
+    pooled, _ = difference(sample_of({"a": [one] * 3, "b": other}, labels), "a", "b")
     assert (pooled.value, pooled.low, pooled.high) == pytest.approx((alone.value, alone.low, alone.high))
 
 
 def test_the_number_of_a_model_is_the_mean_over_its_seeds():
     labels = np.array([0, 0, 1, 1])
-    task = task_of({"a": [[0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 1, 1]], "b": [1, 1, 1, 1]}, labels)
+    task = sample_of({"a": [[0, 0, 1, 1], [0, 0, 0, 0], [0, 1, 1, 1]], "b": [1, 1, 1, 1]}, labels)
     assert task.mean("a") == pytest.approx((1 + 0.5 + 0.75) / 3)
     assert difference(task, "a", "b")[0].value == pytest.approx(0.75 - 0.5)
 
@@ -214,14 +214,14 @@ def test_cases_of_one_template_are_drawn_together():
     of_template = guesses(rng, np.ones(20, dtype=int), 0.6)
     labels, units = np.ones(200, dtype=int), np.repeat(np.arange(20), 10)
     predicted = {"a": np.repeat(of_template, 10), "b": np.ones(200, dtype=int)}
-    apart, _ = difference(task_of(predicted, labels), "a", "b")
-    task = task_of(predicted, labels, units=units)
+    apart, _ = difference(sample_of(predicted, labels), "a", "b")
+    task = sample_of(predicted, labels, units=units)
     together, _ = difference(task, "a", "b")
     assert together.value == apart.value
     assert together.high - together.low > 2.5 * (apart.high - apart.low)  # √10 in theory
     drawn = slow_bootstrap(task, "a", "b", sk.accuracy_score)
     assert (together.low, together.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.051)
-    as_twenty, _ = difference(task_of({"a": of_template, "b": np.ones(20, dtype=int)}, labels[:20]), "a", "b")
+    as_twenty, _ = difference(sample_of({"a": of_template, "b": np.ones(20, dtype=int)}, labels[:20]), "a", "b")
     assert (together.low, together.high) == pytest.approx((as_twenty.low, as_twenty.high))
 
 
@@ -230,8 +230,8 @@ def test_units_may_have_any_numbers_in_any_order():
     labels = rng.integers(0, 2, 60)
     units = rng.permutation(np.repeat(np.arange(12), 5))
     predicted = {"a": guesses(rng, labels, 0.9), "b": guesses(rng, labels, 0.7)}
-    assert differences(task_of(predicted, labels, units=units), [("a", "b")]) == differences(
-        task_of(predicted, labels, units=units * 17 - 4), [("a", "b")]
+    assert differences(sample_of(predicted, labels, units=units), [("a", "b")]) == differences(
+        sample_of(predicted, labels, units=units * 17 - 4), [("a", "b")]
     )
 
 
@@ -252,7 +252,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch):
     rng, covered, trials = np.random.default_rng(11), 0, 200
     for _ in range(trials):
         labels = rng.integers(0, 2, 150)
-        task = task_of({"a": guesses(rng, labels, 0.9), "b": guesses(rng, labels, 0.8)}, labels)
+        task = sample_of({"a": guesses(rng, labels, 0.9), "b": guesses(rng, labels, 0.8)}, labels)
         estimate, _ = difference(task, "a", "b")
         covered += estimate.low <= 0.1 <= estimate.high
     assert 0.9 <= covered / trials <= 0.985
@@ -263,7 +263,7 @@ def test_equal_models_are_rarely_called_different(monkeypatch):
     rng, different = np.random.default_rng(12), 0
     for _ in range(200):
         labels = rng.integers(0, 2, 150)
-        task = task_of({"a": guesses(rng, labels, 0.85), "b": guesses(rng, labels, 0.85)}, labels, macro_f1)
+        task = sample_of({"a": guesses(rng, labels, 0.85), "b": guesses(rng, labels, 0.85)}, labels, macro_f1)
         different += difference(task, "a", "b")[1] < statistics.SIGNIFICANCE
     assert different <= 20
 
@@ -281,26 +281,26 @@ def test_smaller_batches_change_nothing(three_models, monkeypatch, most_drawn):
 
 def test_no_pairs_and_one_model(three_models):
     assert differences(three_models, []) == []
-    assert compare_all("suite", task_of({"a": [0, 1]}, [0, 1])) == []
+    assert compare_all("suite", sample_of({"a": [0, 1]}, [0, 1])) == []
 
 
 @pytest.mark.parametrize("units", [None, np.array([3])])
 def test_one_row_tells_nothing(units):
-    task = task_of({"a": [1], "b": [0]}, [1], units=units)
+    task = sample_of({"a": [1], "b": [0]}, [1], units=units)
     estimate, p_value = difference(task, "a", "b")
     assert (estimate.value, estimate.low, estimate.high, p_value) == (1, -1, 1, 1)
     assert compare_all("suite", task)[0].outcome == "not distinguishable"
 
 
 def test_one_unit_of_many_rows_tells_nothing():
-    task = task_of({"a": [1] * 9, "b": [0] * 9}, [1] * 9, units=np.zeros(9, dtype=int))
+    task = sample_of({"a": [1] * 9, "b": [0] * 9}, [1] * 9, units=np.zeros(9, dtype=int))
     estimate, p_value = difference(task, "a", "b")
     assert (estimate.value, estimate.low, estimate.high, p_value) == (1, -1, 1, 1)
 
 
 def test_some_rows_alone():
     labels, units = np.array([0, 1, 1, 0]), np.array([5, 5, 6, 7])
-    task = task_of({"a": [[0, 1, 0, 0], [0, 0, 1, 0]]}, labels, units=units)
+    task = sample_of({"a": [[0, 1, 0, 0], [0, 0, 1, 0]]}, labels, units=units)
     for chosen in (labels == 1, np.array([1, 2])):
         some = task.of_rows(chosen)
         assert some.labels.tolist() == [1, 1]
@@ -310,7 +310,7 @@ def test_some_rows_alone():
 
 
 def test_a_class_may_be_missing_from_the_rows():
-    task = task_of({"a": [0, 0, 2, 0], "b": [0, 0, 0, 0]}, [0, 0, 0, 0], macro_f1, classes=3)
+    task = sample_of({"a": [0, 0, 2, 0], "b": [0, 0, 0, 0]}, [0, 0, 0, 0], macro_f1, classes=3)
     assert task.mean("a") == pytest.approx((6 / 7) / 3)
     assert task.mean("b") == pytest.approx(1 / 3)
     estimate, _ = difference(task, "a", "b")
@@ -336,7 +336,9 @@ def test_a_clearly_better_model_is_better_and_its_rival_worse(three_models):
     assert (back.p_value, back.adjusted_p, back.mcnemar_p) == (ab.p_value, ab.adjusted_p, ab.mcnemar_p)
     assert turned(back) == ab
     assert turned(bc).outcome == "not distinguishable"
-    (ba,) = compare_all("macro_f1", task_of({name: three_models.predicted[name] for name in "ba"}, three_models.labels))
+    (ba,) = compare_all(
+        "macro_f1", sample_of({name: three_models.predicted[name] for name in "ba"}, three_models.labels)
+    )
     assert ba.outcome == back.outcome
     assert ba.difference.value == back.difference.value
 
@@ -349,7 +351,7 @@ def test_holms_correction_by_hand(monkeypatch):
         "differences",
         lambda task, pairs: [(statistics.Estimate(value=-0.1, low=-0.2, high=0), next(p_values)) for _ in pairs],
     )
-    found = compare_all("suite", task_of({name: [0, 1] for name in "abc"}, [0, 1]))
+    found = compare_all("suite", sample_of({name: [0, 1] for name in "abc"}, [0, 1]))
     assert [one.p_value for one in found] == [0.03, 0.01, 0.02]
     assert [one.adjusted_p for one in found] == pytest.approx([0.04, 0.03, 0.04])
     assert [one.outcome for one in found] == ["worse"] * 3
@@ -362,7 +364,7 @@ def test_holms_correction_turns_a_chance_find_down(monkeypatch):
         "differences",
         lambda task, pairs: [(statistics.Estimate(value=0.1, low=0, high=0.2), next(p_values)) for _ in pairs],
     )
-    found = compare_all("suite", task_of({name: [0, 1] for name in "abc"}, [0, 1]))
+    found = compare_all("suite", sample_of({name: [0, 1] for name in "abc"}, [0, 1]))
     assert [one.adjusted_p for one in found] == pytest.approx([0.12, 1, 1])
     assert {one.outcome for one in found} == {"not distinguishable"}
 
@@ -372,7 +374,7 @@ def test_the_smallest_p_value_outlives_holms_correction_over_many_pairs():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 60)
     models = {f"m{number}": guesses(rng, labels, 0.9) for number in range(19)} | {"bad": 1 - labels}
-    found = [one for one in compare_all("suite", task_of(models, labels)) if one.second == "bad"]
+    found = [one for one in compare_all("suite", sample_of(models, labels)) if one.second == "bad"]
     assert {one.outcome for one in found} == {"better"}
     assert min(one.p_value for one in found) < 2 / (1 + RESAMPLES)
 
@@ -382,7 +384,7 @@ def test_mcnemar_against_the_binomial_test(only_first, only_second):
     # rows that both get right, the first alone, the second alone, and neither
     first = [1] * 5 + [1] * only_first + [0] * only_second + [0] * 3
     second = [1] * 5 + [0] * only_first + [1] * only_second + [0] * 3
-    (found,) = compare_all("macro_f1", task_of({"a": first, "b": second}, [1] * len(first)))
+    (found,) = compare_all("macro_f1", sample_of({"a": first, "b": second}, [1] * len(first)))
     discordant = only_first + only_second
     expected = stats.binomtest(only_first, discordant).pvalue if discordant else 1.0
     assert found.mcnemar_p == pytest.approx(expected)
@@ -390,9 +392,9 @@ def test_mcnemar_against_the_binomial_test(only_first, only_second):
 
 def test_mcnemar_is_for_one_seed_and_for_rows_that_stand_by_themselves():
     labels = np.array([0, 1, 0, 1])
-    several = task_of({"a": [[0, 1, 0, 1]] * 2, "b": [0, 0, 0, 0]}, labels)
+    several = sample_of({"a": [[0, 1, 0, 1]] * 2, "b": [0, 0, 0, 0]}, labels)
     assert compare_all("suite", several)[0].mcnemar_p is None
-    together = task_of({"a": [0, 1, 0, 1], "b": [0, 0, 0, 0]}, labels, units=np.array([0, 1, 2, 2]))
+    together = sample_of({"a": [0, 1, 0, 1], "b": [0, 0, 0, 0]}, labels, units=np.array([0, 1, 2, 2]))
     assert compare_all("suite", together)[0].mcnemar_p is None
 
 

@@ -15,7 +15,7 @@ from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import METRIC, SUITE, SUITE_POSITIVE, Candidate, Evidence
 from foreshot.judging.flips import Answered
 from foreshot.judging.shares import contrast_pairs, wilson
-from foreshot.judging.statistics import Task, accuracy, compare_all, macro_f1
+from foreshot.judging.statistics import PairedSample, accuracy, compare_all, macro_f1
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
 from foreshot.results.behaviour import Case, EvasionResult, Flip, SuiteFacts, SuiteResult
@@ -101,9 +101,9 @@ def judged(
         for part, labels in wanted.items()
         if len(labels)
     }
-    tasks = {METRIC: Task.make(decided["test"], wanted["test"], macro_f1, classes=len(classes))}
+    tasks = {METRIC: PairedSample.make(decided["test"], wanted["test"], macro_f1, classes=len(classes))}
     if cases:
-        tasks[SUITE] = Task.make(decided["suite"], wanted["suite"], accuracy, classes=len(classes))
+        tasks[SUITE] = PairedSample.make(decided["suite"], wanted["suite"], accuracy, classes=len(classes))
         if toxic is not None:
             tasks[SUITE_POSITIVE] = tasks[SUITE].of_rows(wanted["suite"] == toxic)
     with patch.object(statistics, "RESAMPLES", 399):

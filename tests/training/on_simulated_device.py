@@ -214,7 +214,8 @@ def test_what_stands_on_the_device_is_not_moved_again():
 
 ASKS_A_MODEL = [
     *("comparison.scores.model_outputs", "comparison.word_scoring.attribute"),
-    *("comparison.stages.block_influence", "comparison.stages.greedy_removal", "comparison.stages.write_cache"),
+    *("comparison.layer_measures.block_influence", "comparison.layer_measures.greedy_removal"),
+    "comparison.targets.write_cache",
 ]
 
 

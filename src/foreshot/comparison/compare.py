@@ -10,25 +10,21 @@ from pathlib import Path
 from time import perf_counter
 
 from foreshot.comparison.environment import describe_environment
-from foreshot.comparison.folder import CHECKPOINTS_FOLDER, at_work, check_free
-from foreshot.comparison.inputs import make_plan
-from foreshot.comparison.judge import MOST_FLIPS, Findings, Scored, decision_for, find
-from foreshot.comparison.model_folder import METRICS_FILE, TrainingRecord
-from foreshot.comparison.plan import Plan
-from foreshot.comparison.scores import score
+from foreshot.comparison.folder import CHECKPOINTS_FOLDER, RunFolder, at_work, check_free
+from foreshot.comparison.inputs import Inputs, read_inputs
+from foreshot.comparison.jobs import Job, all_layers, student_jobs, teacher_job
+from foreshot.comparison.judge import MOST_FLIPS, Findings, find
+from foreshot.comparison.layer_measures import measure_layers
+from foreshot.comparison.model_folder import METRICS_FILE
+from foreshot.comparison.scored import Scored, score_model
 from foreshot.comparison.search import search_learning_rates, tuned_recipes
-from foreshot.comparison.stages import (
-    TEACHER,
-    compute_targets,
-    make_student,
-    make_teacher,
-    measure_layers,
-    open_model,
-    store_data,
-)
+from foreshot.comparison.students import make_student
+from foreshot.comparison.targets import compute_targets
+from foreshot.comparison.teacher import make_teacher
 from foreshot.comparison.word_scoring import explain_decisions
+from foreshot.data.split import write_split
 from foreshot.files.atomic import write_atomically, write_json
-from foreshot.judging.cost import cost
+from foreshot.files.stages import building, is_finished
 from foreshot.judging.flips import counts as flip_counts
 from foreshot.judging.flips import to_csv as flips_csv
 from foreshot.progress import Progress, Silent
@@ -37,7 +33,6 @@ from foreshot.reporting.tables import factor_text
 from foreshot.results.models import ModelResult, Timing
 from foreshot.results.results import Conditions, Made, Results
 from foreshot.results.run_folder import ENVIRONMENT_FILE, RESULTS_FILE
-from foreshot.runtime.decisions import save_decision
 from foreshot.settings.experiment import Experiment
 from foreshot.settings.recipes import Recipe
 from foreshot.training.device import device_facts, device_name, told_in_one_line
@@ -62,48 +57,47 @@ def compare(
     began = perf_counter()
     progress = progress or Silent()
     folder = Path(runs) / experiment.name
-    check_free(folder)  # planning can take a while
-    plan = make_plan(experiment, folder)
-    settings = plan.experiment.training
-    with at_work(folder, plan.experiment), told_in_one_line(plan.device, settings):
-        return _carry_out(plan, progress, command or f"foreshot compare {folder}", began)
+    check_free(folder)  # reading the inputs can take a while
+    inputs = read_inputs(experiment)
+    with at_work(folder, inputs.experiment), told_in_one_line(inputs.device, inputs.experiment.training):
+        return _carry_out(inputs, RunFolder(folder), progress, command or f"foreshot compare {folder}", began)
 
 
-def _carry_out(plan: Plan, progress: Progress, command: str, began: float) -> Results:
+def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str, began: float) -> Results:
     """All stages in order, in a folder that is this process's."""
-    experiment, folder = plan.experiment, plan.folder
-    environment = {**describe_environment(), "computing": device_facts(plan.device, experiment.training)}
+    experiment = inputs.experiment
+    environment = {**describe_environment(), "computing": device_facts(inputs.device, experiment.training)}
     write_json(
-        folder / ENVIRONMENT_FILE,
-        {**environment, "fingerprints": {"data": plan.data_fingerprint, "encoder": plan.origin.fingerprint}},
+        run.path / ENVIRONMENT_FILE,
+        {**environment, "fingerprints": {"data": inputs.data_fingerprint, "encoder": inputs.origin.fingerprint}},
     )
-    describe_plan(plan, progress)
-    store_data(plan)
-    make_teacher(plan, progress)
+    describe(inputs, progress)
+    store_data(inputs, run)
+    teacher = teacher_job(inputs)
+    make_teacher(teacher, inputs, run, progress)
     if any(recipe.objective == "distil" for recipe in experiment.recipes):
-        compute_targets(plan, progress)
-    measures = measure_layers(plan, progress)
-    plan = plan.with_measured_layers(measures)
+        compute_targets(inputs, run, progress)
+    measures = measure_layers(inputs, run, progress)
+    layers = all_layers(inputs, measures)
     for recipe in experiment.recipes:
         if recipe.measured:
-            progress.say(describe_recipe(plan, recipe))
-    scored = [score_model(plan, None, experiment.first_seed, progress)]
-    for recipe in experiment.recipes:
-        scored += train_and_score(plan, recipe, progress)
-    trials = search_learning_rates(plan, scored, progress)
-    for recipe in tuned_recipes(experiment, trials):
-        scored += train_and_score(plan, recipe, progress)
-    findings = find(plan, scored)
+            progress.say(describe_recipe(inputs, recipe, layers[recipe.name]))
+    jobs = [job for recipe in experiment.recipes for job in student_jobs(inputs, recipe, layers[recipe.name])]
+    scored = [_scored(teacher, inputs, run, progress), *(_student(job, inputs, run, progress) for job in jobs)]
+    trials = search_learning_rates(scored, layers, inputs, run, progress)
+    for name, tuned in tuned_recipes(experiment, trials).items():
+        scored += [_student(job, inputs, run, progress) for job in student_jobs(inputs, tuned, layers[name])]
+    findings = find(inputs, scored)
     results = Results(
         name=experiment.name,
         command=command,
-        conditions=conditions(plan, findings.models),
-        data=plan.data_facts(),
-        encoder=plan.encoder_facts(),
+        conditions=conditions(inputs, findings.models),
+        data=inputs.data_facts(),
+        encoder=inputs.encoder_facts(),
         models=findings.models,
         summaries=findings.summaries,
-        probes=plan.probes,
-        suite=plan.suite.facts() if plan.suite else None,
+        probes=inputs.probes,
+        suite=inputs.suite.facts() if inputs.suite else None,
         suite_results=findings.suite_results,
         evasion=findings.evasion,
         identity_bias=findings.identity_bias,
@@ -114,16 +108,34 @@ def _carry_out(plan: Plan, progress: Progress, command: str, began: float) -> Re
         layer_measures=tuple(measures),
         trials=trials,
         verdict=findings.verdict,
-        timing=[timing(plan, model) for model in scored],
+        timing=[timing(inputs, model) for model in scored],
         made=Made(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=perf_counter() - began,
             environment=environment,
         ),
     )
-    write_results(results, findings, folder)
-    shutil.rmtree(folder / CHECKPOINTS_FOLDER, ignore_errors=True)  # of what is no longer asked for
+    write_results(results, findings, run.path)
+    shutil.rmtree(run.path / CHECKPOINTS_FOLDER, ignore_errors=True)  # of what is no longer asked for
     return results
+
+
+def store_data(inputs: Inputs, run: RunFolder) -> None:
+    """Write the split that every model sees."""
+    if not is_finished(run.data, inputs.data_fingerprint):
+        with building(run.data, inputs.data_fingerprint) as workplace:
+            write_split(inputs.split, workplace)
+
+
+def _student(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
+    """A student, made and asked."""
+    make_student(job, inputs, run, progress)
+    return _scored(job, inputs, run, progress)
+
+
+def _scored(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
+    """A model that was made, asked about everything, and its decisions explained."""
+    return explain_decisions(score_model(job, inputs, run, progress), inputs, run, progress)
 
 
 def write_results(results: Results, findings: Findings, folder: Path) -> None:
@@ -135,29 +147,26 @@ def write_results(results: Results, findings: Findings, folder: Path) -> None:
     write_report(results, folder)
 
 
-def describe_plan(plan: Plan, progress: Progress) -> None:
+def describe(inputs: Inputs, progress: Progress) -> None:
     """Say what will be trained on what, and which layers each student keeps."""
-    for announcement in plan.split.announcements:
+    for announcement in inputs.split.announcements:
         progress.say(announcement)
-    progress.say(f"computed on {device_name(plan.device)}, trained in {plan.experiment.training.precision}")
-    counts = ", ".join(f"{len(part):,} {name}" for name, part in plan.split.parts.items())
-    progress.say(f"rows: {counts}; {described_labels(plan)}")
-    removed = sum(plan.split.duplicates_removed.values())
-    if removed or plan.split.label_conflicts:
-        progress.say(
-            f"left out: {removed:,} repeated rows, {plan.split.label_conflicts:,} rows whose text has different labels"
-        )
-    progress.say(f"{plan.origin.name}: {plan.origin.depth} layers")
-    if plan.unlabelled:
-        left_out = "".join(f", {count:,} {reason} left out" for reason, count in plan.unlabelled.left_out.items())
-        progress.say(f"unlabelled: {len(plan.unlabelled.texts):,} texts that the teacher labels{left_out}")
-    for recipe in plan.experiment.recipes:
-        progress.say(describe_recipe(plan, recipe))
+    progress.say(f"computed on {device_name(inputs.device)}, trained in {inputs.experiment.training.precision}")
+    counts = ", ".join(f"{len(part):,} {name}" for name, part in inputs.split.parts.items())
+    progress.say(f"rows: {counts}; {inputs.task.described}")
+    removed, conflicts = sum(inputs.split.duplicates_removed.values()), inputs.split.label_conflicts
+    if removed or conflicts:
+        progress.say(f"left out: {removed:,} repeated rows, {conflicts:,} rows whose text has different labels")
+    progress.say(f"{inputs.origin.name}: {inputs.origin.depth} layers")
+    if inputs.unlabelled:
+        left_out = "".join(f", {count:,} {reason} left out" for reason, count in inputs.unlabelled.left_out.items())
+        progress.say(f"unlabelled: {len(inputs.unlabelled.texts):,} texts that the teacher labels{left_out}")
+    for recipe in inputs.experiment.recipes:
+        progress.say(describe_recipe(inputs, recipe, inputs.layer_maps.get(recipe.name)))
 
 
-def describe_recipe(plan: Plan, recipe: Recipe) -> str:
+def describe_recipe(inputs: Inputs, recipe: Recipe, layers: tuple[int, ...] | None) -> str:
     """Which layers a student keeps, as far as is known, and how it is trained; what is odd about them is said."""
-    layers = plan.layer_maps.get(recipe.name)
     if layers is None:
         kept = f"layers {recipe.layers}, once the teacher's are measured"
     else:
@@ -166,74 +175,30 @@ def describe_recipe(plan: Plan, recipe: Recipe) -> str:
             kept += " (as listed: one more than once)"
         elif list(layers) != sorted(layers):
             kept += " (as listed: not in the encoder's order)"
-    rate, usual = plan.experiment.learning_rate_of(recipe), plan.experiment.training.learning_rate
+    rate, usual = inputs.experiment.learning_rate_of(recipe), inputs.experiment.training.learning_rate
     at = "" if rate == usual else f", learning rate {rate:g} (not matched: {factor_text(rate / usual)})"
     return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}{at}"
 
 
-def described_labels(plan: Plan) -> str:
-    """The classes, or the labels of a multi-label task and which of them behaviour is judged by."""
-    if not plan.is_multi_label:
-        return f"classes: {', '.join(plan.class_names)}"
-    judged, *others = plan.output_names
-    return f"labels: {', '.join([f'{judged} (judged by suite and probes)', *others])}"
-
-
-def train_and_score(plan: Plan, recipe: Recipe, progress: Progress) -> list[Scored]:
-    """One recipe's students, a seed after another."""
-    scored = []
-    for seed in plan.experiment.seeds:
-        make_student(plan, recipe, seed, progress)
-        scored.append(score_model(plan, recipe, seed, progress))
-    return scored
-
-
-def score_model(plan: Plan, recipe: Recipe | None, seed: int, progress: Progress) -> Scored:
-    """Ask a saved model about every row, probe and case, and fit how its scores become decisions."""
-    name = recipe.name if recipe else TEACHER
-    folder = plan.student_folder(recipe, seed) if recipe else plan.teacher_folder
-    made_from = plan.student_fingerprint(recipe, seed) if recipe else plan.teacher_fingerprint()
-    layer_map = plan.layer_maps[name] if recipe else tuple(range(1, plan.origin.depth + 1))
-    record = TrainingRecord.load(folder)
-    scores = score(
-        folder, made_from, plan.asked, lambda: open_model(plan, folder), progress, what=f"scoring {name}, seed {seed}"
-    )
-    decisions = decision_for(plan, scores)
-    save_decision(decisions, folder)
-    scored = Scored(
-        name=name,
-        seed=seed,
-        recipe=recipe,
-        layer_map=layer_map,
-        folder=str(folder.relative_to(plan.folder)),
-        fingerprint=made_from,
-        record=record,
-        cost=cost(folder, layers=len(layer_map), trained_parameters=record.trained_parameters),
-        scores=scores,
-        decisions=decisions,
-    )
-    return explain_decisions(plan, scored, progress)
-
-
-def timing(plan: Plan, model: Scored) -> Timing:
+def timing(inputs: Inputs, model: Scored) -> Timing:
     """What the clock said about one model."""
     record = model.record
     return Timing(
         model=model.name,
-        seed=model.seed,
+        seed=model.job.seed,
         training_seconds=record.seconds,
         training_cpu_seconds=record.cpu_seconds,
         training_rows_per_second=record.facts.rows * record.facts.epochs / record.seconds
         if record.facts and record.seconds
         else None,
-        test_rows_per_second=len(plan.rows["test"]) / model.scores.seconds["test"],
+        test_rows_per_second=len(inputs.rows["test"]) / model.scores.seconds["test"],
         peak_memory=record.peak_memory,
     )
 
 
-def conditions(plan: Plan, models: Sequence[ModelResult]) -> Conditions:
+def conditions(inputs: Inputs, models: Sequence[ModelResult]) -> Conditions:
     """What was the same for every model."""
-    experiment, trained = plan.experiment, [model.training for model in models if model.training]
+    experiment, trained = inputs.experiment, [model.training for model in models if model.training]
     settings, lora = experiment.training, experiment.lora
     return Conditions(
         seeds=list(experiment.seeds),
@@ -241,7 +206,7 @@ def conditions(plan: Plan, models: Sequence[ModelResult]) -> Conditions:
         batch_size=settings.batch_size,
         max_length=settings.max_length,
         learning_rate=settings.learning_rate,
-        steps=-(-len(plan.rows["train"]) // settings.batch_size) * settings.epochs,
+        steps=-(-len(inputs.rows["train"]) // settings.batch_size) * settings.epochs,
         optimizer=OPTIMIZER,
         classification=settings.classification,
         distillation=experiment.distillation,

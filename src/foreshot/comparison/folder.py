@@ -4,6 +4,7 @@ import contextlib
 import json
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,44 @@ MAY_CHANGE = frozenset(
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
 MAY_CHANGE_OF_TRAINING = frozenset({"accumulate", "gradient_checkpointing"})
 """Of the group `training`, likewise: a run that ran out of memory goes on with less."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where everything of a run stands."""
+
+    path: Path
+
+    @property
+    def data(self) -> Path:
+        """The split."""
+        return self.path / "data"
+
+    @property
+    def teacher(self) -> Path:
+        """The teacher's model folder."""
+        return self.path / TEACHER_FOLDER
+
+    @property
+    def targets(self) -> Path:
+        """The teacher's outputs on the training rows."""
+        return self.path / "targets"
+
+    def measure(self, strategy: str) -> Path:
+        """What the teacher's layers were found to do."""
+        return self.path / "layers" / strategy
+
+    def states(self, made_from: str) -> Path:
+        """The teacher's hidden states that some recipes look at."""
+        return self.path / "states" / made_from
+
+    def base(self, name: str) -> Path:
+        """What the LoRA adapters of a student stand on, where layers were left out."""
+        return self.path / "students" / name / "base"
+
+    def checkpoints(self, made_from: str) -> Path:
+        """What the training of a model needs to go on."""
+        return self.path / CHECKPOINTS_FOLDER / made_from
 
 
 @contextlib.contextmanager

@@ -1,27 +1,28 @@
-"""Planning: every input of a comparison read and checked, before anything is written or trained."""
+"""The inputs of a comparison: everything that is asked for, read and checked before anything is written or trained."""
 
 import hashlib
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from foreshot.comparison.plan import EVASIONS, EXPLAINED, LEFT_OUT, PROBES_ROWS, SUITE_ROWS, Plan, with_tuned
 from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.rationales import read_rationales
 from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
-from foreshot.data.texts import listing
+from foreshot.data.texts import NORMALISATION, listing
 from foreshot.data.unlabelled import Unlabelled, apart_from, read_unlabelled
 from foreshot.errors import ConfigError, DataError, ModelError
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.guards import check_parts_apart
+from foreshot.judging.task import Task, task_of
 from foreshot.judging.thresholds import check_enough
-from foreshot.models.batches import encode, rows_without_label
+from foreshot.models.batches import EncodedRows, encode, rows_without_label
 from foreshot.models.encoders import (
     ModelSource,
     find_model,
@@ -36,7 +37,8 @@ from foreshot.models.layers import layer_map
 from foreshot.models.states import Look, check_look
 from foreshot.models.students import keep_layers, lora_targets
 from foreshot.results.behaviour import Probe
-from foreshot.settings.experiment import AUTO_SUITE, BUILTIN_SUITE, DEMO, NO_SUITE, Experiment
+from foreshot.results.results import DataFacts, EncoderFacts, PartFacts
+from foreshot.settings.experiment import AUTO_SUITE, BUILTIN_SUITE, DEMO, MOST_ASKED_TRAINING_ROWS, NO_SUITE, Experiment
 from foreshot.settings.losses import Distillation
 from foreshot.settings.recipes import TUNED, Recipe
 from foreshot.suites.builtin import derogatory_words
@@ -47,18 +49,137 @@ from foreshot.training.seeding import generator
 from foreshot.words.explained import ExplainedTexts, from_rationales, from_rows
 from foreshot.words.word_scores import texts_left_out
 
+PROBES_ROWS: Final = "probes"
+SUITE_ROWS: Final = "suite"
+EVASIONS: Final = "evasions"
+EXPLAINED: Final = "explained"
+LEFT_OUT: Final = "explained-without-each-word"
+REDUCED: Final = "explained-without-the-strongest"
 
-def make_plan(experiment: Experiment, folder: Path) -> Plan:
-    """Read and check every input of an experiment whose run goes into `folder`; nothing is written.
 
-    The plan's experiment names the precision that "auto" stands for on its device. Raises ConfigError, DataError,
-    DeviceError, ModelError or GuardError.
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a comparison is made of. `encoder` may be missing where a teacher was given."""
+
+    experiment: Experiment
+    split: Split
+    task: Task
+    encoder: ModelSource | None
+    given_teacher: ModelSource | None
+    tokenizer: PreTrainedTokenizerBase
+    rows: dict[str, EncodedRows]  # by name: the parts, and what is named above
+    unlabelled: Unlabelled | None
+    unlabelled_rows: EncodedRows | None
+    layer_maps: dict[str, tuple[int, ...]]  # by recipe; without those of measured strategies
+    probes: list[Probe]
+    suite: Suite | None
+    evasions: Evasions | None
+    explained: ExplainedTexts | None
+    data_fingerprint: str
+    device: torch.device  # where models are trained and asked
+
+    @property
+    def origin(self) -> ModelSource:
+        """The model that the teacher starts from, or is."""
+        origin = self.given_teacher or self.encoder
+        assert origin is not None  # Experiment asks for one of them
+        return origin
+
+    def origin_of(self, recipe: Recipe) -> ModelSource:
+        """The model whose layers a recipe's `layers` count."""
+        return self.encoder if recipe.init == "encoder" and self.encoder else self.origin
+
+    @property
+    def class_names(self) -> list[str]:
+        """The classes that behaviour is judged by."""
+        return list(self.task.classes.names)
+
+    @property
+    def positive(self) -> int | None:
+        """The number of the class that counts as toxic."""
+        return self.task.classes.positive
+
+    @property
+    def positive_name(self) -> str | None:
+        """The name of the class that counts as toxic."""
+        return None if self.positive is None else self.class_names[self.positive]
+
+    def answers(self, part: str) -> np.ndarray:
+        """What is known of a part's rows, as `judging.task` has it."""
+        return self.task.answers(self.split.parts[part])
+
+    @property
+    def asked_training_rows(self) -> np.ndarray:
+        """The numbers of the training rows that every model is asked, a sample where there are many: (rows,)."""
+        count = len(self.rows["train"])
+        drawn = generator(self.experiment.first_seed, "asked training rows").permutation(count)
+        return np.sort(drawn[:MOST_ASKED_TRAINING_ROWS])
+
+    @property
+    def asked(self) -> dict[str, EncodedRows]:
+        """All that every model is asked, by name."""
+        train = self.rows["train"]
+        sample = EncodedRows(ids=[train.ids[row] for row in self.asked_training_rows], tokenizer=train.tokenizer)
+        return {**self.rows, "train": sample}
+
+    @property
+    def taught_rows(self) -> EncodedRows:
+        """The rows that the teacher labels: those with labels, then those without."""
+        rows = self.rows["train"]
+        return rows.followed_by(self.unlabelled_rows) if self.unlabelled_rows else rows
+
+    def data_facts(self) -> DataFacts:
+        """What `results.json` says about the data."""
+        split = self.split
+        return DataFacts(
+            synthetic=self.experiment.data == DEMO,
+            text_column=split.text_column,
+            label_column=split.label_column,
+            label_names=None if split.label_names is None else list(split.label_names),
+            classes=self.class_names,
+            positive=self.positive_name,
+            normalisation=NORMALISATION,
+            parts={
+                name: PartFacts(
+                    source=part.source,
+                    rows=len(part),
+                    class_counts={label: part.labels.count(index) for index, label in enumerate(self.class_names)},
+                    label_counts=part.label_counts(split.label_names),
+                )
+                for name, part in split.parts.items()
+            },
+            duplicates_removed=split.duplicates_removed,
+            label_conflicts=split.label_conflicts,
+            skipped_rows=split.skipped_rows,
+            unlabelled_rows=len(self.unlabelled.texts) if self.unlabelled else 0,
+            announcements=list(split.announcements),
+            fingerprint=self.data_fingerprint,
+        )
+
+    def encoder_facts(self) -> EncoderFacts:
+        """What `results.json` says about the encoder."""
+        config = self.origin.config
+        return EncoderFacts(
+            name=self.origin.name,
+            architecture=str(config.model_type),
+            layers=self.origin.depth,
+            hidden_size=int(config.hidden_size),
+            fingerprint=self.origin.fingerprint,
+        )
+
+
+def read_inputs(experiment: Experiment) -> Inputs:
+    """Read and check every input of an experiment; nothing is written.
+
+    The experiment that is given back names the precision that "auto" stands for on its device. Raises ConfigError,
+    DataError, DeviceError, ModelError or GuardError.
     """
     device = find_device(experiment.device)
     experiment = _with_precision(experiment, device)
     split = _read_split(experiment)
     if experiment.identity_columns or experiment.identity_terms:
         split = with_identity_groups(split, experiment.identity_terms)
+    task = task_of(split)
     check_parts_apart(split)
     _check_decision(experiment, split)
     _check_class_weights(experiment, split)
@@ -66,7 +187,7 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     suite = _suite(experiment, split)
     evasions = _evasions(experiment, split)
     explained = _explained(experiment, split)
-    encoder, teacher = _find_models(experiment, split)
+    encoder, teacher = _find_models(experiment, task)
     origin = teacher or encoder
     assert origin is not None
     tokenizer = load_tokenizer(origin)
@@ -86,10 +207,10 @@ def make_plan(experiment: Experiment, folder: Path) -> Plan:
     texts[EXPLAINED] = explained.texts if explained else []
     by_leaving_out = experiment.explanations.method == "leave-one-out"
     texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
-    return Plan(
+    return Inputs(
         experiment=experiment,
-        folder=folder,
         split=split,
+        task=task,
         encoder=encoder,
         given_teacher=teacher,
         tokenizer=tokenizer,
@@ -266,8 +387,8 @@ def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:
     return found if found.texts else None
 
 
-def _find_models(experiment: Experiment, split: Split) -> tuple[ModelSource | None, ModelSource | None]:
-    names, multi_label, layers_at = split.output_names, split.label_names is not None, experiment.layer_stack
+def _find_models(experiment: Experiment, task: Task) -> tuple[ModelSource | None, ModelSource | None]:
+    names, multi_label, layers_at = task.names, task.multi_label, experiment.layer_stack
     encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
     teacher = find_model(experiment.teacher, layers_at=layers_at) if experiment.teacher else None
     if encoder:
@@ -311,12 +432,11 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bo
 
 
 def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:
-    """The layers of every recipe, and of the same at its best learning rate."""
+    """The layers of every recipe, but of those that have to wait for a measure; all of them are checked."""
     maps = {recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes}
     if taken := sorted(maps.keys() & {name + TUNED for name in maps}) if experiment.tune_learning_rates else []:
         raise ConfigError(f"recipe {taken[0]}: the search for learning rates takes this name; choose another")
-    measured = {recipe.name for recipe in experiment.recipes if recipe.measured}
-    return with_tuned({name: layers for name, layers in maps.items() if name not in measured}, experiment)
+    return {recipe.name: maps[recipe.name] for recipe in experiment.recipes if not recipe.measured}
 
 
 def _checked_layers(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from foreshot.judging.shares import Kind, rows_by_functionality, rows_by_group, suite_shares, wilson
-from foreshot.judging.statistics import Task, accuracy, differences, holm
+from foreshot.judging.statistics import PairedSample, accuracy, differences, holm
 from foreshot.results.base import Estimate
 from foreshot.results.behaviour import Case, CellResult, EvasionResult, SuiteResult
 from foreshot.suites.perturbations import PERTURBATIONS, perturb
@@ -23,10 +23,10 @@ def suite_results(
     paired bootstrap that draws cases of one template together.
     """
     labels = np.array([class_names.index(case.label) for case in cases])
-    task = Task.make(predicted, labels, accuracy, classes=len(class_names), units=template_units(cases))
+    sample = PairedSample.make(predicted, labels, accuracy, classes=len(class_names), units=template_units(cases))
     students = [model for model in predicted if model != teacher]
-    by_functionality = _changes(task, rows_by_functionality(cases), students, teacher)
-    by_group = _changes(task, rows_by_group(cases), students, teacher)
+    by_functionality = _changes(sample, rows_by_functionality(cases), students, teacher)
+    by_group = _changes(sample, rows_by_group(cases), students, teacher)
     shares = [suite_shares(model, cases, decided, class_names) for model, decided in predicted.items()]
     return [
         found.model_copy(
@@ -94,11 +94,11 @@ def evasion_results(
 
 
 def _changes(
-    task: Task, rows_by_kind: Mapping[Kind, np.ndarray], students: Sequence[str], teacher: str
+    sample: PairedSample, rows_by_kind: Mapping[Kind, np.ndarray], students: Sequence[str], teacher: str
 ) -> dict[tuple[Kind, str], dict[str, Any]]:
     """For each kind and student the change from the teacher, and its p-value by Holm over all kinds of a student."""
     pairs = [(student, teacher) for student in students]
-    by_kind = [differences(task.of_rows(rows), pairs) for rows in rows_by_kind.values()]
+    by_kind = [differences(sample.of_rows(rows), pairs) for rows in rows_by_kind.values()]
     changes = {}
     for index, student in enumerate(students):
         adjusted = holm([of_kind[index][1] for of_kind in by_kind])

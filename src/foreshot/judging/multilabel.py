@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, precision_recall_fscore_sup
 from foreshot.errors import DataError
 from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import Change
-from foreshot.judging.statistics import Task, differences, holm, macro_f1
+from foreshot.judging.statistics import PairedSample, differences, holm, macro_f1
 from foreshot.judging.thresholds import fit_decision
 from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.results.models import LabelResult
@@ -95,15 +95,15 @@ def mean_macro_f1(flagged: np.ndarray, marks: np.ndarray) -> float:
     return float(np.mean(label_macro_f1s(flagged, marks)))
 
 
-def label_task(flagged: Mapping[str, np.ndarray], marks: np.ndarray) -> Task:
+def label_sample(flagged: Mapping[str, np.ndarray], marks: np.ndarray) -> PairedSample:
     """What multi-label models are compared in on the same rows: the mean over the labels of their macro-F1.
 
-    `flagged[model]` has shape (seeds, rows, labels). Each row and label is a row of the task, in two classes of that
+    `flagged[model]` has shape (seeds, rows, labels). Each row and label is a row of the sample, in two classes of that
     label's own; a row's labels are drawn together.
     """
     rows, labels = marks.shape
     first_class = 2 * np.arange(labels)
-    return Task.make(
+    return PairedSample.make(
         {model: (first_class + decided).reshape(len(decided), -1) for model, decided in flagged.items()},
         (first_class + marks).ravel(),
         _macro_f1_over_labels,
@@ -121,11 +121,13 @@ def _macro_f1_over_labels(counts: np.ndarray) -> np.ndarray:
 def label_changes(
     flagged: Mapping[str, np.ndarray], marks: np.ndarray, names: Sequence[str], *, teacher: str
 ) -> dict[str, list[Change]]:
-    """For each student how every label's macro-F1 differs from the teacher's; `flagged` as in `label_task`."""
+    """For each student how every label's macro-F1 differs from the teacher's; `flagged` as in `label_sample`."""
     students = [model for model in flagged if model != teacher]
     by_label = [
         differences(
-            Task.make({model: of[:, :, index] for model, of in flagged.items()}, marks[:, index], macro_f1, classes=2),
+            PairedSample.make(
+                {model: of[:, :, index] for model, of in flagged.items()}, marks[:, index], macro_f1, classes=2
+            ),
             [(student, teacher) for student in students],
         )
         for index in range(len(names))

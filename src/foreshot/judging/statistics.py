@@ -56,7 +56,7 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class PairedSample:
     """What models are compared in: their decisions on the same rows, and the number that these are summed up to.
 
     `predicted[model]` has shape (seeds, rows), `labels` (rows,), both class numbers below `classes`. Rows with the
@@ -81,12 +81,12 @@ class Task:
         classes: int,
         units: np.ndarray | None = None,
         tables: int = 1,
-    ) -> "Task":
-        """A task whose rows are units by themselves unless `units` says otherwise."""
+    ) -> "PairedSample":
+        """A sample whose rows are units by themselves unless `units` says otherwise."""
         units = np.arange(len(labels)) if units is None else units
         return cls(predicted=predicted, labels=labels, metric=metric, classes=classes, units=units, tables=tables)
 
-    def of_rows(self, chosen: np.ndarray) -> "Task":
+    def of_rows(self, chosen: np.ndarray) -> "PairedSample":
         """The same on some rows: a mask (rows,) or row numbers."""
         predicted = {model: decided[:, chosen] for model, decided in self.predicted.items()}
         return replace(self, predicted=predicted, labels=self.labels[chosen], units=self.units[chosen])
@@ -105,7 +105,9 @@ class Task:
         return float(self.metric(self.counts(model).sum(axis=1)).mean())
 
 
-def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) -> list[tuple[Estimate, float]]:
+def differences(
+    sample: PairedSample, pairs: Sequence[tuple[str, str]], *, seed: int = 0
+) -> list[tuple[Estimate, float]]:
     """For each pair of models, first minus second with its 95 % interval, and the two-sided p-value.
 
     A paired percentile bootstrap (Efron and Tibshirani 1993, chapters 13 and 16): units are drawn once for all models
@@ -115,7 +117,7 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
     if not pairs:
         return []
     models = list(dict.fromkeys(model for pair in pairs for model in pair))
-    by_model = [task.counts(model) for model in models]
+    by_model = [sample.counts(model) for model in models]
     counts = np.concatenate(by_model)  # (models × seeds, units, tables × classes, classes)
     units = counts.shape[1]
     flat = counts.transpose(1, 0, 2, 3).reshape(units, -1)
@@ -126,7 +128,7 @@ def differences(task: Task, pairs: Sequence[tuple[str, str]], *, seed: int = 0) 
 
     def statistic(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         weights = _times_drawn(drawn.reshape(-1, units), units)
-        numbers = task.metric((weights @ flat).reshape(len(weights), *counts.shape[:1], *counts.shape[2:]))
+        numbers = sample.metric((weights @ flat).reshape(len(weights), *counts.shape[:1], *counts.shape[2:]))
         means = mean_over_seeds @ numbers.T
         found = np.round(means[first] - means[second], DECIMALS) + 0.0  # no -0.0
         return found[:, 0] if drawn.ndim == 1 else found
@@ -218,14 +220,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
-def compare_all(measure: str, task: Task) -> list[Comparison]:
+def compare_all(measure: str, sample: PairedSample) -> list[Comparison]:
     """Every pair of models in one measure, with Holm's correction (Holm 1979) over all of them.
 
     McNemar's exact test on what is right and wrong is added for two models of one seed each, where every row is a
     unit by itself, as that test takes them to be.
     """
-    pairs = list(combinations(task.predicted, 2))
-    found = differences(task, pairs)
+    pairs = list(combinations(sample.predicted, 2))
+    found = differences(sample, pairs)
     if not found:
         return []
     adjusted = holm([p_value for _, p_value in found])
@@ -238,7 +240,7 @@ def compare_all(measure: str, task: Task) -> list[Comparison]:
             p_value=p_value,
             adjusted_p=adjusted_p,
             outcome=_outcome(difference.value, adjusted_p),
-            mcnemar_p=_mcnemar(task, first, second),
+            mcnemar_p=_mcnemar(sample, first, second),
         )
         for (first, second), (difference, p_value), adjusted_p in zip(pairs, found, adjusted, strict=True)
     ]
@@ -285,11 +287,11 @@ def _outcome(difference: float, adjusted_p: float) -> Outcome:
     return "better" if difference > 0 else "worse"
 
 
-def _mcnemar(task: Task, first: str, second: str) -> float | None:
-    decided = task.predicted[first], task.predicted[second]
-    if any(len(of_model) != 1 for of_model in decided) or len(np.unique(task.units)) < len(task.units):
+def _mcnemar(sample: PairedSample, first: str, second: str) -> float | None:
+    decided = sample.predicted[first], sample.predicted[second]
+    if any(len(of_model) != 1 for of_model in decided) or len(np.unique(sample.units)) < len(sample.units):
         return None
-    first_right, second_right = (of_model[0] == task.labels for of_model in decided)
+    first_right, second_right = (of_model[0] == sample.labels for of_model in decided)
     table = [
         [int((first_right & second_right).sum()), int((first_right & ~second_right).sum())],
         [int((~first_right & second_right).sum()), int((~first_right & ~second_right).sum())],

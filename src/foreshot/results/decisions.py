@@ -18,6 +18,11 @@ class Decision(Facts):
     review_threshold: float | None = None
     met: bool = True
 
+    @property
+    def of_judged(self) -> "Decision":
+        """What behaviour is judged by: this."""
+        return self
+
 
 class LabelDecisions(Facts):
     """How a multi-label model decides: each label by itself, from the sigmoid of its own logit.
@@ -32,6 +37,11 @@ class LabelDecisions(Facts):
     def judged_index(self) -> int:
         """The number of the judged label's logit."""
         return list(self.by_label).index(self.judged)
+
+    @property
+    def of_judged(self) -> Decision:
+        """What behaviour is judged by: the judged label's."""
+        return self.by_label[self.judged]
 
 
 class ReliabilityBin(Facts):

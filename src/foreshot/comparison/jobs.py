@@ -1,0 +1,171 @@
+"""Jobs: the models that are to be made, each a value that says all about how; and what everything is made from.
+
+A fingerprint changes when something changes that the thing depends on, and with nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from foreshot.comparison.inputs import Inputs
+from foreshot.files.fingerprints import fingerprint
+from foreshot.models.encoders import ModelSource
+from foreshot.models.layers import layer_map
+from foreshot.models.states import Look
+from foreshot.results.models import LayerMeasure
+from foreshot.results.run_folder import TEACHER_FOLDER
+from foreshot.settings.losses import Distillation
+from foreshot.settings.recipes import Recipe
+from foreshot.training.teacher_states import CacheFacts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One model that is to be made; `folder` is where it goes, inside the run's.
+
+    `recipe` is None for the teacher. `source` is whose weights it starts from: an encoder or a classifier that was
+    given, or None for the run's teacher. `distillation` is None where it learns from labels alone.
+    """
+
+    name: str
+    seed: int
+    recipe: Recipe | None
+    source: ModelSource | None
+    layers: tuple[int, ...]
+    learning_rate: float
+    distillation: Distillation | None
+    folder: str
+    made_from: str
+
+    @property
+    def titled(self) -> str:
+        """What progress and messages call it."""
+        return f"{self.name}, seed {self.seed}"
+
+
+def teacher_job(inputs: Inputs) -> Job:
+    """The teacher: fine-tuned from the encoder with the first seed, or the classifier that was given."""
+    return Job(
+        name=TEACHER_FOLDER,
+        seed=inputs.experiment.first_seed,
+        recipe=None,
+        source=inputs.origin,
+        layers=tuple(range(1, inputs.origin.depth + 1)),
+        learning_rate=inputs.experiment.training.learning_rate,
+        distillation=None,
+        folder=TEACHER_FOLDER,
+        made_from=teacher_fingerprint(inputs),
+    )
+
+
+def student_jobs(inputs: Inputs, recipe: Recipe, layers: tuple[int, ...]) -> list[Job]:
+    """A recipe's students, one for each seed."""
+    return [
+        student_job(inputs, recipe, seed, layers, folder=f"students/{recipe.name}/seed-{seed}")
+        for seed in inputs.experiment.seeds
+    ]
+
+
+def student_job(inputs: Inputs, recipe: Recipe, seed: int, layers: tuple[int, ...], *, folder: str) -> Job:
+    """One student of a recipe."""
+    return Job(
+        name=recipe.name,
+        seed=seed,
+        recipe=recipe,
+        source=None if recipe.init == "teacher" else inputs.origin_of(recipe),
+        layers=layers,
+        learning_rate=inputs.experiment.learning_rate_of(recipe),
+        distillation=_distillation_of(inputs, recipe) if recipe.objective == "distil" else None,
+        folder=folder,
+        made_from=student_fingerprint(inputs, recipe, seed),
+    )
+
+
+def all_layers(inputs: Inputs, measures: Sequence[LayerMeasure]) -> dict[str, tuple[int, ...]]:
+    """The layers of every recipe, of those too that had to wait for a measure."""
+    rankings: dict[str, list[int]] = {measure.strategy: measure.ranking for measure in measures}
+    measured = {
+        recipe.name: layer_map(recipe.layers, inputs.origin.depth, ranking=rankings[recipe.measured])
+        for recipe in inputs.experiment.recipes
+        if recipe.measured
+    }
+    return {**inputs.layer_maps, **measured}
+
+
+def teacher_fingerprint(inputs: Inputs) -> str:
+    """What the teacher is made from."""
+    if inputs.given_teacher:
+        return fingerprint([inputs.given_teacher.fingerprint, inputs.task.names])
+    return fingerprint(
+        [
+            inputs.data_fingerprint,
+            inputs.origin.fingerprint,
+            inputs.experiment.training.decisive(),
+            inputs.experiment.first_seed,
+        ]
+    )
+
+
+def targets_fingerprint(inputs: Inputs) -> str:
+    """What the teacher's outputs are made from: the teacher, the rows and their tokenisation."""
+    made_from = [teacher_fingerprint(inputs), inputs.data_fingerprint, inputs.experiment.training.max_length]
+    return fingerprint([*made_from, fingerprint(inputs.unlabelled.texts)] if inputs.unlabelled else made_from)
+
+
+def measure_fingerprint(inputs: Inputs, strategy: str) -> str:
+    """What a measure of layers is made from: the teacher, the rows and how many of them."""
+    asked = [strategy, teacher_fingerprint(inputs), inputs.data_fingerprint, inputs.experiment.layer_sample]
+    return fingerprint(asked)
+
+
+def states_fingerprint(inputs: Inputs, facts: CacheFacts) -> str:
+    """What a cache of teacher states is made from."""
+    return fingerprint([targets_fingerprint(inputs), asdict(facts.look), facts.first_token, facts.precision])
+
+
+def student_fingerprint(inputs: Inputs, recipe: Recipe, seed: int) -> str:
+    """What a student is made from: only what its recipe looks at."""
+    experiment = inputs.experiment
+    rate, usual = experiment.learning_rate_of(recipe), experiment.training.learning_rate
+    learns_from_teacher = recipe.objective == "distil"
+    layers = [measure_fingerprint(inputs, recipe.measured)] if recipe.measured else []
+    return fingerprint(
+        [
+            *layers,
+            {
+                **recipe.model_dump(mode="json", include={"layers", "tuning", "objective", "init"}),
+                "learning_rate": None if rate == usual else rate,
+            },
+            seed,
+            inputs.data_fingerprint,
+            experiment.training.decisive(),
+            teacher_fingerprint(inputs) if recipe.init == "teacher" else inputs.origin_of(recipe).fingerprint,
+            targets_fingerprint(inputs) if learns_from_teacher else None,
+            _distillation_of(inputs, recipe).model_dump() if learns_from_teacher else None,
+            experiment.lora.model_dump() if recipe.tuning == "lora" else None,
+        ]
+    )
+
+
+def _distillation_of(inputs: Inputs, recipe: Recipe) -> Distillation:
+    """The recipe's own distillation objective, or the experiment's."""
+    return recipe.distillation or inputs.experiment.distillation
+
+
+def looked_at(inputs: Inputs, job: Job) -> CacheFacts | None:
+    """What a job's losses look at in the teacher besides its outputs; None for nothing."""
+    settings = job.distillation
+    if settings is None:
+        return None
+    relations = settings.weights.ever("relations")
+    facts = CacheFacts(
+        look=Look(
+            layers=job.layers if settings.weights.ever("hidden") else (),
+            projections_of=(settings.relations.layer or inputs.origin.depth) if relations else None,
+            projections=settings.relations.projections if relations else None,
+        ),
+        first_token=settings.hidden.tokens == "first",
+        lengths=inputs.taught_rows.lengths,
+        hidden_size=int(inputs.origin.config.hidden_size),
+        precision=settings.cache_precision,
+    )
+    return facts if facts.shapes else None

@@ -1,0 +1,199 @@
+"""The task: what is learnt and judged. Classes, of which a text has one, and labels, of which it can have several, are
+two values of one interface, so that nobody asks which of them it is.
+
+`answers` are what is known of rows: class numbers (rows,), or the 0 and 1 of every label (rows, labels). `decided` has
+their shape, and logits are (rows, outputs).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from sklearn.metrics import f1_score
+
+from foreshot.data.labels import Classes
+from foreshot.data.split import Part, Split
+from foreshot.judging import guards, multilabel
+from foreshot.judging.evidence import Change, metric_name
+from foreshot.judging.metrics import cross_entropy
+from foreshot.judging.statistics import PairedSample, macro_f1
+from foreshot.judging.thresholds import fit_decision
+from foreshot.results.decisions import Decision, LabelDecisions
+from foreshot.results.models import LabelResult
+from foreshot.runtime.decisions import decide, flagged_labels
+
+Decisions = Decision | LabelDecisions
+Decided = Mapping[str, np.ndarray]
+"""For each model what it decides, (seeds, rows) or (seeds, rows, labels); the teacher comes first."""
+
+
+class Task(Protocol):
+    """What is learnt and judged. `classes` are the view that suites and probes judge, `names` those of the logits."""
+
+    @property
+    def classes(self) -> Classes: ...
+    @property
+    def names(self) -> list[str]: ...
+    @property
+    def multi_label(self) -> bool:
+        """Whether a model's head gives each output a probability of its own (`models.encoders`)."""
+
+    @property
+    def judged_output(self) -> int | None:
+        """Which logit is that of the class, or of the label, that behaviour is judged by."""
+
+    @property
+    def metric_name(self) -> str:
+        """What sentences call the metric on the test rows."""
+
+    @property
+    def described(self) -> str:
+        """Its outputs, for people."""
+
+    def answers(self, part: Part) -> np.ndarray: ...
+    def targets(self, part: Part) -> np.ndarray:
+        """The answers as the classification loss takes them."""
+
+    def likeliest(self, logits: np.ndarray) -> np.ndarray:
+        """What logits say without thresholds, in the shape of the answers."""
+
+    def cross_entropy(self, logits: np.ndarray, answers: np.ndarray) -> float:
+        """In nats; of labels the mean over them all."""
+
+    def macro_f1(self, decided: np.ndarray, answers: np.ndarray) -> float:
+        """Over the classes; of labels the mean of each one's, so that none is lost unseen."""
+
+    def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
+        """Raise GuardError when a teacher's logits on validation rows tell nothing."""
+
+    def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> Decisions:
+        """How logits become decisions by a policy, from validation rows."""
+
+    def decided(self, decisions: Decisions, logits: np.ndarray) -> np.ndarray: ...
+    def sample(self, decided: Decided, answers: np.ndarray) -> PairedSample:
+        """What models are compared in on the same rows: the metric, with its resampling units."""
+
+    def changes(self, decided: Decided, answers: np.ndarray) -> dict[str, list[Change]]:
+        """Every student against the teacher, label by label; none of classes."""
+
+    def label_results(self, decisions: Decisions, logits: np.ndarray, answers: np.ndarray) -> list[LabelResult]:
+        """How a model does on each label; none of classes."""
+
+
+def task_of(split: Split) -> Task:
+    """The task that the data ask for."""
+    if split.label_names is None:
+        return ClassTask(split.classes)
+    return LabelTask(split.classes, split.label_names)
+
+
+@dataclass(frozen=True)
+class ClassTask:
+    """A text has one of several classes."""
+
+    classes: Classes
+    multi_label = False
+    metric_name = metric_name(False)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.classes.names)
+
+    @property
+    def judged_output(self) -> int | None:
+        return self.classes.positive
+
+    @property
+    def described(self) -> str:
+        return f"classes: {', '.join(self.names)}"
+
+    def answers(self, part: Part) -> np.ndarray:
+        return np.array(part.labels)
+
+    targets = answers
+
+    def likeliest(self, logits: np.ndarray) -> np.ndarray:
+        return logits.argmax(axis=1)
+
+    def cross_entropy(self, logits: np.ndarray, answers: np.ndarray) -> float:
+        return cross_entropy(logits, answers)
+
+    def macro_f1(self, decided: np.ndarray, answers: np.ndarray) -> float:
+        numbers = range(len(self.names))
+        return float(f1_score(answers, decided, labels=numbers, average="macro", zero_division=0.0))
+
+    def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
+        guards.check_beats_majority(self.likeliest(logits), answers, model="teacher")
+
+    def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> Decision:
+        positive = self.classes.positive
+        named = "" if positive is None else self.classes.names[positive]
+        return fit_decision(policy, logits, answers, positive, positive_name=named)
+
+    def decided(self, decisions: Decisions, logits: np.ndarray) -> np.ndarray:
+        return decide(decisions.of_judged, logits, self.classes.positive)
+
+    def sample(self, decided: Decided, answers: np.ndarray) -> PairedSample:
+        return PairedSample.make(decided, answers, macro_f1, classes=len(self.names))
+
+    def changes(self, decided: Decided, answers: np.ndarray) -> dict[str, list[Change]]:
+        return {}
+
+    def label_results(self, decisions: Decisions, logits: np.ndarray, answers: np.ndarray) -> list[LabelResult]:
+        return []
+
+
+@dataclass(frozen=True)
+class LabelTask:
+    """A text can have several labels; the first of them is judged, by `classes`: not to have it, and to have it."""
+
+    classes: Classes
+    label_names: tuple[str, ...]
+    multi_label = True
+    judged_output = 0
+    metric_name = metric_name(True)
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.label_names)
+
+    @property
+    def described(self) -> str:
+        judged, *others = self.names
+        return f"labels: {', '.join([f'{judged} (judged by suite and probes)', *others])}"
+
+    def answers(self, part: Part) -> np.ndarray:
+        return np.array(part.marks)
+
+    def targets(self, part: Part) -> np.ndarray:
+        return np.array(part.marks, dtype=np.float32)
+
+    def likeliest(self, logits: np.ndarray) -> np.ndarray:
+        return (logits > 0).astype(int)
+
+    def cross_entropy(self, logits: np.ndarray, answers: np.ndarray) -> float:
+        return multilabel.binary_cross_entropy(logits, answers)
+
+    def macro_f1(self, decided: np.ndarray, answers: np.ndarray) -> float:
+        return multilabel.mean_macro_f1(decided, answers)
+
+    def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
+        guards.check_ranks_labels(logits, answers, model="teacher")
+
+    def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> LabelDecisions:
+        return multilabel.fit_label_decisions(policy, logits, answers, self.names)
+
+    def decided(self, decisions: Decisions, logits: np.ndarray) -> np.ndarray:
+        assert isinstance(decisions, LabelDecisions)
+        return flagged_labels(logits, decisions).astype(int)
+
+    def sample(self, decided: Decided, answers: np.ndarray) -> PairedSample:
+        return multilabel.label_sample(decided, answers)
+
+    def changes(self, decided: Decided, answers: np.ndarray) -> dict[str, list[Change]]:
+        return multilabel.label_changes(decided, answers, self.names, teacher=next(iter(decided)))
+
+    def label_results(self, decisions: Decisions, logits: np.ndarray, answers: np.ndarray) -> list[LabelResult]:
+        assert isinstance(decisions, LabelDecisions)
+        return multilabel.label_results(decisions, logits, answers)
