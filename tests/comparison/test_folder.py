@@ -6,9 +6,7 @@ import pytest
 
 from foreshot.comparison.folder import LOCK_FILE, at_work, check_free, open_run
 from foreshot.errors import RunFolderError
-from foreshot.files.atomic import (
-    write_atomically,
-)
+from foreshot.files.atomic import write_atomically
 from foreshot.files.stages import building
 from foreshot.results.run_folder import EXPERIMENT_FILE, TEACHER_FOLDER, read_run
 from foreshot.settings.experiment import dump_experiment, make_experiment

@@ -4,9 +4,15 @@ import pytest
 from judged_factory import KINDS
 from results_factory import HOSTILE, make_results
 
-from foreshot.reporting.evasion import evasion_table
-from foreshot.reporting.heatmap import functionality_details, functionality_map, group_map, losses, suite_line
 from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.evasion import evasion_table
+from foreshot.reporting.sections.suite import (
+    functionality_details,
+    functionality_map,
+    group_map,
+    losses,
+    suite_line,
+)
 from foreshot.results.base import Estimate
 from foreshot.results.results import Results
 

@@ -7,8 +7,8 @@ from bias_factory import BIASED, IDENTITIES, SKILLS
 from results_factory import HOSTILE, make_results
 
 from foreshot.judging.identity_bias import AUCS
-from foreshot.reporting.identity_groups import aucs_table, changes, differences_table, introduction
 from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.identity import aucs_table, changes, differences_table, introduction
 
 MODELS = tuple(SKILLS)
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from results_factory import make_results
 
-from foreshot.reporting.intervals import against_teacher, forest_plots, pairs_table
+from foreshot.reporting.sections.differences import against_teacher, forest_plots, pairs_table
 from foreshot.results.base import Estimate
 from foreshot.results.results import Results
 from foreshot.results.verdict import Comparison

@@ -3,8 +3,9 @@
 import pytest
 from results_factory import make_hostile_results, make_results
 
-from foreshot.reporting.judgement import SIGNS, cards, headline, requirements_table, students_table
+from foreshot.reporting.judgement import SIGNS, cards, headline, students_table
 from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.why import requirements_table
 from foreshot.results.results import Results
 from foreshot.results.verdict import StudentVerdict, Verdict
 

@@ -5,13 +5,15 @@ from results_factory import HOSTILE, make_results
 
 from foreshot.judging.evidence import METRIC
 from foreshot.judging.summary import summarise
-from foreshot.reporting.comparison import main_table, metrics_table, terminal_table
-from foreshot.reporting.judgement import margins_notes, measure_name, requirement_name
-from foreshot.reporting.labels import judged_note, label_means_table, labels_table
-from foreshot.reporting.making import data_table
-from foreshot.reporting.reliability import calibration_table, thresholds_table
+from foreshot.reporting.behaviour import judged_note
+from foreshot.reporting.judgement import measure_name
 from foreshot.reporting.report import html_report, markdown_report
-from foreshot.reporting.wording import question
+from foreshot.reporting.sections.conditions import data_table
+from foreshot.reporting.sections.labels import label_means_table, labels_table
+from foreshot.reporting.sections.scores import calibration_table, thresholds_table
+from foreshot.reporting.sections.side_by_side import main_table, terminal_table
+from foreshot.reporting.sections.test_rows import metrics_table
+from foreshot.reporting.sections.why import margins_notes, question, requirement_name
 from foreshot.results.decisions import Calibration, Decision
 from foreshot.results.models import LabelResult
 from foreshot.results.results import Results

@@ -2,8 +2,16 @@
 
 from results_factory import make_results
 
-from foreshot.reporting.ledger import FIRST_SHOWN, choices, counts_table, ledger_table, lines, notes, total
 from foreshot.reporting.report import markdown_report
+from foreshot.reporting.sections.ledger import (
+    FIRST_SHOWN,
+    choices,
+    counts_table,
+    ledger_table,
+    lines,
+    notes,
+    total,
+)
 from foreshot.results.behaviour import Flip
 
 

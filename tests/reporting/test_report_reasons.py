@@ -8,16 +8,16 @@ from markdown_it import MarkdownIt
 from reasons_factory import BASELINES, BLINDED, CLEAR, EXPLAINED, NUMBERS, score_of
 from results_factory import HOSTILE, make_results
 
-from foreshot.reporting.comparison import metrics_table
 from foreshot.reporting.explained_texts import Piece, examples
-from foreshot.reporting.reasons import (
+from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.reasons import (
     faithfulness_table,
     introduction,
     other_reasons_table,
     people_table,
     teacher_table,
 )
-from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.test_rows import metrics_table
 from foreshot.reporting.texts import visible
 from foreshot.results.base import Estimate
 from foreshot.results.identity import ComparedScore

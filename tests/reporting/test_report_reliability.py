@@ -3,7 +3,7 @@
 import pytest
 from results_factory import make_results
 
-from foreshot.reporting.reliability import (
+from foreshot.reporting.sections.scores import (
     calibration_table,
     pooled_bins,
     reliability_diagrams,

@@ -3,9 +3,9 @@
 import pytest
 from results_factory import SCORES, make_results, make_trials
 
-from foreshot.reporting.comparison import main_table
+from foreshot.reporting.rates import best_table, trials_table
 from foreshot.reporting.report import html_report
-from foreshot.reporting.search import best_table, trials_table
+from foreshot.reporting.sections.side_by_side import main_table
 from foreshot.results.results import Results
 
 

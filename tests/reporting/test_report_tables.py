@@ -3,19 +3,20 @@
 import pytest
 from results_factory import PROBES, make_results
 
-from foreshot.reporting import making
-from foreshot.reporting.behaviour import behaviours, probe_counts, probe_grid
-from foreshot.reporting.comparison import (
-    classes_table,
-    confusion_tables,
-    main_table,
-    metrics_table,
-    range_table,
-)
-from foreshot.reporting.figures import loss_curves
-from foreshot.reporting.judgement import students_table
-from foreshot.reporting.reliability import calibration_table, thresholds_table
+from foreshot.reporting.behaviour import behaviours, probe_counts
+from foreshot.reporting.judgement import students_table, synthetic_notice
 from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.conclusions import cannot_say
+from foreshot.reporting.sections.conditions import conditions_table, data_table
+from foreshot.reporting.sections.cost import cost_table
+from foreshot.reporting.sections.differences import range_table
+from foreshot.reporting.sections.models import layer_map_table, recipes_table
+from foreshot.reporting.sections.probes import probe_grid
+from foreshot.reporting.sections.reproduce import environment_table
+from foreshot.reporting.sections.scores import calibration_table, thresholds_table
+from foreshot.reporting.sections.side_by_side import main_table
+from foreshot.reporting.sections.test_rows import classes_table, confusion_tables, metrics_table
+from foreshot.reporting.sections.training import epochs_table, loss_curves, losses_table, steadiness_table
 from foreshot.reporting.tables import (
     Table,
     big_count_text,
@@ -33,7 +34,6 @@ from foreshot.reporting.tables import (
     seconds_text,
     spread_text,
 )
-from foreshot.reporting.wording import cannot_say, synthetic_notice
 from foreshot.results.behaviour import Probe
 from foreshot.results.models import CurvePoint, Loss, Spread
 from foreshot.results.results import Results
@@ -175,13 +175,13 @@ def test_a_factor_is_told_wherever_models_stand_side_by_side():
         range_table(results),
         metrics_table(results),
         students_table(results),
-        making.recipes_table(results),
-        making.losses_table(results),
-        making.steadiness_table(results),
+        recipes_table(results),
+        losses_table(results),
+        steadiness_table(results),
     ):
         remarks = {line.cells[0].text: line.cells[0].remark for line in made.rows}
         assert {name for name, remark in remarks.items() if remark == "not matched: 4×"} == {"lora"}, made.title
-    rate = next(line for line in making.conditions_table(results).rows if line.cells[0].text == "learning rate")
+    rate = next(line for line in conditions_table(results).rows if line.cells[0].text == "learning rate")
     assert rate.cells[1].text == "5e-5; of those that are not matched, their own"
     page, text = html_report(results), markdown_report(results)
     assert "<small>not matched: 4×</small>" in page.partition("</ul>")[0]  # on its card, above all tables
@@ -209,9 +209,9 @@ def test_a_given_teacher_has_no_training():
     )
     assert main_table(results).rows[0].cells[1].remark == "given ready"
     for table in (
-        making.losses_table(results),
-        making.steadiness_table(results),
-        making.epochs_table(results),
+        losses_table(results),
+        steadiness_table(results),
+        epochs_table(results),
     ):
         assert "teacher" not in [row.cells[0].text for row in table.rows]
 
@@ -311,20 +311,20 @@ def test_behaviour_stands_beside_every_metric():
 
 
 def test_layer_maps_are_counted_from_one():
-    table = making.layer_map_table(make_results())
+    table = layer_map_table(make_results())
     assert titles(table) == ["model", "1", "2", "3", "4", "5", "6"]
     assert list(row(table, "even").values()) == ["even", "·", "1", "·", "2", "·", "3"]
 
 
 def test_conditions_data_and_cost():
     results = make_results()
-    conditions = {line.cells[0].text: line.cells[1].text for line in making.conditions_table(results).rows}
+    conditions = {line.cells[0].text: line.cells[1].text for line in conditions_table(results).rows}
     assert conditions["learning rate"] == "5e-5"
     assert (conditions["batch size"], conditions["trained on"]) == ("32", "cpu, in float32")
-    assert row(making.data_table(results), "train")["duplicates removed"] == "17"
-    assert row(making.data_table(results), "train")["toxic"] == "150"
-    assert row(making.cost_table(results), "odd")["parameters"] == "17,390,210"
-    environment = {line.cells[0].text: line.cells[1].text for line in making.environment_table(results).rows}
+    assert row(data_table(results), "train")["duplicates removed"] == "17"
+    assert row(data_table(results), "train")["toxic"] == "150"
+    assert row(cost_table(results), "odd")["parameters"] == "17,390,210"
+    environment = {line.cells[0].text: line.cells[1].text for line in environment_table(results).rows}
     assert environment == {"python": "3.11.9", "torch": "2.6.0", "machine cores": "2"}
 
 
@@ -332,7 +332,7 @@ def test_a_run_that_went_on_elsewhere_says_so():
     results = make_results()
     elsewhere = {"devices": ["cpu", "cuda (Model X)"], "accumulate": [1, 4]}
     results = results.model_copy(update={"conditions": results.conditions.model_copy(update=elsewhere)})
-    conditions = {line.cells[0].text: line.cells[1].text for line in making.conditions_table(results).rows}
+    conditions = {line.cells[0].text: line.cells[1].text for line in conditions_table(results).rows}
     assert conditions["batch size"] == "32, each computed in 1 or 4 parts"
     assert conditions["trained on"] == (
         "cpu and cuda (Model X), in float32; the run went on on another device, so times can't be compared"
@@ -370,5 +370,5 @@ def test_a_training_that_diverged_still_gets_its_report():
     curve = [CurvePoint(step=1, loss=nothing)]
     training = odd.training.model_copy(update={"curve": curve, "final": nothing})
     results = results.model_copy(update={"models": [results.models[0], odd.model_copy(update={"training": training})]})
-    assert row(making.losses_table(results), "odd")["classification"] == "inf"
+    assert row(losses_table(results), "odd")["classification"] == "inf"
     assert len(loss_curves(results)) == 2

@@ -11,9 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foreshot.cli.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
-from foreshot.cli.options import (
-    pairs_by_comma,
-)
+from foreshot.cli.options import pairs_by_comma
 from foreshot.progress import Terminal, printable
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate

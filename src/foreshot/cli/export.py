@@ -7,10 +7,7 @@ import typer
 from rich.console import Console
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
-from foreshot.cli.options import (
-    by_comma,
-    pairs_by_comma,
-)
+from foreshot.cli.options import by_comma, pairs_by_comma
 from foreshot.progress import Terminal, printable
 
 

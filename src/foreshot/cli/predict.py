@@ -10,10 +10,7 @@ import typer
 from rich.console import Console
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
-from foreshot.cli.options import (
-    given_ones,
-    source_among,
-)
+from foreshot.cli.options import given_ones, source_among
 from foreshot.progress import Terminal, printable
 
 if TYPE_CHECKING:

@@ -38,7 +38,14 @@ from foreshot.models.states import Look, check_look
 from foreshot.models.students import keep_layers, lora_targets
 from foreshot.results.behaviour import Probe
 from foreshot.results.results import DataFacts, EncoderFacts, PartFacts
-from foreshot.settings.experiment import AUTO_SUITE, BUILTIN_SUITE, DEMO, MOST_ASKED_TRAINING_ROWS, NO_SUITE, Experiment
+from foreshot.settings.experiment import (
+    AUTO_SUITE,
+    BUILTIN_SUITE,
+    DEMO,
+    MOST_ASKED_TRAINING_ROWS,
+    NO_SUITE,
+    Experiment,
+)
 from foreshot.settings.losses import Distillation
 from foreshot.settings.recipes import TUNED, Recipe
 from foreshot.suites.builtin import derogatory_words

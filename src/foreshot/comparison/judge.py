@@ -13,7 +13,15 @@ from foreshot.errors import DataError
 from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
 from foreshot.judging.calibration import calibration
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, Candidate, Evidence
+from foreshot.judging.evidence import (
+    METRIC,
+    PROBES,
+    PROBES_POSITIVE,
+    SUITE,
+    SUITE_POSITIVE,
+    Candidate,
+    Evidence,
+)
 from foreshot.judging.flips import Answered
 from foreshot.judging.identity_bias import identity_bias
 from foreshot.judging.metrics import test_metrics

@@ -3,7 +3,13 @@
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
 from foreshot.comparison.jobs import Job
-from foreshot.comparison.making import checkpointing, new_classifier, save_and_check, train_into, validation_logits
+from foreshot.comparison.making import (
+    checkpointing,
+    new_classifier,
+    save_and_check,
+    train_into,
+    validation_logits,
+)
 from foreshot.comparison.model_folder import TrainingRecord
 from foreshot.files.stages import building, is_finished
 from foreshot.judging import guards

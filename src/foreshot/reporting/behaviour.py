@@ -1,30 +1,15 @@
 """Behaviour: what the models do on the suite and the probes, beside every metric; and the grid of the probes."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from foreshot.reporting.tables import (
-    NOTHING,
-    Cell,
-    Column,
-    Mark,
-    ModelRuns,
-    Row,
-    Table,
-    count_text,
-    models_of,
-    percent_text,
-    range_text,
-    spread_text,
-)
+from foreshot.reporting.tables import ModelRuns, count_text, percent_text, range_text, spread_text
 from foreshot.reporting.texts import shortened
 from foreshot.results.base import Estimate
-from foreshot.results.behaviour import Probe, ProbeAnswer, SuiteResult
+from foreshot.results.behaviour import SuiteResult
 from foreshot.results.models import Spread
 from foreshot.results.results import Results
 
-MOST_PROBES = 400
 LONGEST_NAME = 24
 LONGEST_BRIEF_NAME = 10
 SCALED = "temperature-scaled on the validation rows"
@@ -124,111 +109,6 @@ def behaviour_text(results: Results, model: ModelRuns) -> str:
     return ", ".join(f"{behaviour.title} {behaviour.text(model)}" for behaviour in found)
 
 
-def probe_grid(results: Results) -> Table | None:
-    """Every probe and what each model says to it, grouped by label; None without probes."""
-    if not results.probes:
-        return None
-    models = models_of(results)
-    shown = list(enumerate(results.probes))[:MOST_PROBES]
-    rows: list[Row] = []
-    for label in _labels(results, [probe for _, probe in shown]):
-        rows.append(_group_heading(results, label, models))
-        group = [(index, probe) for index, probe in shown if probe.label == label]
-        order = list(dict.fromkeys(probe.note for _, probe in group))
-        for index, probe in sorted(group, key=lambda numbered: order.index(numbered[1].note)):
-            rows.append(_probe_row(results, index, probe, models))
-    columns = [Column("probe", is_number=False), *(Column(model.name) for model in models)]
-    return Table("probes", "Probes", tuple(columns), tuple(rows), tuple(_legend(results)))
-
-
-def _labels(results: Results, probes: list[Probe]) -> list[str | None]:
-    """The groups of the grid: the positive class first, then the others, then what has no label."""
-    found = {probe.label for probe in probes}
-    named = sorted((name for name in results.data.classes), key=lambda name: name != results.data.positive)
-    strays = sorted(label for label in found if label is not None and label not in named)
-    return [label for label in (*named, *strays, None) if label in found]
-
-
-def _group_heading(results: Results, label: str | None, models: list[ModelRuns]) -> Row:
-    positive = results.data.positive
-    if label is None:
-        return Row((Cell("without a label"), *(Cell("") for _ in models)), is_heading=True)
-    called = shortened(label, LONGEST_NAME)
-    if positive is None:
-        return Row((Cell(called), *(Cell("") for _ in models)), is_heading=True)
-    duty = "must be flagged" if label == positive else "must not be flagged"
-    others = len([name for name in results.data.classes if name != positive])
-    wanted = "probes_flagged" if label == positive else "benign_probes_flagged"
-    of = sum(probe.label == label for probe in results.probes)
-    if label != positive and others > 1:
-        return Row((Cell(f"{called}: {duty}"), *(Cell("") for _ in models)), is_heading=True)
-    counts = (
-        Cell(spread_text(model.summary.spreads.get(wanted), count_text, of=of), remark="flagged") for model in models
-    )
-    return Row((Cell(f"{called}: {duty}"), *counts), is_heading=True)
-
-
-def _probe_row(results: Results, index: int, probe: Probe, models: list[ModelRuns]) -> Row:
-    name = Cell(shortened(probe.text), remark=shortened(probe.note or ""))
-    answer = _flag_cell if results.data.positive is not None else _class_cell
-    return Row((name, *(answer(results, probe, _answers(model, index)) for model in models)))
-
-
-def _answers(model: ModelRuns, index: int) -> list[ProbeAnswer]:
-    return [run.probes[index] for run in model.runs if index < len(run.probes)]
-
-
-def _flag_cell(results: Results, probe: Probe, answers: list[ProbeAnswer]) -> Cell:
-    if not answers:
-        return Cell(NOTHING)
-    positive = results.data.positive
-    flagged = sum(answer.predicted == positive for answer in answers)
-    score = f"{sum(answer.score for answer in answers) / len(answers):.2f}"
-    mark: Mark = "flagged" if flagged == len(answers) else "mixed" if flagged else ""
-    sign = {"flagged": "● ", "mixed": "◐ "}.get(mark, "")
-    seeds = f" {flagged}/{len(answers)}" if mark == "mixed" else ""
-    right = flagged if probe.label == positive else len(answers) - flagged
-    wrong = probe.label is not None and right == 0
-    return Cell(f"{sign}{score}{seeds}{' ✗' if wrong else ''}", mark=mark, wrong=wrong)
-
-
-def _class_cell(results: Results, probe: Probe, answers: list[ProbeAnswer]) -> Cell:
-    if not answers:
-        return Cell(NOTHING)
-    (predicted, times), *_ = Counter(answer.predicted for answer in answers).most_common()
-    scores = [answer.score for answer in answers if answer.predicted == predicted]
-    right = sum(answer.predicted == probe.label for answer in answers)
-    wrong = probe.label is not None and right == 0
-    mark: Mark = "flagged" if times == len(answers) else "mixed"
-    seeds = f" {times}/{len(answers)}" if mark == "mixed" else ""
-    sign = "" if mark == "flagged" else "◐ "
-    text = f"{sign}{shortened(predicted, LONGEST_NAME)} {sum(scores) / len(scores):.2f}{seeds}"
-    return Cell(f"{text}{' ✗' if wrong else ''}", mark="mixed" if mark == "mixed" else "", wrong=wrong)
-
-
-def _legend(results: Results) -> list[str]:
-    seeds = len(results.conditions.seeds)
-    notes = []
-    if results.data.positive is not None:
-        positive = shortened(results.data.positive, LONGEST_NAME)
-        mean = f", the mean over {seeds} seeds" if seeds > 1 else ""
-        notes.append(
-            f"Each number is the model's score for {positive}{mean}, {SCALED}. ● flagged: {positive} is what the "
-            "model decides on"
-            + (" with every seed; ◐ the seeds disagree, 2/3 means that two of three flag it." if seeds > 1 else ".")
-        )
-    else:
-        notes.append(
-            f"Each cell names the class that the model predicts and its score for it, {SCALED}."
-            + (" ◐ the seeds disagree: the class that most of them predict, and how many." if seeds > 1 else "")
-        )
-    if any(probe.label is not None for probe in results.probes):
-        notes.append("✗ wrong" + (" with every seed." if seeds > 1 else "."))
-    if len(results.probes) > MOST_PROBES:
-        notes.append(f"The first {MOST_PROBES} of {len(results.probes):,} probes; the others stand in results.json.")
-    return notes
-
-
 def _count(title: str, short: str, of: int, find: Callable[[ModelRuns], Spread | None]) -> Behaviour:
     return Behaviour(title, short, find, count_text, of)
 
@@ -255,3 +135,31 @@ def _summed_up(name: str) -> Callable[[ModelRuns], Spread | None]:
 
 def _flagged_of_all(positive: str) -> Callable[[ModelRuns], Spread | None]:
     return lambda model: model.over_seeds(lambda run: float(sum(answer.predicted == positive for answer in run.probes)))
+
+
+def judged_label(results: Results) -> str | None:
+    """The label that suite, probes and decisions judge, for a heading; None where a text has one label alone."""
+    names = results.data.label_names
+    return shortened(names[0], LONGEST_NAME) if names else None
+
+
+def measure_title(results: Results, name: str, title: str) -> str:
+    """What a measure's column is called: of a multi-label task it says whether it is a mean, or of the judged label."""
+    judged = judged_label(results)
+    if judged is None:
+        return title
+    if name in {"macro_f1", "mean_auroc"}:
+        return f"{title}, mean over the labels"
+    return f"{title} of {judged}" if name in {"accuracy", "mcc", "auroc", "average_precision"} else title
+
+
+def judged_note(results: Results) -> str:
+    """Which numbers of a table are of which label; empty where a text has one label alone."""
+    judged, names = judged_label(results), results.data.label_names
+    if judged is None or not names:
+        return ""
+    return (
+        f"A text can have several of {len(names)} labels. Suite and probes judge {judged}, the first of them, and so "
+        "do flips, evasion, thresholds and calibration below. Macro-F1 and cross-entropy (binary) are means over all "
+        "the labels, and so the verdict looks at each of them on the test rows."
+    )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foreshot.reporting.behaviour import LONGEST_NAME
-from foreshot.reporting.reasons import LONGEST_SOURCE, LONGEST_WORD
 from foreshot.reporting.tables import Column, Table, table
 from foreshot.reporting.texts import shortened, visible_characters
 from foreshot.results.reasons import ExplainedText, ModelView, Reasons
@@ -12,6 +11,7 @@ from foreshot.results.results import Results
 
 MOST_NAMED = 5  # strongest words of a line
 LONGEST_EXAMPLE = 600
+LONGEST_SOURCE, LONGEST_WORD = 120, 60
 FAINTEST = 0.01
 """A word that moves the score by less is not coloured."""
 NO_WORD = f"no word moves it by {FAINTEST}"

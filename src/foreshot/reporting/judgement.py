@@ -3,33 +3,16 @@
 import re
 from dataclasses import dataclass
 
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE, metric_name
-from foreshot.reporting.behaviour import LONGEST_NAME, probe_counts, suite_shares
-from foreshot.reporting.labels import measure_title
-from foreshot.reporting.tables import (
-    NOTHING,
-    Cell,
-    Column,
-    Mark,
-    ModelRuns,
-    Row,
-    Table,
-    heading,
-    margin_text,
-    mean_text,
-    metric_text,
-    models_of,
-    table,
-)
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
+from foreshot.reporting.behaviour import LONGEST_NAME, measure_title, probe_counts, suite_shares
+from foreshot.reporting.tables import NOTHING, Cell, Column, ModelRuns, Table, mean_text, metric_text, models_of, table
 from foreshot.reporting.texts import shortened
 from foreshot.results.results import Results
 from foreshot.results.verdict import StudentVerdict
 
 SIGNS = {"recommended": "✓", "acceptable": "✓", "conflict": "⚠", "not recommended": "✗", "inconclusive": "?"}
 """A sign beside every kind of verdict, so that colour is never all that tells them apart."""
-
 FIRST_SHOWN = ("recommended", "conflict", "acceptable", "inconclusive", "not recommended")
-STATE_SIGNS: dict[str, tuple[str, Mark]] = {"holds": ("✓", "good"), "fails": ("✗", "bad"), "can't tell": ("?", "open")}
 LONGEST_REASON = 400
 SENTENCE_END = re.compile(r"(?<=\.) ")
 INTERVAL = re.compile(r" \(95 % interval [^()]*\)")
@@ -132,52 +115,6 @@ def students_table(results: Results) -> Table:
     return table("students", "The students", columns, rows)
 
 
-def requirements_table(results: Results) -> Table:
-    """What the verdict asks of every student: whether it holds, and why."""
-    rows: list[Row] = []
-    for student in ranked_students(results):
-        sign = SIGNS[student.kind]
-        rows.append(heading(f"{shortened(student.model, 80)}: {sign} {student.kind}"))
-        if student.kind == "conflict":
-            rows += [
-                Row((Cell("conflict"), Cell("⚠ trap", mark="bad"), Cell(shortened(reason, LONGEST_REASON))))
-                for reason in student.reasons
-            ]
-        for found in student.requirements:
-            sign, mark = STATE_SIGNS[found.state]
-            name = requirement_name(results, found.name)
-            rows.append(
-                Row(
-                    (
-                        Cell(name),
-                        Cell(f"{sign} {found.state}", mark=mark),
-                        Cell(shortened(found.reason, LONGEST_REASON)),
-                    )
-                )
-            )
-    columns = (
-        Column("asked of a student", is_number=False),
-        Column("state", is_number=False),
-        Column("why", is_number=False),
-    )
-    return Table("requirements", "What was asked of each student", columns, tuple(rows), margins_notes(results))
-
-
-def requirement_name(results: Results, name: str) -> str:
-    """What a requirement asks, in a few words."""
-    positive = shortened(results.data.positive or "positive", LONGEST_NAME)
-    return {
-        METRIC: f"{metric_name(results.data.label_names is not None)} not worse",
-        SUITE: "suite not worse",
-        SUITE_POSITIVE: f"suite's {positive} cases not worse",
-        PROBES: "probes not clearly worse",
-        "sees": "better than blind",
-        "functionalities": "keeps each functionality",
-        "labels": "keeps each label",
-        "seeds": "enough seeds",
-    }.get(name, name)
-
-
 def measure_name(results: Results, measure: str) -> str:
     """What a comparison's measure is called."""
     positive = shortened(results.data.positive or "positive", LONGEST_NAME)
@@ -188,29 +125,6 @@ def measure_name(results: Results, measure: str) -> str:
         PROBES: "probes right",
         PROBES_POSITIVE: f"{positive} probes flagged",
     }.get(measure, measure)
-
-
-def margins_notes(results: Results) -> tuple[str, ...]:
-    """The margins that the verdict was reached with."""
-    margins, has_labels = results.verdict.margins, results.data.label_names is not None
-    parts = [
-        f"{what} {margin_text(margins[name])}"
-        for name, what in (
-            ("metric_margin", metric_name(has_labels)),
-            *([("label_margin", "one label's macro-F1")] if has_labels else []),
-            ("suite_margin", "the suite and its sides"),
-            ("functionality_margin", "one functionality"),
-        )
-        if name in margins
-    ]
-    seeds = f"; at least {margins['min_seeds']:g} seeds" if "min_seeds" in margins else ""
-    return (
-        f"Margins, how far a student may be below the teacher: {', '.join(parts)}{seeds}. Differences are in "
-        "percentage points with 95 % intervals of a paired bootstrap; a requirement holds when the whole interval is "
-        "above minus the margin.",
-        "A recommended student is the cheapest for which everything holds. The rules stand in docs/verdict.md; "
-        "--policy sets the margins.",
-    )
 
 
 def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
@@ -229,3 +143,18 @@ def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
 def _first_reason(student: StudentVerdict) -> str:
     """The first reason without its interval, which the table of requirements has: a card has room for a line."""
     return shortened(INTERVAL.sub("", student.reasons[0]), LONGEST_REASON) if student.reasons else NOTHING
+
+
+def title(results: Results) -> str:
+    """The report's title."""
+    return f"Foreshot: {results.name}"
+
+
+def synthetic_notice(results: Results) -> str:
+    """What must be said first where the data are made up; empty where they are real."""
+    if not results.data.synthetic:
+        return ""
+    return (
+        "Synthetic corpus, made from templates to show how the comparison works: "
+        "its numbers say nothing about real comments."
+    )

@@ -152,9 +152,6 @@ def heading(*cells: str) -> Row:
     return Row(tuple(Cell(text) for text in cells), is_heading=True)
 
 
-# ---- numbers as text ----
-
-
 def loss_text(value: float) -> str:
     """A loss, with four decimals."""
     return f"{value:.4f}" if value == 0 or abs(value) >= 0.00005 else "<0.0001"
@@ -265,3 +262,13 @@ def range_text(found: Spread | None, form: Callable[[float], str]) -> str:
         return NOTHING
     least, most = form(found.minimum), form(found.maximum)
     return least if least == most else f"{least} … {most}"
+
+
+def model_cell(model: ModelRuns) -> Cell:
+    """A model's name, marked where it was not trained under the same conditions."""
+    return Cell(model.name, remark=model.remark)
+
+
+def training_time(model: ModelRuns) -> Spread | None:
+    """Seconds of training over the seeds; None for a teacher that was given."""
+    return known_spread([timing.training_seconds for timing in model.timing])

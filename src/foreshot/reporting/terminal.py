@@ -9,8 +9,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from foreshot.reporting.comparison import terminal_table
 from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, headline, notes, ranked_students
+from foreshot.reporting.sections.side_by_side import terminal_table
 from foreshot.reporting.tables import Table
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.results import Results

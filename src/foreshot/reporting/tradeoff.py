@@ -7,8 +7,8 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from foreshot.reporting.behaviour import measure_title
 from foreshot.reporting.drawing import BLUE, GREEN, INK, MUTED, Drawing, styled, svg
-from foreshot.reporting.labels import measure_title
 from foreshot.reporting.tables import ModelRuns, metric_text, models_of, percent_text
 from foreshot.reporting.texts import shortened
 from foreshot.results.base import Estimate

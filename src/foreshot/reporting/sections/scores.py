@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
-from foreshot.reporting.behaviour import behaviours
+from foreshot.reporting.behaviour import behaviours, judged_label
 from foreshot.reporting.drawing import BLUE, GRID, ORANGE, PAPER, Drawing, styled, svg
-from foreshot.reporting.labels import judged_label
+from foreshot.reporting.section import Drawings, Heading, Legend, Section, Shown, blocks, shown
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -24,6 +24,27 @@ from foreshot.reporting.tables import (
 from foreshot.results.decisions import Calibration, Decision, PolicyResult, ReliabilityBin
 from foreshot.results.models import ModelResult
 from foreshot.results.results import Results
+
+
+def section(results: Results) -> Section:
+    """The section: whether scores are probabilities, and what thresholds give."""
+    lines = (
+        ("before temperature scaling", "divergence", 2.2, "8 4"),
+        ("after it", "classification", 2.2, ""),
+        ("where both agree", "rule", 2.2, ""),
+    )
+    return Section(
+        "scores",
+        "Scores and thresholds",
+        "Scores and thresholds",
+        blocks(
+            Heading("Can the scores be read as probabilities?"),
+            Legend(lines),
+            Drawings(reliability_diagrams(results), "small"),
+            Shown(calibration_table(results)),
+            shown(thresholds_table(results), titled=True),
+        ),
+    )
 
 
 def pooled_bins(calibrations: Sequence[Calibration]) -> list[ReliabilityBin]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
+from foreshot.reporting.behaviour import LONGEST_NAME, behaviours, judged_label
+from foreshot.reporting.section import Section, blocks, shown
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -23,14 +24,12 @@ from foreshot.results.models import LabelResult
 from foreshot.results.results import Results
 
 Number = Callable[[LabelResult], float | None]
-
 MEANS = (
     ("mean_auroc", "AUROC"),
     ("mean_average_precision", "average precision"),
     ("macro_f1", "macro-F1"),
 )
 """By the names of `judging.summary`; each is a mean over the labels."""
-
 OF_EACH: tuple[tuple[str, str, Number], ...] = (
     ("AUROC", "ranking", lambda found: found.auroc),
     ("average precision", "ranking", lambda found: found.average_precision),
@@ -45,32 +44,13 @@ OF_EACH: tuple[tuple[str, str, Number], ...] = (
 )
 
 
-def judged_label(results: Results) -> str | None:
-    """The label that suite, probes and decisions judge, for a heading; None where a text has one label alone."""
-    names = results.data.label_names
-    return shortened(names[0], LONGEST_NAME) if names else None
-
-
-def measure_title(results: Results, name: str, title: str) -> str:
-    """What a measure's column is called: of a multi-label task it says whether it is a mean, or of the judged label."""
-    judged = judged_label(results)
-    if judged is None:
-        return title
-    if name in {"macro_f1", "mean_auroc"}:
-        return f"{title}, mean over the labels"
-    return f"{title} of {judged}" if name in {"accuracy", "mcc", "auroc", "average_precision"} else title
-
-
-def judged_note(results: Results) -> str:
-    """Which numbers of a table are of which label; empty where a text has one label alone."""
-    judged, names = judged_label(results), results.data.label_names
-    if judged is None or not names:
-        return ""
-    return (
-        f"A text can have several of {len(names)} labels. Suite and probes judge {judged}, the first of them, and so "
-        "do flips, evasion, thresholds and calibration below. Macro-F1 and cross-entropy (binary) are means over all "
-        "the labels, and so the verdict looks at each of them on the test rows."
-    )
+def section(results: Results) -> Section | None:
+    """The section: of a multi-label task how every model does on each label."""
+    found = labels_table(results)
+    if found is None:
+        return None
+    means = label_means_table(results)
+    return Section("labels", "Labels", "Labels", blocks(shown(means, titled=True), shown(found, titled=True)))
 
 
 def label_means_table(results: Results) -> Table | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from foreshot.judging.identity_bias import AUCS, LEAST_ROWS, POWER
 from foreshot.judging.statistics import SIGNIFICANCE
 from foreshot.reporting.behaviour import LONGEST_NAME
+from foreshot.reporting.section import Bullets, Prose, Section, blocks, shown
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -24,8 +25,27 @@ from foreshot.results.results import Results
 LONGEST_GROUP = 60
 MOST_NAMED = 3
 SHORT = {"subgroup": "subgroup", "bpsn": "BPSN", "bnsp": "BNSP"}
-
 FormCell = Callable[[ComparedScore | None], Cell]
+
+
+def section(results: Results) -> Section | None:
+    """The section: scores of rows that mention a group of people, beside the others."""
+    said, changed = introduction(results), changes(results)
+    if not said:
+        return None
+    return Section(
+        "identity",
+        "Identity groups",
+        "Identity groups",
+        blocks(
+            [Prose(paragraph) for paragraph in said],
+            Bullets([change.sentence for change in changed], leads=[change.model for change in changed])
+            if changed
+            else None,
+            shown(aucs_table(results), "heat", titled=True),
+            shown(differences_table(results), titled=True),
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Each recipe at its best: what the search for learning rates found, beside the comparison at one rate for all."""
 
-from foreshot.reporting.behaviour import behaviours
-from foreshot.reporting.labels import measure_title
+from foreshot.reporting.behaviour import behaviours, measure_title
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,

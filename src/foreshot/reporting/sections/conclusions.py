@@ -1,64 +1,18 @@
-"""The report's prose: the question, the notices, and what a reader should and should not conclude."""
+"""What a reader should conclude, and what not."""
 
-from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
-from foreshot.reporting.tables import count_text, models_of, seed_count
+from foreshot.reporting.behaviour import behaviours
+from foreshot.reporting.section import Block, Bullets, Columns, Heading, Section
+from foreshot.reporting.tables import models_of, seed_count
 from foreshot.reporting.texts import shortened
 from foreshot.results.results import Results
 
 
-def title(results: Results) -> str:
-    """The report's title."""
-    return f"Foreshot: {results.name}"
-
-
-def question(results: Results) -> list[str]:
-    """What is asked, in the words of someone who moderates comments."""
-    encoder, data = results.encoder, results.data
-    students = [model for model in models_of(results) if not model.is_teacher]
-    job = "marks" if data.label_names else "flags" if data.positive is not None else "tells apart"
-    what = (
-        f"comments by {len(data.label_names)} labels, {shortened(data.label_names[0], LONGEST_NAME)} first of all"
-        if data.label_names
-        else f"{shortened(data.positive, LONGEST_NAME)} comments"
-        if data.positive is not None
-        else f"comments of {len(data.classes)} classes"
-    )
-    rows = {name: count_text(part.rows) for name, part in data.parts.items()}
-    is_ready = any(model.is_teacher and model.first.training is None for model in models_of(results))
-    teacher = "A teacher that was given ready" if is_ready else "One teacher"
-    how_many = "one cheaper student" if len(students) == 1 else f"{len(students)} cheaper students"
-    trained = "" if not is_ready else "the student " if len(students) == 1 else "the students "
-    return [
-        f"A classifier of {encoder.layers} layers {job} {what}. Can a cheaper one take its place and still "
-        "behave the same on the comments that matter?",
-        f"{teacher} and {how_many}, {trained}trained on the same "
-        f"{rows.get('train', '0')} rows in the same order; all measured on the same {rows.get('test', '0')} "
-        "test rows" + (f", with {seed_count(results)} seeds." if seed_count(results) > 1 else ", with one seed."),
-    ]
-
-
-def synthetic_notice(results: Results) -> str:
-    """What must be said first where the data are made up; empty where they are real."""
-    if not results.data.synthetic:
-        return ""
-    return (
-        "Synthetic corpus, made from templates to show how the comparison works: "
-        "its numbers say nothing about real comments."
-    )
-
-
-def same_conditions(results: Results) -> str:
-    """What "the same conditions" means."""
-    said = (
-        "Every model trained here saw the same rows, in the same batches and the same order for each seed, "
-        "with the same number of updates, optimizer and learning rate, unless it is marked as not matched."
-    )
-    if results.data.unlabelled_rows:
-        said += (
-            " Where unlabelled texts take a share of each batch, the updates are as many, and a student sees fewer "
-            "rows with labels."
-        )
-    return said
+def section(results: Results) -> Section:
+    """The section: what the report shows, and what nobody can conclude from it."""
+    can: list[Block] = [Heading("You can see from this report"), Bullets(can_say(results))]
+    can_not: list[Block] = [Heading("You can't conclude from it"), Bullets(cannot_say(results))]
+    title = "What to conclude, and what not"
+    return Section("conclusions", "What to conclude", title, [Columns([can, can_not], "two")])
 
 
 def can_say(results: Results) -> list[str]:

@@ -5,8 +5,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from foreshot.judging.evidence import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.judging.statistics import turned
+from foreshot.reporting.behaviour import behaviours, suite_shares
 from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled, svg
 from foreshot.reporting.judgement import measure_name
+from foreshot.reporting.measures import known_measures, range_cell
+from foreshot.reporting.section import Drawings, Prose, Section, blocks, shown
 from foreshot.reporting.tables import (
     Cell,
     Column,
@@ -14,10 +17,13 @@ from foreshot.reporting.tables import (
     Row,
     Table,
     margin_text,
+    model_cell,
     models_of,
     p_text,
     points_interval_text,
     points_text,
+    seed_count,
+    table,
 )
 from foreshot.reporting.texts import shortened
 from foreshot.results.results import Results
@@ -30,6 +36,30 @@ OUTCOMES: dict[str, tuple[str, Mark]] = {
     "worse": ("▼ worse", "bad"),
     "not distinguishable": ("= not distinguishable", ""),
 }
+
+
+MOST_OPEN = 24  # pairs in a table that isn't folded
+
+
+def section(results: Results) -> Section | None:
+    """The section: students against the teacher, every pair, and the spread over the seeds."""
+    pairs, ranges, forests = pairs_table(results), range_table(results), forest_plots(results)
+    if pairs is None and ranges is None:
+        return None
+    legend = (
+        "Student minus teacher in percentage points, with 95 % intervals. The full line is no difference, the broken "
+        "one the verdict's margin. Filled: the whole interval lies above minus the margin; hollow: it reaches below."
+    )
+    return Section(
+        "differences",
+        "Differences",
+        "How sure the differences are",
+        blocks(
+            [Prose(legend, only="html"), Drawings(forests)] if forests else None,
+            shown(pairs, "pairs", folded="open" if pairs and len(pairs.rows) <= MOST_OPEN else "closed"),
+            shown(ranges, "ranges", titled=True),
+        ),
+    )
 
 
 def against_teacher(results: Results, measure: str) -> list[Comparison]:
@@ -144,3 +174,34 @@ def _forest_figure(found: list[Comparison], margin: float | None) -> Figure:
         name_rows(axes, [shortened(compared.first, LONGEST_LABEL) for compared in found])
         axes.grid(axis="x")
     return figure
+
+
+def range_table(results: Results) -> Table | None:
+    """The least and the greatest value over the seeds, and the mean's interval; None with one seed."""
+    if seed_count(results) < 2:
+        return None
+    models = [model for model in models_of(results) if len(model.runs) > 1]
+    measures = known_measures(results, models)
+    counts = behaviours(results)
+    columns = [
+        Column("model", is_number=False),
+        Column("seeds"),
+        *(Column(title, group=group) for _, title, group, _ in measures),
+        *(Column(f"{count.title} (of {count.of})" if count.of else count.title, group="behaviour") for count in counts),
+    ]
+    rows = [
+        [
+            model_cell(model),
+            str(len(model.runs)),
+            *(range_cell(model.summary.spreads.get(name), form) for name, _, _, form in measures),
+            *(count.range(model) for count in counts),
+        ]
+        for model in models
+    ]
+    notes = [
+        "Above, the least and the greatest value over the seeds; below, Student's 95 % interval of the mean, which "
+        "knows the chance of training alone and not that of the test rows."
+    ]
+    if suite_shares(results):
+        notes.append("For the suite it is Wilson's 95 % interval of the mean over the seeds.")
+    return table("range", "Over the seeds", columns, rows, *notes)

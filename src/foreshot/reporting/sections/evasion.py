@@ -1,19 +1,17 @@
 """Evasion: what share of the toxic texts that a model catches gets past it when the words are disguised."""
 
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
-from foreshot.reporting.tables import (
-    NOTHING,
-    Cell,
-    Column,
-    Row,
-    Table,
-    models_of,
-    percent_interval_text,
-    percent_text,
-)
+from foreshot.reporting.section import Section, Shown
+from foreshot.reporting.tables import NOTHING, Cell, Column, Row, Table, models_of, percent_interval_text, percent_text
 from foreshot.reporting.texts import shortened
 from foreshot.results.behaviour import EvasionResult
 from foreshot.results.results import Results
+
+
+def section(results: Results) -> Section | None:
+    """The section: what escapes each model when it is disguised."""
+    found = evasion_table(results)
+    return None if found is None else Section("evasion", "Evasion", found.title, [Shown(found, "heat")])
 
 
 def evasion_table(results: Results) -> Table | None:

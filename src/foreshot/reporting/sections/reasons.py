@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from foreshot.judging.statistics import SIGNIFICANCE
 from foreshot.reporting.behaviour import LONGEST_NAME
+from foreshot.reporting.explained_texts import LONGEST_SOURCE, LONGEST_WORD, NO_WORD, examples
+from foreshot.reporting.section import Block, Heading, Own, Prose, Quote, Section, Shown, blocks, shown
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -33,8 +35,49 @@ PEOPLE = {
 FAITHFULNESS = {"comprehensiveness": "comprehensiveness", "sufficiency": "sufficiency"}
 LOWER_IS_BETTER = ("sufficiency",)
 BASELINES = (WORD_LIST, RANDOM)
-LONGEST_SOURCE = 120
-LONGEST_WORD = 60
+
+
+def section(results: Results) -> Section | None:
+    """The section: the words that decisions stand on, in numbers and in examples."""
+    said = introduction(results)
+    if not said:
+        return None
+    like_teacher = teacher_table(results)
+    return Section(
+        "reasons",
+        "Why they decide so",
+        "Why they decide so",
+        blocks(
+            [Prose(paragraph) for paragraph in said],
+            shown(people_table(results), titled=True),
+            shown(faithfulness_table(results), titled=True),
+            shown(like_teacher, titled=True),
+            shown(other_reasons_table(results), "wordy other-reasons", folded="closed"),
+            _examples(results, chosen_by_likeness=like_teacher is not None),
+        ),
+    )
+
+
+def _examples(results: Results, *, chosen_by_likeness: bool) -> Own | None:
+    """The example texts: with their words coloured, or as tables."""
+    found = examples(results)
+    if not found:
+        return None
+    instead: list[Block] = []
+    if chosen_by_likeness:
+        instead.append(Prose("Examples, chosen by how alike the scores of students and teacher are:"))
+    for example in found:
+        instead += [Heading(f"Example {example.number}: {example.chosen_as}"), Quote(example.text)]
+        if example.people is not None:
+            instead.append(Prose(f"Marked by people: {', '.join(example.people) or 'nothing'}"))
+        instead.append(Shown(example.table))
+    given = {
+        "examples": found,
+        "explained_label": explained_label(results),
+        "chosen_by_likeness": chosen_by_likeness,
+        "no_word": NO_WORD,
+    }
+    return Own("examples.html.j2", given, instead)
 
 
 def introduction(results: Results) -> list[str]:
@@ -164,9 +207,6 @@ def people_auprc(results: Results) -> dict[str, float]:
     return {} if results.reasons is None else _auprc(results.reasons)
 
 
-# ---- sentences ----
-
-
 def _left_out(found: Reasons) -> str:
     if not found.left_out:
         return ""
@@ -230,9 +270,6 @@ def _intervals_note(better: str, worse: str) -> str:
         f"Means over the seeds; small: 95 % intervals, by a bootstrap over the texts. ▲ {better}, ▼ {worse}, by so "
         "many hundredths: only where p < 0.05 after Holm's correction."
     )
-
-
-# ---- cells ----
 
 
 def _name_cell(model: ModelReasons) -> Cell:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from foreshot.reporting.behaviour import LONGEST_NAME
+from foreshot.reporting.section import Bullets, Prose, Section, Shown, blocks, shown
 from foreshot.reporting.tables import (
     NOTHING,
     Cell,
@@ -24,9 +25,27 @@ from foreshot.results.results import Results
 
 LONGEST_KIND = 80
 MOST_NAMED = 3
-
 FormCell = Callable[[Estimate | None, Estimate | None], Cell]
 """A share and its change from the teacher, as a cell."""
+
+
+def section(results: Results) -> Section | None:
+    """The section: every model on the suite, kind by kind, as a map of heat."""
+    heat, lost = functionality_map(results), losses(results)
+    if heat is None:
+        return None
+    return Section(
+        "suite",
+        "Behaviour",
+        "Behaviour: the suite, kind by kind",
+        blocks(
+            Prose(suite_line(results)),
+            Bullets([loss.sentence for loss in lost], leads=[loss.model for loss in lost]) if lost else None,
+            Shown(heat, "heat compact"),
+            shown(group_map(results), "heat compact", titled=True),
+            shown(functionality_details(results), "heat-details", folded="closed"),
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from foreshot.judging.flips import BY_HARM, NEWLY_FLAGGED, NEWLY_MISSED, NEWLY_WRONG
 from foreshot.reporting.behaviour import LONGEST_NAME
+from foreshot.reporting.section import Own, Section, blocks, shown
 from foreshot.reporting.tables import Cell, Column, Row, Table, count_text, models_of, table
 from foreshot.reporting.texts import shortened
 from foreshot.results.behaviour import Flip
@@ -11,9 +12,23 @@ from foreshot.results.results import Results
 
 FIRST_SHOWN = 50
 """Flips that the page shows before it is asked for all, and that Markdown and paper hold."""
-
 HARMFUL = (NEWLY_MISSED, NEWLY_WRONG, NEWLY_FLAGGED)
 LONGEST_LABEL = 40
+
+
+def section(results: Results) -> Section | None:
+    """The section: how many decisions changed, and which."""
+    counts, first = counts_table(results), ledger_table(results)
+    if first is None:
+        return None
+    given = {"ledger": lines(results), "choices": choices(results), "total": total(results)}
+    return Section(
+        "ledger",
+        "Flip ledger",
+        "Flip ledger: where a student decides otherwise than the teacher",
+        blocks(shown(counts), Own("ledger.html.j2", given, blocks(shown(first)))),
+        script="ledger.js",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Sections: one module a section of the report, in plain values that every renderer takes."""
