@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from foreshot.judging import bootstrap
 from foreshot.judging import identity_bias as module
 from foreshot.judging.identity_bias import bias_aucs, identity_bias, power_mean
 
@@ -36,7 +37,7 @@ def by_scikit_learn(scores: np.ndarray, positive: np.ndarray, mentioned: np.ndar
 
 @pytest.fixture
 def quick():
-    with patch.object(module, "RESAMPLES", 999), patch.object(module, "RESAMPLES_PER_PAIR", 1):
+    with patch.object(bootstrap, "RESAMPLES", 999), patch.object(bootstrap, "RESAMPLES_PER_PAIR", 1):
         yield
 
 

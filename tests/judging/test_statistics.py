@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from foreshot.judging import statistics
+from foreshot.judging import bootstrap, statistics
 from foreshot.judging.statistics import (
     RESAMPLES,
     PairedSample,
@@ -270,9 +270,9 @@ def test_equal_models_are_rarely_called_different(monkeypatch):
 
 @pytest.mark.parametrize("most_drawn", [1, 3 * ROWS])
 def test_smaller_batches_change_nothing(three_models, monkeypatch, most_drawn):
-    monkeypatch.setattr(statistics, "RESAMPLES", 199)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 199)
     expected = differences(three_models, [("a", "b")])
-    monkeypatch.setattr(statistics, "MOST_DRAWN", most_drawn)
+    monkeypatch.setattr(bootstrap, "MOST_DRAWN", most_drawn)
     assert differences(three_models, [("a", "b")]) == expected
 
 

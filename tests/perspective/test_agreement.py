@@ -12,10 +12,10 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from foreshot.judging.shares import wilson
 from foreshot.perspective.agreement import (
     Distinct,
-    bootstrap,
     cohen_kappa,
     correlation,
     flag_agreement,
+    intervals,
     kept_threshold,
     pearson,
     plainest,
@@ -210,7 +210,7 @@ def test_the_same_seed_draws_the_same_rows():
 
 def test_a_bootstrap_of_a_mean_has_the_known_error():
     values = np.random.default_rng(7).normal(5, 2, 400)
-    (found,) = bootstrap(lambda times: [float(times @ values / times.sum())], 400, seed=0, progress=Silent())
+    (found,) = intervals(lambda times: [float(times @ values / times.sum())], 400, seed=0, progress=Silent())
     error = 1.96 * stats.sem(values)
     assert found.value == pytest.approx(values.mean())
     assert (found.low, found.high) == pytest.approx((values.mean() - error, values.mean() + error), abs=0.03)

@@ -17,16 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foreshot.judging.statistics import (
-    BATCH,
-    MOST_DRAWN,
-    RESAMPLES,
-    RESAMPLES_PER_PAIR,
-    change,
-    drawn_interval,
-    holm,
-    rounded,
-)
+from foreshot.judging.bootstrap import change, draws, enough_resamples, interval, rounded, times_drawn
+from foreshot.judging.statistics import holm
 from foreshot.results.base import Estimate
 from foreshot.results.identity import ComparedScore, IdentityBias, IdentityGroup, ModelBias
 
@@ -90,14 +82,14 @@ def identity_bias(
     everything = np.ones((len(positive), 1))
     observed = {model: numbers.over_seeds(found, positive, masks, everything)[0] for model, found in scores.items()}
     drawn: dict[str, list[np.ndarray]] = {model: [] for model in scores}
-    resamples = max(RESAMPLES, RESAMPLES_PER_PAIR * len(numbers.names) - 1)
+    resamples = enough_resamples(len(numbers.names))
     for weights in _draws(len(positive), resamples, seed):
         for model, found in scores.items():
             drawn[model].append(numbers.over_seeds(found, positive, masks, weights))
     resampled = {model: np.concatenate(batches) for model, batches in drawn.items()}
     models = []
     for model in scores:
-        values = [drawn_interval(*column) for column in zip(observed[model], resampled[model].T, strict=True)]
+        values = [interval(*column) for column in zip(observed[model], resampled[model].T, strict=True)]
         changes: list[tuple[Estimate, float]] = []
         if model != teacher:
             differences = rounded(observed[model] - observed[teacher]), rounded(resampled[model] - resampled[teacher])
@@ -189,12 +181,8 @@ def _group(name: str, mentioned: np.ndarray, positive: np.ndarray) -> IdentityGr
 
 def _draws(rows: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
     """How often each row is drawn, (rows, resamples of a batch), batch by batch."""
-    rng = np.random.default_rng(seed)
-    batch = min(BATCH, max(1, MOST_DRAWN // rows))
-    for start in range(0, resamples, batch):
-        count = min(batch, resamples - start)
-        drawn = count * rng.integers(rows, size=(rows, count)) + np.arange(count)
-        yield np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(float)
+    for drawn in draws(rows, resamples, seed):
+        yield times_drawn(drawn.reshape(rows, -1).T).T  # dealt row by row
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,13 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from foreshot.judging.bootstrap import RESAMPLES, bootstrap, change, enough_resamples, interval, rounded
 from foreshot.judging.shares import CONFIDENCE
 from foreshot.results.base import Estimate
 from foreshot.results.identity import ComparedScore
 from foreshot.results.verdict import Comparison
 
 SIGNIFICANCE = 0.05  # of p-values after Holm's correction
-RESAMPLES = 4999  # at least
-RESAMPLES_PER_PAIR = 100  # so that Holm's correction over many pairs leaves the smallest p-value below SIGNIFICANCE
-BATCH = 250  # resamples at a time, and fewer where that is more than MOST_DRAWN units: for the sake of memory
-MOST_DRAWN = 5_000_000
-DECIMALS = 12  # of differences; what is left is rounding, which would make equal models differ
 
 Outcome = Literal["better", "worse", "not distinguishable"]
 Numbers = Callable[[np.ndarray], np.ndarray]
@@ -110,9 +106,8 @@ def differences(
 ) -> list[tuple[Estimate, float]]:
     """For each pair of models, first minus second with its 95 % interval, and the two-sided p-value.
 
-    A paired percentile bootstrap (Efron and Tibshirani 1993, chapters 13 and 16): units are drawn once for all models
-    and seeds, and a model's number is the mean over its seeds. The interval says what other rows would change, not
-    what other seeds would. One unit alone tells nothing: -1 to 1.
+    A paired bootstrap over units; a model's number is the mean over its seeds. The interval says what other rows would
+    change, not what other seeds would. One unit alone tells nothing: -1 to 1.
     """
     if not pairs:
         return []
@@ -126,41 +121,22 @@ def differences(
     mean_over_seeds = (owners[None, :] == np.arange(len(models))[:, None]) / seeds[:, None]
     first, second = (np.array([models.index(pair[side]) for pair in pairs]) for side in (0, 1))
 
-    def statistic(drawn: np.ndarray, axis: int = -1) -> np.ndarray:
-        weights = _times_drawn(drawn.reshape(-1, units), units)
+    def statistic(weights: np.ndarray) -> np.ndarray:
         numbers = sample.metric((weights @ flat).reshape(len(weights), *counts.shape[:1], *counts.shape[2:]))
         means = mean_over_seeds @ numbers.T
-        found = np.round(means[first] - means[second], DECIMALS) + 0.0  # no -0.0
-        return found[:, 0] if drawn.ndim == 1 else found
+        return rounded(means[first] - means[second]).T
 
-    observed = statistic(np.arange(units))
+    (observed,) = statistic(np.ones((1, units)))
     if units == 1:  # nothing to draw from
         return [(Estimate(value=float(value), low=-1.0, high=1.0), 1.0) for value in observed]
-    resamples = max(RESAMPLES, RESAMPLES_PER_PAIR * len(pairs) - 1)
-    result = stats.bootstrap(
-        (np.arange(units),),
-        statistic,
-        n_resamples=resamples,
-        batch=min(BATCH, max(1, MOST_DRAWN // units)),
-        vectorized=True,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    drawn = result.bootstrap_distribution
-    below, above = ((1 + side.sum(axis=-1)) / (1 + resamples) for side in (drawn <= 0, drawn >= 0))
-    p_values = np.minimum(1.0, 2 * np.minimum(below, above))
-    low, high = result.confidence_interval
-    return [
-        (Estimate(value=float(observed[index]), low=float(low[index]), high=float(high[index])), float(p_values[index]))
-        for index in range(len(pairs))
-    ]
+    drawn = bootstrap(statistic, units, resamples=enough_resamples(len(pairs)), seed=seed)
+    return [change(value, of_pair) for value, of_pair in zip(observed, drawn.T, strict=True)]
 
 
 def bootstrap_means(columns: np.ndarray, numbers: Numbers, *, seed: int = 0) -> list[Estimate]:
-    """Numbers made of means over units, with 95 % intervals of a percentile bootstrap; see `compared_scores`."""
+    """Numbers made of means over units, with 95 % intervals of a bootstrap; see `compared_scores`."""
     observed, drawn = _numbers_drawn(columns, numbers, RESAMPLES, seed)
-    return [drawn_interval(value, of_number) for value, of_number in zip(observed, drawn.T, strict=True)]
+    return [interval(value, of_number) for value, of_number in zip(observed, drawn.T, strict=True)]
 
 
 def compared_scores(
@@ -170,11 +146,11 @@ def compared_scores(
 
     `columns[model]` has shape (seeds, units, columns), units such as texts being the same for all; `numbers` makes
     numbers (..., numbers) of means over units (..., columns). A model's number is the mean over its seeds. A paired
-    percentile bootstrap (Efron and Tibshirani 1993, chapters 13 and 16): units are drawn once for all models and seeds.
+    bootstrap over units.
     """
     others = [name for name in columns if name != teacher]
     tests = len(others) * len(numbers(columns[teacher][:, 0])[0])
-    resamples = max(RESAMPLES, RESAMPLES_PER_PAIR * tests - 1)
+    resamples = enough_resamples(tests)
     found = {name: _numbers_drawn(of_model, numbers, resamples, seed) for name, of_model in columns.items()}
     reference, reference_drawn = found[teacher]
     changes = {
@@ -186,7 +162,7 @@ def compared_scores(
     return {
         name: [
             ComparedScore(
-                value=drawn_interval(value, drawn[:, number]),
+                value=interval(value, drawn[:, number]),
                 minus_teacher=changes[name, number][0] if name != teacher else None,
                 adjusted_p=adjusted[name, number] if name != teacher else None,
             )
@@ -194,25 +170,6 @@ def compared_scores(
         ]
         for name, (observed, drawn) in found.items()
     }
-
-
-def drawn_interval(observed: float, drawn: np.ndarray) -> Estimate:
-    """A number with the 95 % interval that its resamples (resamples,) give; those that are NaN don't count."""
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.percentile(drawn[~np.isnan(drawn)], [tail, 100 - tail])
-    return Estimate(value=float(observed), low=float(low), high=float(high))
-
-
-def change(observed: float, drawn: np.ndarray) -> tuple[Estimate, float]:
-    """A difference with its interval, and the two-sided p-value that its resamples (resamples,) give."""
-    known = drawn[~np.isnan(drawn)]
-    below, above = ((1 + side.sum()) / (1 + len(known)) for side in (known <= 0, known >= 0))
-    return drawn_interval(observed, known), float(min(1.0, 2 * min(below, above)))
-
-
-def rounded(differences: np.ndarray) -> np.ndarray:
-    """Differences without what is left by rounding, which would make equal models differ."""
-    return np.round(differences, DECIMALS) + 0.0  # no -0.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -263,22 +220,14 @@ def turned(comparison: Comparison) -> Comparison:
 def _numbers_drawn(columns: np.ndarray, numbers: Numbers, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of columns (seeds, units, columns), means over seeds: observed (numbers,), then (resamples, numbers)."""
     units = columns.shape[1]
-    rng = np.random.default_rng(seed)
     flat = columns.transpose(1, 0, 2).reshape(units, -1)
-    batch, drawn = min(BATCH, max(1, MOST_DRAWN // units)), []
-    for start in range(0, resamples, batch):
-        count = min(batch, resamples - start)
-        weights = _times_drawn(rng.integers(units, size=(count, units)), units)
-        means = (weights @ flat / units).reshape(count, len(columns), -1)
-        drawn.append(numbers(means).mean(axis=1))
-    return numbers(columns.mean(axis=1)).mean(axis=0), np.concatenate(drawn)
 
+    def statistic(weights: np.ndarray) -> np.ndarray:
+        means = (weights @ flat / units).reshape(len(weights), len(columns), -1)
+        return np.asarray(numbers(means).mean(axis=1))
 
-def _times_drawn(drawn: np.ndarray, unit_count: int) -> np.ndarray:
-    """How often each unit was drawn, (resamples, units), from the units drawn, (resamples, units)."""
-    resamples = len(drawn)
-    numbered = drawn + unit_count * np.arange(resamples)[:, None]
-    return np.bincount(numbered.ravel(), minlength=resamples * unit_count).reshape(resamples, -1).astype(float)
+    drawn = bootstrap(statistic, units, resamples=resamples, seed=seed)
+    return numbers(columns.mean(axis=1)).mean(axis=0), drawn
 
 
 def _outcome(difference: float, adjusted_p: float) -> Outcome:

@@ -7,7 +7,6 @@ their shape, and logits are (rows, outputs).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from sklearn.metrics import f1_score
@@ -28,119 +27,75 @@ Decided = Mapping[str, np.ndarray]
 """For each model what it decides, (seeds, rows) or (seeds, rows, labels); the teacher comes first."""
 
 
-class Task(Protocol):
-    """What is learnt and judged. `classes` are the view that suites and probes judge, `names` those of the logits."""
-
-    @property
-    def classes(self) -> Classes: ...
-    @property
-    def names(self) -> list[str]: ...
-    @property
-    def multi_label(self) -> bool:
-        """Whether a model's head gives each output a probability of its own (`models.encoders`)."""
-
-    @property
-    def judged_output(self) -> int | None:
-        """Which logit is that of the class, or of the label, that behaviour is judged by."""
-
-    @property
-    def metric_name(self) -> str:
-        """What sentences call the metric on the test rows."""
-
-    @property
-    def described(self) -> str:
-        """Its outputs, for people."""
-
-    def answers(self, part: Part) -> np.ndarray: ...
-    def targets(self, part: Part) -> np.ndarray:
-        """The answers as the classification loss takes them."""
-
-    def likeliest(self, logits: np.ndarray) -> np.ndarray:
-        """What logits say without thresholds, in the shape of the answers."""
-
-    def cross_entropy(self, logits: np.ndarray, answers: np.ndarray) -> float:
-        """In nats; of labels the mean over them all."""
-
-    def macro_f1(self, decided: np.ndarray, answers: np.ndarray) -> float:
-        """Over the classes; of labels the mean of each one's, so that none is lost unseen."""
-
-    def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
-        """Raise GuardError when a teacher's logits on validation rows tell nothing."""
-
-    def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> Decisions:
-        """How logits become decisions by a policy, from validation rows."""
-
-    def decided(self, decisions: Decisions, logits: np.ndarray) -> np.ndarray: ...
-    def sample(self, decided: Decided, answers: np.ndarray) -> PairedSample:
-        """What models are compared in on the same rows: the metric, with its resampling units."""
-
-    def changes(self, decided: Decided, answers: np.ndarray) -> dict[str, list[Change]]:
-        """Every student against the teacher, label by label; none of classes."""
-
-    def label_results(self, decisions: Decisions, logits: np.ndarray, answers: np.ndarray) -> list[LabelResult]:
-        """How a model does on each label; none of classes."""
-
-
-def task_of(split: Split) -> Task:
-    """The task that the data ask for."""
-    if split.label_names is None:
-        return ClassTask(split.classes)
-    return LabelTask(split.classes, split.label_names)
-
-
 @dataclass(frozen=True)
 class ClassTask:
     """A text has one of several classes."""
 
     classes: Classes
+    """What suites and probes judge."""
     multi_label = False
+    """Whether a model's head gives each output a probability of its own (`models.encoders`)."""
     metric_name = metric_name(False)
 
     @property
     def names(self) -> list[str]:
+        """What the logits are called."""
         return list(self.classes.names)
 
     @property
     def judged_output(self) -> int | None:
+        """Which logit is that of the class, or of the label, that behaviour is judged by."""
         return self.classes.positive
 
     @property
     def described(self) -> str:
+        """The outputs, for people."""
         return f"classes: {', '.join(self.names)}"
 
     def answers(self, part: Part) -> np.ndarray:
+        """What is known of a part's rows."""
         return np.array(part.labels)
 
     targets = answers
+    """The answers as the classification loss takes them."""
 
     def likeliest(self, logits: np.ndarray) -> np.ndarray:
+        """What logits say without thresholds, in the shape of the answers."""
         return logits.argmax(axis=1)
 
     def cross_entropy(self, logits: np.ndarray, answers: np.ndarray) -> float:
+        """In nats; of labels the mean over them all."""
         return cross_entropy(logits, answers)
 
     def macro_f1(self, decided: np.ndarray, answers: np.ndarray) -> float:
+        """Over the classes; of labels the mean of each one's, so that none is lost unseen."""
         numbers = range(len(self.names))
         return float(f1_score(answers, decided, labels=numbers, average="macro", zero_division=0.0))
 
     def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
+        """Raise GuardError when a teacher's logits on validation rows tell nothing."""
         guards.check_beats_majority(self.likeliest(logits), answers, model="teacher")
 
     def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> Decision:
+        """How logits become decisions by a policy, from validation rows."""
         positive = self.classes.positive
         named = "" if positive is None else self.classes.names[positive]
         return fit_decision(policy, logits, answers, positive, positive_name=named)
 
     def decided(self, decisions: Decisions, logits: np.ndarray) -> np.ndarray:
+        """What logits are decided to be."""
         return decide(decisions.of_judged, logits, self.classes.positive)
 
     def sample(self, decided: Decided, answers: np.ndarray) -> PairedSample:
+        """What models are compared in on the same rows: the metric, with its resampling units."""
         return PairedSample.make(decided, answers, macro_f1, classes=len(self.names))
 
     def changes(self, decided: Decided, answers: np.ndarray) -> dict[str, list[Change]]:
+        """Every student against the teacher, label by label; none of classes."""
         return {}
 
     def label_results(self, decisions: Decisions, logits: np.ndarray, answers: np.ndarray) -> list[LabelResult]:
+        """How a model does on each label; none of classes."""
         return []
 
 
@@ -197,3 +152,14 @@ class LabelTask:
     def label_results(self, decisions: Decisions, logits: np.ndarray, answers: np.ndarray) -> list[LabelResult]:
         assert isinstance(decisions, LabelDecisions)
         return multilabel.label_results(decisions, logits, answers)
+
+
+Task = ClassTask | LabelTask
+"""Every kind there is. Each has what ClassTask documents."""
+
+
+def task_of(split: Split) -> Task:
+    """The task that the data ask for."""
+    if split.label_names is None:
+        return ClassTask(split.classes)
+    return LabelTask(split.classes, split.label_names)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foreshot.judging.shares import CONFIDENCE, wilson
+from foreshot.judging.bootstrap import bootstrap, interval
+from foreshot.judging.shares import wilson
 from foreshot.progress import Progress, Silent
 from foreshot.results.base import Estimate, Facts
 
@@ -68,8 +69,7 @@ def score_agreement(
 ) -> ScoreAgreement:
     """Compare stored and new scores (rows,) from 0 to 1; `own_flagged` (rows,) is what the model decides by itself.
 
-    Shares have Wilson's intervals. Those of all else are of a percentile bootstrap over rows (Efron and Tibshirani
-    1993, chapter 13).
+    Shares have Wilson's intervals. Those of all else are of a bootstrap over rows.
     """
     old_values, new_values = Distinct.of(stored), Distinct.of(new)
     flagged = [stored >= threshold for threshold in thresholds]
@@ -79,7 +79,7 @@ def score_agreement(
         cuts = [new_values.cut(times, float(times[one].sum())) for one in flagged]
         return [correlation(*ranks, times), correlation(stored, new, times), *(sum(cut) / 2 for cut in cuts)]
 
-    spearman, pearson, *middles = bootstrap(statistics, len(stored), seed=seed, progress=progress or Silent())
+    spearman, pearson, *middles = intervals(statistics, len(stored), seed=seed, progress=progress or Silent())
     found = []
     for threshold, before, middle in zip(thresholds, flagged, middles, strict=True):
         kept = kept_threshold(new, before)
@@ -203,31 +203,32 @@ def cohen_kappa(tables: np.ndarray) -> np.ndarray:
 # ---- intervals ----
 
 
-def bootstrap(
+def intervals(
     statistics: Callable[[np.ndarray], list[float]], rows: int, *, seed: int, progress: Progress
 ) -> list[Estimate | None]:
-    """Numbers with their percentile intervals; `statistics` gets how often each row counts, (rows,). None for NaN."""
-    random = np.random.default_rng(seed)
-    observed = statistics(np.ones(rows))
-    drawn = np.empty((RESAMPLES, len(observed)))
+    """Numbers with their bootstrap intervals; `statistics` gets how often each row counts, (rows,). None for NaN."""
+
+    def resampled(times: np.ndarray) -> np.ndarray:
+        found = []
+        for one in times:
+            found.append(statistics(one))
+            progress.advance(1)
+        return np.array(found)
+
     progress.begin("intervals", RESAMPLES)
     try:
-        for index in range(RESAMPLES):
-            times = np.bincount(random.integers(rows, size=rows), minlength=rows).astype(float)
-            drawn[index] = statistics(times)
-            progress.advance(1)
+        drawn = bootstrap(resampled, rows, resamples=RESAMPLES, seed=seed)
     finally:
         progress.end()
-    return [_interval(value, drawn[:, index]) for index, value in enumerate(observed)]
+    return [_interval(value, drawn[:, index]) for index, value in enumerate(statistics(np.ones(rows)))]
 
 
 def _interval(value: float, drawn: np.ndarray) -> Estimate | None:
-    """A number with the middle share of those that were drawn; draws for which it is undefined don't count."""
-    defined = drawn[~np.isnan(drawn)]
-    if np.isnan(value) or not len(defined):
+    """A number with its interval; None where it, or that of every draw, is undefined."""
+    if np.isnan(value) or np.isnan(drawn).all():
         return None
-    low, high = np.quantile(defined, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return _around(value, float(low), float(high))
+    found = interval(value, drawn)
+    return _around(value, found.low, found.high)
 
 
 def _around(value: float, low: float, high: float) -> Estimate:
