@@ -1,10 +1,26 @@
-"""What can go wrong, by name. Each message is one line: what is wrong, where, what to do."""
+"""What can go wrong, by name. Each message is one line: what is wrong, where, what to do.
+
+A message names a setting as ⟨max_train_rows⟩. Who calls Foreshot from Python reads max_train_rows, who types commands
+--max-train-rows.
+"""
+
+import re
+from collections.abc import Callable
+
+SETTING = re.compile(r"⟨([a-z_]+)⟩")
 
 
 class ForeshotError(Exception):
     """Base of every error that Foreshot raises on purpose; the command line prints it and exits with `exit_code`."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return self.naming_settings(lambda name: name)
+
+    def naming_settings(self, named: Callable[[str], str]) -> str:
+        """The message, with settings called what `named` makes of their names."""
+        return SETTING.sub(lambda found: named(found[1]), super().__str__())
 
 
 class ConfigError(ForeshotError):

@@ -80,9 +80,9 @@ def test_another_class_may_count_as_toxic(bundle: Path, tiny_suite: Path) -> Non
     found = foreshot.check(bundle, str(tiny_suite), positive="benign")
     assert found.positive == "benign"
     assert {name: share.value for name, share in found.result.by_label.items()} == {"benign": 1, "toxic": 0}
-    with pytest.raises(ConfigError, match=r"--positive purple: is no class of .*; its classes are benign, toxic"):
+    with pytest.raises(ConfigError, match=r"positive purple: is no class of .*; its classes are benign, toxic"):
         foreshot.check(bundle, str(tiny_suite), positive="purple")
-    with pytest.raises(ConfigError, match="--positive : is no class"):
+    with pytest.raises(ConfigError, match="positive : is no class"):
         foreshot.check(bundle, str(tiny_suite), positive="")
 
 
@@ -156,7 +156,7 @@ def test_the_fingerprint_is_of_the_graph_the_tokenizer_and_the_manifest(bundle: 
 
 
 def test_a_plain_model_has_no_graphs_to_choose_from(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"--file model.onnx: .* is no bundle"):
+    with pytest.raises(ConfigError, match=r"file model.onnx: .* is no bundle"):
         foreshot.check(tmp_path, file=FP32_GRAPH)
 
 

@@ -10,8 +10,11 @@ import pytest
 import typer
 from tiny_bundles import tiny_bundle
 
+import foreshot
 from cli_runs import run_process
-from foreshot.cli.exits import errors_as_one_line
+from foreshot.cli import app
+from foreshot.cli.exits import errors_as_one_line, option
+from foreshot.errors import SETTING, ConfigError
 
 LONG = "a" * 300  # a file's name has at most 255 bytes
 
@@ -107,3 +110,26 @@ def test_the_line_says_what_and_where(error: OSError, line: str, capsys: pytest.
 
 def test_a_process_says_it_too(tmp_path: Path) -> None:
     check_one_line(run_process("verify", LONG, cwd=tmp_path), "File name too long")
+
+
+def test_a_setting_is_called_what_its_reader_calls_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """In Python by its name, on the command line by its option; a text of the user's is left as it is."""
+    error = ConfigError("give ⟨max_train_rows⟩ or ⟨suite_labels⟩, not '⟨A⟩'")
+    assert str(error) == "give max_train_rows or suite_labels, not '⟨A⟩'"
+    with pytest.raises(typer.Exit), errors_as_one_line():
+        raise error
+    assert capsys.readouterr().err == "foreshot: give --max-train-rows or --suite-label, not '⟨A⟩'\n"
+
+
+def test_every_setting_that_an_error_names_is_an_option() -> None:
+    root = Path(foreshot.__file__).parent
+    named = {
+        option(name)
+        for path in root.rglob("*.py")
+        if path.name != "errors.py"
+        for name in SETTING.findall(path.read_text(encoding="utf-8"))
+    }
+    commands = typer.main.get_command(app).commands.values()
+    options = {name for command in commands for one in command.params for name in one.opts}
+    assert len(named) > 25
+    assert named <= options

@@ -81,7 +81,7 @@ def test_another_experiment_is_refused_by_the_field_and_nothing_changes(tmp_path
     before = (tmp_path / EXPERIMENT_FILE).read_bytes()
     with pytest.raises(RunFolderError, match=message) as caught:
         open_run(tmp_path, make_experiment({**LEAST, **changed}))
-    assert "choose another --name" in str(caught.value)
+    assert "choose another name" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert (tmp_path / EXPERIMENT_FILE).read_bytes() == before
 

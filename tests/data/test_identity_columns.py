@@ -48,7 +48,7 @@ def test_another_value_is_refused_with_its_row(tmp_path, cell):
 
 
 def test_a_column_that_is_missing(tmp_path):
-    with pytest.raises(DataError, match="no column 'nuts' for --identity-columns; its columns are comment, toxic, wal"):
+    with pytest.raises(DataError, match="no column 'nuts' for identity_columns; its columns are comment, toxic, wal"):
         read_table(csv_file(tmp_path, ["0", "1"]), identity_columns=["nuts"])
 
 

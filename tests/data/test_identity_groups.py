@@ -145,5 +145,5 @@ def test_the_test_part_alone_is_marked_and_counts_and_empty_groups_are_announced
 
 
 def test_groups_need_a_class_that_counts_as_toxic():
-    with pytest.raises(DataError, match="none does here; name it with --positive"):
+    with pytest.raises(DataError, match="none does here; name it with positive"):
         with_identity_groups(a_split(labels=("red", "green", "blue")), "terms.csv")

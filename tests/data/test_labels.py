@@ -103,10 +103,10 @@ def test_positive_makes_the_task_binary(labels, positive, mapping):
     ("labels", "positive", "words"),
     [
         ([1, 1, "1"], None, ["same label (1)"]),
-        ([0, 1, 2], ["3"], ["--positive", "'3' isn't in the column", "labels are 0, 1, 2"]),
+        ([0, 1, 2], ["3"], ["positive: label '3' isn't in the column", "labels are 0, 1, 2"]),
         ([0, 1, 2], [], ["no label is named", "labels are 0, 1, 2"]),
         ([0, 1], ["1", "0"], ["names every label"]),
-        ([*range(51)] * 3, None, ["51 different labels in 153 rows", "--label", "--positive"]),
+        ([*range(51)] * 3, None, ["51 different labels in 153 rows", "with label,", "with positive"]),
         (["a", "b", "c", "c", "c"], None, ["3 different labels in 5 rows"]),
         (["Toxic", "toxic", "ok"] * 3, None, ["'Toxic' and 'toxic' differ only in case"]),
     ],

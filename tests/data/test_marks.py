@@ -51,7 +51,7 @@ def test_another_value_stops_the_reading_and_can_be_skipped(tmp_path, cell):
     said = complaint(path)
     assert said.startswith(f"{path}, line 3, column 'threat'")
     assert "(bad rows: 1)" in said
-    assert "--skip-bad-rows" in said
+    assert "skip_bad_rows" in said
     table = read_table(path, labels=("toxic", "threat"), skip_bad_rows=True)
     assert (table.texts, table.marks, table.rows, table.skipped_rows) == (["a", "c"], [(0, 1), (1, 0)], [2, 4], 1)
 
@@ -96,7 +96,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path):
 
 def test_a_label_is_never_guessed_to_be_the_text(tmp_path):
     path = csv_file(tmp_path, "words,toxic,comment", "a,0,1", "b,1,0")
-    with pytest.raises(DataError, match="name it with --text"):
+    with pytest.raises(DataError, match="name it with text"):
         read_table(path, labels=("toxic", "comment"))
     with pytest.raises(DataError, match="both the text and a label"):
         read_table(path, labels=("toxic", "comment"), text="comment")
@@ -177,7 +177,7 @@ def test_a_label_that_only_the_sample_lacks_is_refused():
             assert any(threat for _, threat, _ in made.parts["train"].marks)
     assert 0 < len(refused) < 10
     assert all("no row of the training part has the label 'threat'" in said for said in refused)
-    assert all("--max-train-rows" in said for said in refused)
+    assert all("max_train_rows" in said for said in refused)
 
 
 def test_a_label_without_rows_in_validation_or_test_is_announced():

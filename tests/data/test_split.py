@@ -259,7 +259,7 @@ def test_no_text_is_in_two_parts_and_every_row_is_accounted_for(train, validatio
             ["18 rows", "smaller fractions"],
         ),
         (table(numbered(997, 3)), {}, ["validation part has no row of class 'toxic'"]),
-        (table(numbered(40, 40)), {"max_train_rows": 1}, ["--max-train-rows 1", "2 classes"]),
+        (table(numbered(40, 40)), {"max_train_rows": 1}, ["max_train_rows 1 can", "2 classes"]),
         (
             table(numbered(900, 9)),
             {"max_train_rows": 2, "seed": 0},

@@ -96,12 +96,12 @@ def test_a_guess_is_announced(tmp_path):
 @pytest.mark.parametrize(
     ("header", "options", "words"),
     [
-        ("a,b", {}, ["no column", "text", "--text", "(columns: a, b)"]),
-        ("text,b", {}, ["no column", "label", "--label", "(columns: text, b)"]),
+        ("a,b", {}, ["no column", "text", "with text", "(columns: a, b)"]),
+        ("text,b", {}, ["no column", "label", "with label", "(columns: text, b)"]),
         ("text,comment", {"label": "text2"}, ["no column 'text2'", "its columns are text, comment"]),
         ("text,label", {"text": "txt"}, ["no column 'txt'", "its columns are text, label"]),
-        ("text,comment", {}, ["may be text, comment", "--text"]),
-        ("text,label,toxic", {}, ["may be label, toxic", "--label"]),
+        ("text,comment", {}, ["may be text, comment", "text"]),
+        ("text,label,toxic", {}, ["may be label, toxic", "label"]),
         ("text,label", {"text": "label", "label": "label"}, ["'label' can't be both"]),
         ("text;label", {}, ["columns: text;label"]),
     ],
@@ -166,7 +166,7 @@ def test_a_bad_row_stops_the_reading_or_is_skipped_and_counted(tmp_path, record,
     path = jsonl_file(tmp_path, GOOD, record, GOOD, record)
     with pytest.raises(DataError) as caught:
         read_table(path)
-    for word in (f"{path}, line 2, ", complaint, "bad rows: 2", "--skip-bad-rows"):
+    for word in (f"{path}, line 2, ", complaint, "bad rows: 2", "skip_bad_rows"):
         assert word in str(caught.value)
     table = read_table(path, skip_bad_rows=True)
     assert (table.skipped_rows, table.rows, table.texts) == (2, [1, 3], ["fine", "fine"])

@@ -203,14 +203,14 @@ def test_the_first_words_are_those_that_are_listed(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": GRADIENTS}, f"--method {GRADIENTS}: .* is a bundle's, which has no gradients; name the folder"),
-        ({"method": "guess"}, f"--method guess: is none of leave-one-out, {GRADIENTS}"),
-        ({"baselines": ["pad"]}, f"--baselines: is for --method {GRADIENTS} alone"),
-        ({"steps": 5}, f"--steps: is for --method {GRADIENTS} alone"),
-        ({"label": "rude"}, "--label rude: is no label of .*; its labels are benign, toxic"),
-        ({"label": "not toxic"}, "--label not toxic: is no label of "),
-        ({"positive": "rude"}, "--positive rude: is no class of "),
-        ({"most_words": 0}, "--most-words 0: must be at least 1"),
+        ({"method": GRADIENTS}, f"method {GRADIENTS}: .* is a bundle's, which has no gradients; name the folder"),
+        ({"method": "guess"}, f"method guess: is none of leave-one-out, {GRADIENTS}"),
+        ({"baselines": ["pad"]}, f"baselines: is for method {GRADIENTS} alone"),
+        ({"steps": 5}, f"steps: is for method {GRADIENTS} alone"),
+        ({"label": "rude"}, "label rude: is no label of .*; its labels are benign, toxic"),
+        ({"label": "not toxic"}, "label not toxic: is no label of "),
+        ({"positive": "rude"}, "positive rude: is no class of "),
+        ({"most_words": 0}, "most_words 0: must be at least 1"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_any_text_is_read(bundle: Path, options: dict, message: str) -> None:

@@ -234,7 +234,7 @@ def test_a_folder_outside_any_run(alone: Path, suite: Path, tmp_path: Path) -> N
 
 
 def test_three_classes_are_proved_on_rows_of_a_file(three_classes: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"three: nothing to prove it on; name texts with --rows FILE$"):
+    with pytest.raises(ConfigError, match=r"three: nothing to prove it on; name texts with rows FILE$"):
         export(three_classes, tmp_path / "bundle", positive="rude")
     rows = write_csv(tmp_path / "rows.csv", [(f"w{row} w{row + 1}", "x") for row in range(30)])
     found = export(
@@ -339,13 +339,13 @@ def test_adapters_and_unknown_models(finished_run: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"bits": []}, r"^--bits : must be 32, 8, or both by comma$"),
-        ({"bits": ["16"]}, r"^--bits 16: must be"),
-        ({"bits": ["32", "eight"]}, r"^--bits 32,eight: must be"),
-        ({"max_length": 7}, r"^--max-length 7: must be at least 8$"),
-        ({"max_length": -1}, r"^--max-length -1: must be at least 8$"),
-        ({"positive": "purple"}, r"^--positive purple: is no class of"),
-        ({"positive": ""}, r"^--positive : is no class of"),
+        ({"bits": []}, r"^bits : must be 32, 8, or both by comma$"),
+        ({"bits": ["16"]}, r"^bits 16: must be"),
+        ({"bits": ["32", "eight"]}, r"^bits 32,eight: must be"),
+        ({"max_length": 7}, r"^max_length 7: must be at least 8$"),
+        ({"max_length": -1}, r"^max_length -1: must be at least 8$"),
+        ({"positive": "purple"}, r"^positive purple: is no class of"),
+        ({"positive": ""}, r"^positive : is no class of"),
         ({"rows": "nowhere.csv"}, r"nowhere\.csv"),
         ({"suite": "nowhere.csv"}, r"nowhere\.csv"),
     ],
@@ -437,9 +437,7 @@ def test_where_8_bits_alone_are_wanted_and_fail_nothing_is_written(
     give_graph_of(old_bundle, monkeypatch)
     monkeypatch.setattr(parity_gates, "INT8_DECISIONS_EQUAL", 1.1)
     before = contents(old_bundle.parent)
-    with pytest.raises(
-        BundleError, match=r"no setting of 8 bits decides as the model does; export it with --bits 32,8$"
-    ):
+    with pytest.raises(BundleError, match=r"no setting of 8 bits decides as the model does; export it with bits 32,8$"):
         export(alone, old_bundle, bits=["8"], suite=str(suite))
     assert contents(old_bundle.parent) == before
 

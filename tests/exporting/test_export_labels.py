@@ -179,7 +179,7 @@ def test_another_label_is_judged_when_it_is_named(model: Path, bundle: Path, row
     assert found.decisions is not None
     assert (found.positive, found.decisions.judged) == ("threat", "threat")
     for place in (model, bundle):
-        with pytest.raises(ConfigError, match=r"^--positive purple: is no label of .*; its labels are toxic, insu"):
+        with pytest.raises(ConfigError, match=r"^positive purple: is no label of .*; its labels are toxic, insu"):
             foreshot.check(place, cases, positive="purple")
 
 
@@ -246,7 +246,7 @@ def test_where_no_label_says_that_it_is_toxic_one_must_be_named(cases: str, tmp_
         with pytest.raises(ConfigError) as error:
             act()
         assert str(error.value) == (
-            f"{folder}: none of its labels (red, blue) is taken for toxic; name one with --positive"
+            f"{folder}: none of its labels (red, blue) is taken for toxic; name one with positive"
         )
     assert foreshot.check(folder, cases, positive="blue").classes == ["not blue", "blue"]
 

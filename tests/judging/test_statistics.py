@@ -9,7 +9,6 @@ from sklearn import metrics as sk
 
 from foreshot.judging import bootstrap, statistics
 from foreshot.judging.statistics import (
-    RESAMPLES,
     PairedSample,
     accuracy,
     compare_all,
@@ -248,7 +247,7 @@ def test_a_pair_turned_round_has_the_same_interval_with_other_signs(three_models
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 399)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 399)
     rng, covered, trials = np.random.default_rng(11), 0, 200
     for _ in range(trials):
         labels = rng.integers(0, 2, 150)
@@ -259,7 +258,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch):
 
 
 def test_equal_models_are_rarely_called_different(monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 399)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 399)
     rng, different = np.random.default_rng(12), 0
     for _ in range(200):
         labels = rng.integers(0, 2, 150)
@@ -376,7 +375,7 @@ def test_the_smallest_p_value_outlives_holms_correction_over_many_pairs():
     models = {f"m{number}": guesses(rng, labels, 0.9) for number in range(19)} | {"bad": 1 - labels}
     found = [one for one in compare_all("suite", sample_of(models, labels)) if one.second == "bad"]
     assert {one.outcome for one in found} == {"better"}
-    assert min(one.p_value for one in found) < 2 / (1 + RESAMPLES)
+    assert min(one.p_value for one in found) < 2 / (1 + bootstrap.RESAMPLES)
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (6, 1), (10, 10), (40, 12)])

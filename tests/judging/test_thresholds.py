@@ -87,7 +87,7 @@ def test_too_few_rows_are_told(policy, needed):
         fit_decision(policy, np.zeros((12, 2)), labels, 1, positive_name="toxic")
     assert str(caught.value) == (
         f"validation: 12 rows, 3 of them toxic: too few for {policy!r} (needs at least {needed}); "
-        "give more validation rows or use --decision argmax"
+        "give more validation rows or use decision argmax"
     )
 
 
@@ -96,7 +96,7 @@ def test_rows_of_every_other_class_are_other_rows():
 
 
 def test_a_threshold_needs_a_positive_class():
-    with pytest.raises(ConfigError, match=r"decision 'best-f1' needs a positive class; name one with --positive"):
+    with pytest.raises(ConfigError, match=r"decision 'best-f1' needs a positive class; name one with positive"):
         fit_decision("best-f1", np.zeros((40, 2)), np.array([0, 1] * 20), None)
     with pytest.raises(ConfigError, match="no positive class"):
         decide(Decision(policy="best-f1", threshold=0.5), np.zeros((4, 2)), None)

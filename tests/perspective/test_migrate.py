@@ -221,14 +221,14 @@ def test_a_file_that_cannot_be_written(bundle: Path, stored: Path) -> None:
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, 70, float("nan")])
 def test_thresholds_are_shares(bundle: Path, stored: Path, threshold: float) -> None:
-    with pytest.raises(ConfigError, match=r"--threshold .*: must be between 0 and 1"):
+    with pytest.raises(ConfigError, match=r"thresholds .*: must be between 0 and 1"):
         migrate(stored, bundle, thresholds=[0.5, threshold])
 
 
 def test_other_options_that_make_no_sense(bundle: Path, stored: Path) -> None:
-    with pytest.raises(ConfigError, match="--threshold: give one or more"):
+    with pytest.raises(ConfigError, match="thresholds: give one or more"):
         migrate(stored, bundle, thresholds=[])
-    with pytest.raises(ConfigError, match="--worst -1"):
+    with pytest.raises(ConfigError, match="worst -1"):
         migrate(stored, bundle, worst=-1)
     with pytest.raises(ConfigError, match="is the file that is read"):
         migrate(stored, bundle, out=stored)
@@ -248,7 +248,7 @@ def test_a_folder_is_no_file(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_a_bundle_needs_a_class_that_counts_as_toxic(tmp_path: Path, stored: Path) -> None:
-    with pytest.raises(ConfigError, match=r"names no class that counts as toxic; export it again with --positive"):
+    with pytest.raises(ConfigError, match=r"names no class that counts as toxic; export it again with positive"):
         migrate(stored, tiny_bundle(tmp_path / "bundle", positive=None))
     with pytest.raises(BundleError, match="no such folder"):
         migrate(stored, tmp_path / "gone")
@@ -297,8 +297,8 @@ def test_a_label_that_is_not_there_or_of_a_model_of_classes_is_refused(
     bundle: Path, stored: Path, tmp_path: Path
 ) -> None:
     several = tiny_bundle(tmp_path / "several", decisions=label_decisions("toxic", "insult"))
-    with pytest.raises(ConfigError, match=r"^--label spam: is no label of .*; its labels are toxic, insult$"):
+    with pytest.raises(ConfigError, match=r"^label spam: is no label of .*; its labels are toxic, insult$"):
         migrate(stored, several, label="spam")
-    with pytest.raises(ConfigError, match=r"^--label benign: is for multi-label bundles; .* gives a text one class$"):
+    with pytest.raises(ConfigError, match=r"^label benign: is for multi-label bundles; .* gives a text one class$"):
         migrate(stored, bundle, label="benign")
     assert migrate(stored, bundle, label="toxic").positive == "toxic"

@@ -79,7 +79,7 @@ def test_named_columns_are_not_announced(tmp_path):
         ("comment,TOXICITY", {"score": "toxic"}, ["no column 'toxic'", "comment, TOXICITY"]),
         ("comment,TOXICITY", {"text": "body"}, ["no column 'body'"]),
         ("comment,TOXICITY", {"text": "TOXICITY", "score": "TOXICITY"}, ["both the text and the score"]),
-        ("comment,SEVERE_TOXICITY", {}, ["no column has a name", "--score", "comment, SEVERE_TOXICITY"]),
+        ("comment,SEVERE_TOXICITY", {}, ["no column has a name", "score", "comment, SEVERE_TOXICITY"]),
     ],
 )
 def test_a_column_that_is_missing_is_told(tmp_path, header, options, words):
@@ -96,7 +96,7 @@ def test_the_text_column_is_no_score(tmp_path):
 
 def test_of_two_columns_that_may_be_it_none_is_taken(tmp_path):
     path = csv(tmp_path, *((*row, 0.5) for row in ROWS), header="comment,TOXICITY,score")
-    with pytest.raises(DataError, match=r"the score column may be TOXICITY, score; name it with --score"):
+    with pytest.raises(DataError, match=r"the score column may be TOXICITY, score; name it with score"):
         look(path)
 
 
@@ -184,7 +184,7 @@ def test_a_row_without_a_score_stops_it_or_is_left_out(tmp_path, cell, words):
     path = csv(tmp_path, *ROWS[:2], ("a new one", cell), *ROWS[2:])
     with pytest.raises(DataError) as refused:
         look(path)
-    for word in (f"{path}, line 4", "--skip-bad-rows", *words):
+    for word in (f"{path}, line 4", "skip_bad_rows", *words):
         assert word in str(refused.value)
     found = read(path, skip_bad_rows=True)
     assert found == [*((text, float(score)) for text, score in ROWS[:2]), None, ("hello", 1), ("kind day", 0)]

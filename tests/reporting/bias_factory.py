@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from foreshot.judging import bootstrap
 from foreshot.judging import identity_bias as judging
 from foreshot.results.identity import IdentityBias
 
@@ -30,5 +31,5 @@ def make_identity_bias(models: tuple[str, ...], seeds: tuple[int, ...], groups: 
         scores[model] = SKILLS.get(model, 2.0) * positive + common + 0.4 * noise
         if model == BIASED:
             scores[model] += 1.6 * mentions[groups[0]]
-    with patch.object(judging, "RESAMPLES", 199), patch.object(judging, "RESAMPLES_PER_PAIR", 40):
+    with patch.object(bootstrap, "RESAMPLES", 199), patch.object(bootstrap, "RESAMPLES_PER_PAIR", 40):
         return judging.identity_bias(scores, positive, mentions, teacher=models[0], source="terms.csv")

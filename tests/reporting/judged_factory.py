@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from foreshot.judging import bootstrap
 from foreshot.judging import flips as ledger
-from foreshot.judging import statistics
 from foreshot.judging.behaviour import suite_results
 from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import METRIC, SUITE, SUITE_POSITIVE, Candidate, Evidence
@@ -106,7 +106,7 @@ def judged(
         tasks[SUITE] = PairedSample.make(decided["suite"], wanted["suite"], accuracy, classes=len(classes))
         if toxic is not None:
             tasks[SUITE_POSITIVE] = tasks[SUITE].of_rows(wanted["suite"] == toxic)
-    with patch.object(statistics, "RESAMPLES", 399):
+    with patch.object(bootstrap, "RESAMPLES", 399):
         suite = suite_results(cases, decided["suite"], classes, teacher=models[0]) if cases else []
         comparisons = [found for measure, task in tasks.items() for found in compare_all(measure, task)]
     means = {model: {measure: task.mean(model) for measure, task in tasks.items()} for model in models}

@@ -290,7 +290,7 @@ def test_a_new_bundle_may_replace_a_bundle_and_nothing_else(bundle: Path, tmp_pa
     (tmp_path / "empty").mkdir()
     refuse_as_target(tmp_path / "empty")
     (bundle / "notes.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(BundleError, match=r"holds notes\.txt, which is no part of a bundle; choose another --out$"):
+    with pytest.raises(BundleError, match=r"holds notes\.txt, which is no part of a bundle; choose another out$"):
         refuse_as_target(bundle)
 
 
@@ -305,7 +305,7 @@ def test_files_of_a_bundles_names_make_no_bundle(tmp_path: Path, names: list[str
 def test_what_can_be_no_folder_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     for path in (tmp_path / "file", tmp_path / "file" / "bundle"):
-        with pytest.raises(BundleError, match=r"can't hold a bundle \(Not a directory\); choose another --out$"):
+        with pytest.raises(BundleError, match=r"can't hold a bundle \(Not a directory\); choose another out$"):
             refuse_as_target(path)
     with pytest.raises(BundleError, match=r"can't hold a bundle \(File name too long\)"):
         refuse_as_target(tmp_path / ("x" * 300))

@@ -168,17 +168,17 @@ def test_texts_may_be_cut_shorter_than_the_bundle_does(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
-        ({"max_length": 17}, r"^--max-length 17: must be 1 to 16, the bundle's most$"),
-        ({"max_length": 0}, r"^--max-length 0: must be at least 1$"),
-        ({"max_length": -1}, r"^--max-length -1: must be at least 1$"),
+        ({"max_length": 17}, r"^max_length 17: must be 1 to 16, the bundle's most$"),
+        ({"max_length": 0}, r"^max_length 0: must be at least 1$"),
+        ({"max_length": -1}, r"^max_length -1: must be at least 1$"),
         ({"max_length": 2}, r"can't cut texts to 2 tokens; 3 is the least$"),
         ({"max_length": 1}, r"can't cut texts to 1 tokens; 3 is the least$"),
-        ({"batch_size": 0}, r"^--batch-size 0: must be at least 1$"),
-        ({"batch_size": -1}, r"^--batch-size -1: must be at least 1$"),
-        ({"threads": 0}, r"^--threads 0: must be at least 1$"),
-        ({"threads": -3}, r"^--threads -3: must be at least 1$"),
-        ({"threads": 1025}, r"^--threads 1025: must be 1 to 1024$"),
-        ({"threads": 10**30}, rf"^--threads {10**30}: must be 1 to 1024$"),
+        ({"batch_size": 0}, r"^batch_size 0: must be at least 1$"),
+        ({"batch_size": -1}, r"^batch_size -1: must be at least 1$"),
+        ({"threads": 0}, r"^threads 0: must be at least 1$"),
+        ({"threads": -3}, r"^threads -3: must be at least 1$"),
+        ({"threads": 1025}, r"^threads 1025: must be 1 to 1024$"),
+        ({"threads": 10**30}, rf"^threads {10**30}: must be 1 to 1024$"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(bundle: Path, settings: Any, complaint: str) -> None:

@@ -181,7 +181,7 @@ def test_another_label_may_be_judged():
     assert judging(SEVERAL, None, source="m") == SEVERAL
     other = judging(SEVERAL, "threat", source="m")
     assert (other.judged, other.by_label, SEVERAL.judged) == ("threat", SEVERAL.by_label, "insult")
-    with pytest.raises(ConfigError, match=r"^--positive x: is no label of m; its labels are toxic, insult, threat$"):
+    with pytest.raises(ConfigError, match=r"^positive x: is no label of m; its labels are toxic, insult, threat$"):
         judging(SEVERAL, "\x1bx", source="m")
 
 

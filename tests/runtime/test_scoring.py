@@ -80,7 +80,7 @@ BAD = [
 def test_a_bad_row_stops_or_is_set_aside(tmp_path, classifier, name, content, words, raw):
     (tmp_path / name).write_bytes(content)
     (tmp_path / "out.jsonl").write_text("earlier")
-    with pytest.raises(DataError, match="set such rows aside with --bad-rows FILE") as caught:
+    with pytest.raises(DataError, match="set such rows aside with bad_rows FILE") as caught:
         score_file(classifier, tmp_path / name, tmp_path / "out.jsonl")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -135,7 +135,7 @@ def test_outputs_that_would_destroy_something_are_refused(tmp_path, classifier):
     (tmp_path / "folder.csv").mkdir()
     same = tmp_path / "folder.csv" / ".." / "out.csv"
     for out, bad_rows, words in (
-        (tmp_path / "out.csv", same, "is the same file as --out"),
+        (tmp_path / "out.csv", same, "is the same file as out"),
         (tmp_path / "out.csv", source, "is the file that is read"),
         (tmp_path / "folder.csv", None, "is a folder or a device"),
         ("/dev/null", None, "is a folder or a device"),

@@ -206,7 +206,7 @@ def test_a_task_of_many_classes(write):
     path = write(table("a,a,f", "b,b,f"))
     assert [case.label for case in read_suite(path, THREE).cases] == ["a", "b"]  # without a case of c
     path = write(HATECHECK)
-    with pytest.raises(DataError, match=r"label 'hateful' is none of the classes a, b, c; say .* --suite-label"):
+    with pytest.raises(DataError, match=r"label 'hateful' is none of the classes a, b, c; say .* suite_labels"):
         read_suite(path, THREE)
     assert read_suite(path, THREE, {"hateful": "c", "non-hateful": "a"}).cases[0].label == "c"
 
@@ -233,7 +233,7 @@ NUMBERED = "text,label,functionality,case_id"
         ),
         (
             table("a,1,f", "b,odd,f"),
-            "{path}, line 3: label 'odd' is none of the classes benign, toxic; say which it means with --suite-label",
+            "{path}, line 3: label 'odd' is none of the classes benign, toxic; say which it means with suite_labels",
         ),
         (table("a,1,f", "b,,f"), "{path}, line 3: column 'label' is empty; fill it in or remove the row"),
         (table("a,1,f", "b,0, "), "{path}, line 3: column 'functionality' is empty; fill it in or remove the row"),
@@ -248,12 +248,12 @@ NUMBERED = "text,label,functionality,case_id"
         (
             table("a,1,f", "b,yes,f"),
             "{path}: no case is benign: the labels 1, yes are all taken for toxic; add cases, or say what the "
-            "labels mean with --suite-label",
+            "labels mean with suite_labels",
         ),
         (
             table("a,0,f"),
             "{path}: no case is toxic: the labels 0 are all taken for benign; add cases, or say what the "
-            "labels mean with --suite-label",
+            "labels mean with suite_labels",
         ),
         (
             table("a,1,f,7", "b,0,f,8", "c,0,f,7.0", header=NUMBERED),
@@ -310,16 +310,16 @@ def test_a_case_may_stand_twice_where_its_author_numbered_both(write):
     [
         (
             {"hateful": "spam"},
-            "{path}: --suite-label: 'spam', for 'hateful', is none of the classes benign, toxic",
+            "{path}: suite_labels: 'spam', for 'hateful', is none of the classes benign, toxic",
         ),
         (
             {"awful": "toxic"},
-            "{path}: --suite-label: no case has the label 'awful'; the labels are hateful, non-hateful",
+            "{path}: suite_labels: no case has the label 'awful'; the labels are hateful, non-hateful",
         ),
         (
             {"non-hateful": "toxic"},
             "{path}: no case is benign: the labels hateful, non-hateful are all taken for toxic; add cases, or say "
-            "what the labels mean with --suite-label",
+            "what the labels mean with suite_labels",
         ),
     ],
 )
@@ -363,7 +363,7 @@ def test_the_built_in_suite_is_refused_in_a_task_of_other_classes(built_in, clas
 
 
 def test_the_built_in_suite_takes_no_mapping(built_in):
-    with pytest.raises(ConfigError, match="suite: --suite-label is for the labels of a file"):
+    with pytest.raises(ConfigError, match="suite: suite_labels is for the labels of a file"):
         read_suite("builtin", BINARY, {"toxic": "benign"})
 
 

@@ -300,10 +300,10 @@ def test_a_word_that_the_tokenizer_drops_adds_nothing(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"baselines": ["blur"]}, "--baselines blur: is none of mask, pad, zero, mean"),
-        ({"baselines": []}, "--baselines: name at least one of mask, pad, zero, mean"),
-        ({"steps": 0}, "--steps 0: must be 1 to 1000"),
-        ({"steps": 10**30}, f"--steps {10**30}: must be 1 to 1000"),
+        ({"baselines": ["blur"]}, "baselines blur: is none of mask, pad, zero, mean"),
+        ({"baselines": []}, "baselines: name at least one of mask, pad, zero, mean"),
+        ({"steps": 0}, "steps 0: must be 1 to 1000"),
+        ({"steps": 10**30}, f"steps {10**30}: must be 1 to 1000"),
     ],
 )
 def test_what_makes_no_sense_is_refused(model, tokenizer, options, message):

@@ -154,7 +154,7 @@ def _load(name: str, file: str | None, judged: str | None) -> Checkable:
     if (Path(name) / EXPERIMENT_FILE).is_file():
         raise ConfigError(f"{name}: is a run's folder; name one of its models, such as {Path(name) / TEACHER_FOLDER}")
     if file is not None:
-        raise ConfigError(f"--file {excerpt(file)}: {name} is no bundle, which alone has graphs to choose from")
+        raise ConfigError(f"⟨file⟩ {excerpt(file)}: {name} is no bundle, which alone has graphs to choose from")
     if find_spec("torch") is None:
         raise ModelError(f"{name}: is no bundle, and any other model needs PyTorch: pip install 'foreshot[train]'")
     from foreshot.models.classifiers import HubClassifier
@@ -192,7 +192,7 @@ def model_classes(name: str, labels: Sequence[str], positive: str | None) -> Cla
     if positive is not None:
         if positive not in names:
             raise ConfigError(
-                f"--positive {excerpt(positive)}: is no class of {name}; its classes are {listing(names)}"
+                f"⟨positive⟩ {excerpt(positive)}: is no class of {name}; its classes are {listing(names)}"
             )
         return Classes(names, names.index(positive), mapping, ())
     if names == ("LABEL_0", "LABEL_1"):

@@ -33,13 +33,22 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM asked the process to end: it is cleaned up after as after Ctrl-C."""
 
 
+OPTIONS = {"suite_labels": "--suite-label", "thresholds": "--threshold"}
+"""Of settings whose option isn't called as they are."""
+
+
+def option(setting: str) -> str:
+    """What a setting is called on the command line."""
+    return OPTIONS.get(setting) or "--" + setting.replace("_", "-")
+
+
 @contextlib.contextmanager
 def errors_as_one_line() -> Iterator[None]:
     """Leave with an error's exit code and its line; what is nobody's fault but ours keeps its traceback."""
     try:
         yield
     except ForeshotError as error:
-        _stop(str(error), error.exit_code)
+        _stop(error.naming_settings(option), error.exit_code)
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("foreshot"):
             raise

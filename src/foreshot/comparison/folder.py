@@ -105,7 +105,7 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except HeldError as error:
         who = f"process {error.pid}" if error.pid else "another process"
-        raise RunFolderError(f"{folder}: {who} is at work on it; wait for its end, or choose another --name") from None
+        raise RunFolderError(f"{folder}: {who} is at work on it; wait for its end, or choose another ⟨name⟩") from None
     except NotALockError:
         raise RunFolderError(f"{folder / LOCK_FILE}: is no lock of Foreshot's; remove it") from None
 
@@ -132,16 +132,16 @@ def _check_run(folder: Path, experiment: Experiment) -> None:
             if kept[field] != value:
                 raise RunFolderError(
                     f"{folder}: was made by another experiment ({field}: {_brief(kept[field])} there, "
-                    f"{_brief(value)} now); choose another --name or remove the folder"
+                    f"{_brief(value)} now); choose another ⟨name⟩ or remove the folder"
                 )
         if earlier.first_seed != experiment.first_seed:
             raise RunFolderError(
                 f"{folder}: was made with first seed {earlier.first_seed}, which split the data and trained the "
-                f"teacher; {experiment.first_seed} was asked for; choose another --name"
+                f"teacher; {experiment.first_seed} was asked for; choose another ⟨name⟩"
             )
     elif folder.exists() and (not folder.is_dir() or any(not _is_unfinished_record(path) for path in folder.iterdir())):
         raise RunFolderError(
-            f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another --name"
+            f"{folder}: exists and is not a run's folder (it has no {EXPERIMENT_FILE}); choose another ⟨name⟩"
         )
 
 
@@ -157,7 +157,7 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunFolderError(f"{folder}: can't be made ({error.strerror}); choose another folder with --runs") from None
+        raise RunFolderError(f"{folder}: can't be made ({error.strerror}); choose another folder with ⟨runs⟩") from None
 
 
 def _is_unfinished_record(path: Path) -> bool:

@@ -379,7 +379,7 @@ def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:
     if settings.rationales is not None:
         if positive is None:
             raise DataError(
-                "rationales: they say why a text counts as toxic, and no class does here; name it with --positive"
+                "rationales: they say why a text counts as toxic, and no class does here; name it with ⟨positive⟩"
             )
         known = split.parts["train"].texts
         return from_rationales(
@@ -450,7 +450,7 @@ def _checked_layers(
     recipe: Recipe, experiment: Experiment, encoder: ModelSource | None, origin: ModelSource
 ) -> tuple[int, ...]:
     if recipe.init == "encoder" and encoder is None:
-        raise ConfigError(f"recipe {recipe.name}: starts from the encoder; give --encoder beside --teacher")
+        raise ConfigError(f"recipe {recipe.name}: starts from the encoder; give ⟨encoder⟩ beside ⟨teacher⟩")
     source = encoder if recipe.init == "encoder" and encoder else origin
     if recipe.objective == "distil":
         _check_teacher_fits(recipe, recipe.distillation or experiment.distillation, source, origin)

@@ -23,7 +23,7 @@ def identity_columns(sheet: Sheet, names: Sequence[str], kept: Sequence[int]) ->
     for name in names:
         if name not in sheet.columns:
             raise DataError(
-                f"{sheet.source}: has no column {excerpt(name)!r} for --identity-columns; its columns are "
+                f"{sheet.source}: has no column {excerpt(name)!r} for ⟨identity_columns⟩; its columns are "
                 f"{listing(sheet.columns)}"
             )
         cells = sheet.columns[name]

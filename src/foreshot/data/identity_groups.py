@@ -26,7 +26,7 @@ def with_identity_groups(split: Split, terms: str | None) -> Split:
     if split.classes.positive is None:
         raise DataError(
             "identity groups: they are judged by the scores of the class that counts as toxic, and none does here; "
-            "name it with --positive"
+            "name it with ⟨positive⟩"
         )
     test = split.parts["test"]
     if terms is not None:

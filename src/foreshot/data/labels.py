@@ -92,7 +92,7 @@ def find_classes(labels: Collection[object], positive: Sequence[str] | None, *, 
     if len(written) > MOST_CLASSES or (len(written) > 2 and len(written) * 2 > len(labels)):
         raise DataError(
             f"{source}: {len(written)} different labels in {len(labels)} rows: not a label column, it seems; "
-            "name another one with --label, or name the toxic labels with --positive"
+            "name another one with ⟨label⟩, or name the toxic labels with ⟨positive⟩"
         )
     folded: dict[str, str] = {}
     for label in written:
@@ -116,9 +116,9 @@ def _classes_of_positive(written: list[str], positive: Sequence[str], *, source:
     unknown = wanted - {label.casefold() for label in toxic}
     if unknown or not wanted:
         missing = f"label {excerpt(min(unknown))!r} isn't in the column" if unknown else "no label is named"
-        raise DataError(f"{source}: --positive: {missing}; the labels are {listing(written)}")
+        raise DataError(f"{source}: ⟨positive⟩: {missing}; the labels are {listing(written)}")
     if len(toxic) == len(written):
-        raise DataError(f"{source}: --positive names every label ({listing(written)}); one must be left as benign")
+        raise DataError(f"{source}: ⟨positive⟩ names every label ({listing(written)}); one must be left as benign")
     benign = [label for label in written if label not in toxic]
     named = f"{source}: labels {listing(label for label in written if label in toxic)} count as toxic"
     return _binary(written, toxic, f"{named}, {listing(benign)} as benign")

@@ -39,7 +39,7 @@ def refuse_ratings(sheet: Sheet, column: str) -> None:
             kind = "scores" if is_fraction(cell) else "ratings or classes"
             raise DataError(
                 f"{place(sheet.source, row)}, column {excerpt(column)!r}: {excerpt(cell)} shows that the column holds "
-                f"{kind}; each of --labels must hold 0 and 1: choose a threshold and write 1 from it up, or leave the "
+                f"{kind}; each of ⟨labels⟩ must hold 0 and 1: choose a threshold and write 1 from it up, or leave the "
                 "column out"
             )
 
@@ -57,7 +57,7 @@ def check_trainable(marks: Sequence[tuple[int, ...]], names: Sequence[str], *, s
             rows = "every row of the training part has" if of_label[0] else "no row of the training part has"
             raise DataError(
                 f"{source}: {rows} the label {excerpt(name)!r}, so it can't be learnt; add rows, train on more of them "
-                "(--max-train-rows), or leave it out of --labels"
+                "(⟨max_train_rows⟩), or leave it out of ⟨labels⟩"
             )
 
 

@@ -217,7 +217,7 @@ def _check_enough(train: Part, classes: Classes, *, parts_to_make: int) -> None:
             raise DataError(
                 f"{where}: label {excerpt(name)!r} occurs {times}, not counting texts that are repeated "
                 f"or in another part; {needed} rows of each label are needed: add some"
-                f"{' or merge (--positive)' if train.marks is None else ''}"
+                f"{' or merge (⟨positive⟩)' if train.marks is None else ''}"
             )
 
 
@@ -245,7 +245,7 @@ def _at_most(train: Part, most: int | None, classes: int, seed: int) -> Part:
     if most is None or most >= len(train):
         return train
     if most < classes:
-        raise DataError(f"{train.source}: --max-train-rows {most} can't hold one row of each of {classes} classes")
+        raise DataError(f"{train.source}: ⟨max_train_rows⟩ {most} can't hold one row of each of {classes} classes")
     from sklearn.utils import resample
 
     indices = range(len(train))
@@ -258,7 +258,7 @@ def _check_every_class(parts: dict[str, Part], classes: Classes) -> None:
     for name, part in parts.items():
         for index in sorted(set(range(len(classes.names))) - set(part.labels)):
             remedy = (
-                "set a larger share aside, or merge labels with --positive"
+                "set a larger share aside, or merge labels with ⟨positive⟩"
                 if part.marks is None
                 else "set a larger share aside, or name another label first: that one is judged"
             )

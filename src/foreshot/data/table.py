@@ -125,7 +125,7 @@ def _good_rows(sheet: Sheet, checks: Mapping[str, Callable[[Any], str | None]], 
         first = min(bad)
         raise DataError(
             f"{place(sheet.source, sheet.rows[first])}, {bad[first]} (bad rows: "
-            f"{len(bad)}); repair the file, or leave such rows out with --skip-bad-rows"
+            f"{len(bad)}); repair the file, or leave such rows out with ⟨skip_bad_rows⟩"
         )
     kept = [index for index in range(len(sheet.rows)) if index not in bad]
     if not kept:
@@ -189,9 +189,9 @@ def _guess(
     if len(found) == 1:
         return found[0]
     if found:
-        raise DataError(f"{source}: the {kind} column may be {listing(found)}; name it with --{kind}")
+        raise DataError(f"{source}: the {kind} column may be {listing(found)}; name it with ⟨{kind}⟩")
     raise DataError(
-        f"{source}: no column has a name that tells it holds the {kind}; name it with --{kind} "
+        f"{source}: no column has a name that tells it holds the {kind}; name it with ⟨{kind}⟩ "
         f"(columns: {listing(columns)})"
     )
 
@@ -206,7 +206,7 @@ def _check_labels(sheet: Sheet, column: str) -> None:
         if is_fraction(cell):
             complaint = (
                 f"{excerpt(cell)} is a score, not a class; choose a threshold and write 1 for scores that "
-                "reach it and 0 for the others, or name another column with --label"
+                "reach it and 0 for the others, or name another column with ⟨label⟩"
             )
         elif not isinstance(cell, bool | int | str | float | None):
             kind = type(cell).__name__

@@ -125,14 +125,14 @@ class Explainer:
         progress: Progress | None = None,
     ) -> None:
         if method not in (None, *METHODS):
-            raise ConfigError(f"--method {excerpt(method)}: is none of {', '.join(METHODS)}")
+            raise ConfigError(f"⟨method⟩ {excerpt(method)}: is none of {', '.join(METHODS)}")
         self._method = cast("Method", method or LEAVE_ONE_OUT)
         gradients = self._method == INTEGRATED_GRADIENTS
-        for option, value in (("--baselines", baselines), ("--steps", steps)):
+        for option, value in (("⟨baselines⟩", baselines), ("⟨steps⟩", steps)):
             if value is not None and not gradients:
-                raise ConfigError(f"{option}: is for --method {INTEGRATED_GRADIENTS} alone")
+                raise ConfigError(f"{option}: is for ⟨method⟩ {INTEGRATED_GRADIENTS} alone")
         if most_words < 1:
-            raise ConfigError(f"--most-words {most_words}: must be at least 1")
+            raise ConfigError(f"⟨most_words⟩ {most_words}: must be at least 1")
         self._most_words = most_words
         self._model = load_checkable(model, file, positive)
         if len(self._model.labels) < 2 and not isinstance(self._model.decision, LabelDecisions):
@@ -203,7 +203,7 @@ class Explainer:
         """The `models.classifiers.HubClassifier`, whose module is not imported before a model needs PyTorch."""
         if isinstance(self._model, BundleGraph):
             raise ConfigError(
-                f"--method {self._method}: {self._model.name} is a bundle's, which has no gradients; name the folder "
+                f"⟨method⟩ {self._method}: {self._model.name} is a bundle's, which has no gradients; name the folder "
                 f"of the model that it was exported from, or use {LEAVE_ONE_OUT}"
             )
         return self._model
@@ -230,7 +230,7 @@ class Explainer:
             if several and label == classes_of_mark(name).names[0]:
                 return _View(label, index, negated=True)
         raise ConfigError(
-            f"--label {excerpt(label)}: is no label of {self._model.name}; its labels are {listing(labels)}"
+            f"⟨label⟩ {excerpt(label)}: is no label of {self._model.name}; its labels are {listing(labels)}"
         )
 
     def _view_settings(self, view: "_View") -> dict[str, Any]:

@@ -78,16 +78,16 @@ def export(
     """
     progress, out = progress or Silent(), Path(out)
     if not bits or not set(bits) <= BITS.keys():
-        raise ConfigError(f"--bits {','.join(bits)}: must be 32, 8, or both by comma")
+        raise ConfigError(f"⟨bits⟩ {','.join(bits)}: must be 32, 8, or both by comma")
     if max_length is not None and max_length < SHORTEST:
-        raise ConfigError(f"--max-length {max_length}: must be at least {SHORTEST}")
+        raise ConfigError(f"⟨max_length⟩ {max_length}: must be at least {SHORTEST}")
     refuse_as_target(out)
     subject = find_subject(str(model), max_length, positive, progress)
     cases = _suite(suite, suite_labels, subject)
     source, others = _other_texts(subject, rows, text)
     texts = [*others, *(case.text for case in cases.cases)] if cases else others
     if not texts:
-        raise ConfigError(f"{subject.source.name}: nothing to prove it on; name texts with --rows FILE")
+        raise ConfigError(f"{subject.source.name}: nothing to prove it on; name texts with ⟨rows⟩ FILE")
     subject.check_tokenization(texts)
     progress.begin(f"asking {subject.source.name} about {len(texts):,} texts", len(texts))
     try:
@@ -99,7 +99,7 @@ def export(
     smaller, refused = int8_graph(proof, progress) if "8" in bits else (None, ())
     graphs = [smaller, *made] if smaller else made
     if not graphs:
-        raise BundleError(f"{out}: no setting of 8 bits decides as the model does; export it with --bits 32,8")
+        raise BundleError(f"{out}: no setting of 8 bits decides as the model does; export it with ⟨bits⟩ 32,8")
     manifest = _manifest(proof, graphs, refused)
     with replacing_folder(out.resolve()) as workplace:  # a link stays one, to the new bundle
         (workplace / TOKENIZER_FILE).write_text(subject.tokenizer_content, encoding="utf-8")

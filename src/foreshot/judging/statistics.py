@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from foreshot.judging.bootstrap import RESAMPLES, bootstrap, change, enough_resamples, interval, rounded
+from foreshot.judging.bootstrap import bootstrap, change, enough_resamples, interval, rounded
 from foreshot.judging.shares import CONFIDENCE
 from foreshot.results.base import Estimate
 from foreshot.results.identity import ComparedScore
@@ -135,7 +135,7 @@ def differences(
 
 def bootstrap_means(columns: np.ndarray, numbers: Numbers, *, seed: int = 0) -> list[Estimate]:
     """Numbers made of means over units, with 95 % intervals of a bootstrap; see `compared_scores`."""
-    observed, drawn = _numbers_drawn(columns, numbers, RESAMPLES, seed)
+    observed, drawn = _numbers_drawn(columns, numbers, enough_resamples(1), seed)
     return [interval(value, of_number) for value, of_number in zip(observed, drawn.T, strict=True)]
 
 

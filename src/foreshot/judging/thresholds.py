@@ -51,7 +51,7 @@ def check_enough(policy: str, labels: np.ndarray, positive: int | None, *, posit
     if parsed.text == "argmax":
         return
     if positive is None:
-        raise ConfigError(f"decision {parsed.text!r} needs a positive class; name one with --positive, or take argmax")
+        raise ConfigError(f"decision {parsed.text!r} needs a positive class; name one with ⟨positive⟩, or take argmax")
     positives = int(np.count_nonzero(labels == positive))
     negatives = len(labels) - positives
     least_positives, least_negatives = fewest_rows(parsed)
@@ -60,7 +60,7 @@ def check_enough(policy: str, labels: np.ndarray, positive: int | None, *, posit
     if missing:
         raise DataError(
             f"validation: {len(labels)} rows, {positives} of them {positive_name}: too few for {parsed.text!r} "
-            f"(needs at least {' and '.join(missing)}); give more validation rows or use --decision argmax"
+            f"(needs at least {' and '.join(missing)}); give more validation rows or use ⟨decision⟩ argmax"
         )
 
 

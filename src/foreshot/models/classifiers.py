@@ -76,7 +76,7 @@ def decision_of(source: ModelSource, judged: str | None) -> Decision | LabelDeci
         first = first_toxic(labels) if judged is None else labels[0]
         if first is None:
             raise ConfigError(
-                f"{source.name}: none of its labels ({listing(labels)}) is taken for toxic; name one with --positive"
+                f"{source.name}: none of its labels ({listing(labels)}) is taken for toxic; name one with ⟨positive⟩"
             )
         saved = LabelDecisions(judged=first, by_label=dict.fromkeys(labels, Decision(policy="argmax")))
     elif isinstance(saved, Decision) or list(saved.by_label) != labels:

@@ -149,7 +149,7 @@ def load_classifier(
         multi_label = source.is_multi_label
     problem = getattr(source.config, "problem_type", None)
     if problem is not None and source.is_multi_label != multi_label:
-        wanted = "of several label columns (--labels)" if multi_label else "of one label column"
+        wanted = "of several label columns (⟨labels⟩)" if multi_label else "of one label column"
         raise ModelError(f"{source.name}: its problem_type is {problem}, the data's labels are those {wanted}")
     names = source.labels
     if len(names) != len(class_names):

@@ -126,14 +126,14 @@ def migrate(
 def _compared(manifest: Manifest, label: str | None, model: str) -> tuple[str, Decision]:
     """The label whose score is compared, and how it is decided on; raises ConfigError where there is none."""
     if manifest.positive is None:
-        raise ConfigError(f"{model}: names no class that counts as toxic; export it again with --positive")
+        raise ConfigError(f"{model}: names no class that counts as toxic; export it again with ⟨positive⟩")
     if label is None or label == manifest.positive:
         return manifest.positive, manifest.decision
     if manifest.decisions is None:
-        raise ConfigError(f"--label {excerpt(label)}: is for multi-label bundles; {model} gives a text one class")
+        raise ConfigError(f"⟨label⟩ {excerpt(label)}: is for multi-label bundles; {model} gives a text one class")
     if label not in manifest.labels:
         raise ConfigError(
-            f"--label {excerpt(label)}: is no label of {model}; its labels are {listing(manifest.labels)}"
+            f"⟨label⟩ {excerpt(label)}: is no label of {model}; its labels are {listing(manifest.labels)}"
         )
     return label, manifest.decisions.by_label[label]
 
@@ -147,23 +147,23 @@ def parse_thresholds(given: Sequence[str] | None) -> tuple[float, ...]:
         return tuple(float(part) for part in parts)
     except ValueError:
         raise ConfigError(
-            f"--threshold {excerpt(','.join(given))}: must be numbers by comma, such as 0.7,0.9"
+            f"⟨thresholds⟩ {excerpt(','.join(given))}: must be numbers by comma, such as 0.7,0.9"
         ) from None
 
 
 def _refuse_unfit(path: Path, thresholds: Sequence[float], worst: int, out: Path | None) -> None:
     for threshold in thresholds:
         if not 0 <= threshold <= 1:
-            raise ConfigError(f"--threshold {threshold:g}: must be between 0 and 1, such as 0.7")
+            raise ConfigError(f"⟨thresholds⟩ {threshold:g}: must be between 0 and 1, such as 0.7")
     if not thresholds:
-        raise ConfigError("--threshold: give one or more, such as 0.7,0.9")
+        raise ConfigError("⟨thresholds⟩: give one or more, such as 0.7,0.9")
     if worst < 0:
-        raise ConfigError(f"--worst {worst}: must be 0 or more")
+        raise ConfigError(f"⟨worst⟩ {worst}: must be 0 or more")
     if not path.is_file():  # it is read twice, so it can't be a stream
         complaint = "is no plain file" if path.exists() else "no such file"
         raise DataError(f"{path}: {complaint}; give a CSV, TSV, JSONL or Parquet file of texts and scores")
     if out is not None:
-        refuse_as_output("--out", out, path)
+        refuse_as_output("⟨out⟩", out, path)
 
 
 # ---- scoring ----

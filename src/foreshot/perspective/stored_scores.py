@@ -58,7 +58,7 @@ class StoredScores:
                     hint = "divide such scores by 100, or name" if 1 < found.score <= 100 else "name"
                     raise DataError(
                         f"{records.place(item.row)}, column {_named(self.score_column)!r}: {found.score:g} "
-                        f"is outside 0 to 1; {hint} another column with --score"
+                        f"is outside 0 to 1; {hint} another column with ⟨score⟩"
                     )
                 yield found
             elif self.skip_bad_rows:
@@ -104,7 +104,7 @@ def look_through(path: Path, *, text: str | None, score: str | None, skip_bad_ro
     if least == most:
         raise DataError(
             f"{path}: every score in column {_named(stored.score_column)!r} is {least:g}{left_out}, so there is "
-            "nothing to agree with; name another column with --score"
+            "nothing to agree with; name another column with ⟨score⟩"
         )
     return StoredScores(**{**vars(stored), "skipped_rows": skipped})
 
@@ -161,9 +161,9 @@ def _choose_score_column(
     if len(guesses) == 1:
         return guesses[0], f"{source}: score column {_named(guesses[0])!r} (guessed; --score names another)"
     raise DataError(
-        f"{source}: the score column may be {_listing(guesses)}; name it with --score"
+        f"{source}: the score column may be {_listing(guesses)}; name it with ⟨score⟩"
         if guesses
-        else f"{source}: no column has a name that tells it holds the score; name it with --score "
+        else f"{source}: no column has a name that tells it holds the score; name it with ⟨score⟩ "
         f"(columns: {_listing(columns)})"
     )
 
@@ -194,4 +194,4 @@ def _number(cell: Any) -> float:
 
 def _complaint(records: Records, row: int, complaint: str) -> str:
     joint = ", " if complaint.startswith("column") else ": "
-    return f"{records.place(row)}{joint}{complaint}; repair the file, or leave such rows out with --skip-bad-rows"
+    return f"{records.place(row)}{joint}{complaint}; repair the file, or leave such rows out with ⟨skip_bad_rows⟩"

@@ -204,11 +204,11 @@ def refuse_as_target(out: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise BundleError(f"{out}: can't hold a bundle ({error.strerror}); choose another --out") from None
+        raise BundleError(f"{out}: can't hold a bundle ({error.strerror}); choose another ⟨out⟩") from None
     if others := sorted(held - FILES):
-        raise BundleError(f"{out}: holds {excerpt(others[0])}, which is no part of a bundle; choose another --out")
+        raise BundleError(f"{out}: holds {excerpt(others[0])}, which is no part of a bundle; choose another ⟨out⟩")
     if held and MANIFEST_FILE not in held:
-        raise BundleError(f"{out}: exists and is not a bundle (it has no {MANIFEST_FILE}); choose another --out")
+        raise BundleError(f"{out}: exists and is not a bundle (it has no {MANIFEST_FILE}); choose another ⟨out⟩")
 
 
 def sums_of(folder: Path) -> str:

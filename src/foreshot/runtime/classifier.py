@@ -58,13 +58,13 @@ class Classifier:
         self.manifest: Manifest = bundle.manifest
         self.file = file or self.manifest.graphs[0].file
         self.max_length = self.manifest.max_length if max_length is None else max_length
-        for option, value in (("--threads", threads), ("--batch-size", batch_size), ("--max-length", max_length)):
+        for option, value in (("⟨threads⟩", threads), ("⟨batch_size⟩", batch_size), ("⟨max_length⟩", max_length)):
             if value is not None and value < 1:
                 raise ConfigError(f"{option} {value}: must be at least 1")
         if threads is not None and threads > MOST_THREADS:
-            raise ConfigError(f"--threads {threads}: must be 1 to {MOST_THREADS}")
+            raise ConfigError(f"⟨threads⟩ {threads}: must be 1 to {MOST_THREADS}")
         if self.max_length > self.manifest.max_length:
-            raise ConfigError(f"--max-length {max_length}: must be 1 to {self.manifest.max_length}, the bundle's most")
+            raise ConfigError(f"⟨max_length⟩ {max_length}: must be 1 to {self.manifest.max_length}, the bundle's most")
         self._batch_size = batch_size
         self._tokenizer = TextTokenizer(bundle.tokenizer, max_length=self.max_length, where=str(bundle.folder))
         self._graph = Graph(

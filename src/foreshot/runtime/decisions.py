@@ -163,7 +163,7 @@ def judging(decisions: LabelDecisions, label: str | None, *, source: str) -> Lab
         return decisions
     if label not in decisions.by_label:
         raise ConfigError(
-            f"--positive {excerpt(label)}: is no label of {source}; its labels are {listing(decisions.by_label)}"
+            f"⟨positive⟩ {excerpt(label)}: is no label of {source}; its labels are {listing(decisions.by_label)}"
         )
     return decisions.model_copy(update={"judged": label})
 

@@ -146,7 +146,7 @@ class _BadRows:
         if self.file is None:
             where = self._records.place(row)
             joint = ", " if complaint.startswith("column") else ": "
-            raise DataError(f"{where}{joint}{complaint}; or set such rows aside with --bad-rows FILE")
+            raise DataError(f"{where}{joint}{complaint}; or set such rows aside with ⟨bad_rows⟩ FILE")
         self.count += 1
         self.file.write((as_json({"row": row, "complaint": complaint, "raw": raw}) + "\n").encode("utf-8"))
 
@@ -236,21 +236,21 @@ def _output_kind(records: Records, file: BinaryIO | None, out: object) -> tuple[
     """The format to write, and a note where it is another than expected."""
     asked = KINDS.get(Path(str(out)).suffix.lower(), records.kind) if file else records.kind
     if asked == "parquet" and file is None:
-        return "jsonl", f"{records.source}: Parquet goes to a file only (--out); rows are written as JSON lines"
+        return "jsonl", f"{records.source}: Parquet goes to a file only (⟨out⟩); rows are written as JSON lines"
     return ("jsonl" if asked == "lines" else asked), None
 
 
 def _refuse_unfit(source: object, out: object, bad_rows: str | Path | None) -> None:
     """Refuse, before any work, outputs that would replace what they mustn't."""
-    files = {"--out": out, "--bad-rows": bad_rows}
+    files = {"⟨out⟩": out, "⟨bad_rows⟩": bad_rows}
     paths = {option: Path(path) for option, path in files.items() if isinstance(path, str | Path)}
     for option, path in paths.items():
         # A table may be replaced by itself with more columns; never by its bad rows.
-        read = [source] if option == "--bad-rows" and isinstance(source, str | Path) else []
+        read = [source] if option == "⟨bad_rows⟩" and isinstance(source, str | Path) else []
         refuse_as_output(option, path, *read)
-    aside = paths.get("--bad-rows")
-    if aside and "--out" in paths and aside.resolve() == paths["--out"].resolve():
-        raise ConfigError(f"--bad-rows {aside}: is the same file as --out; name another")
+    aside = paths.get("⟨bad_rows⟩")
+    if aside and "⟨out⟩" in paths and aside.resolve() == paths["⟨out⟩"].resolve():
+        raise ConfigError(f"⟨bad_rows⟩ {aside}: is the same file as ⟨out⟩; name another")
 
 
 @contextlib.contextmanager

@@ -208,7 +208,7 @@ def _listen(host: str, port: int) -> socket.socket:
         )[0]
     except (socket.gaierror, UnicodeError):
         raise ServeError(
-            f"--host {host}: no such host; 127.0.0.1 is this machine alone, 0.0.0.0 all addresses"
+            f"⟨host⟩ {host}: no such host; 127.0.0.1 is this machine alone, 0.0.0.0 all addresses"
         ) from None
     listening = socket.socket(family, kind, protocol)
     try:
@@ -218,7 +218,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise ServeError(
-            f"{host}:{port}: can't be served on ({error.strerror}); choose another --port or --host"
+            f"{host}:{port}: can't be served on ({error.strerror}); choose another ⟨port⟩ or ⟨host⟩"
         ) from None
     listening.set_inheritable(True)
     return listening

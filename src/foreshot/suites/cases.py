@@ -108,7 +108,7 @@ def _built_in(classes: Classes, mapping: Mapping[str, str] | None) -> Suite:
     if not names:
         raise ConfigError("suite: the built-in one is benign or toxic; the data's classes are others: name a file")
     if mapping:
-        raise ConfigError("suite: --suite-label is for the labels of a file; the built-in suite needs none")
+        raise ConfigError("suite: ⟨suite_labels⟩ is for the labels of a file; the built-in suite needs none")
     cases = (case.model_copy(update={"label": names[case.label]}) for case in builtin_cases())
     return Suite(name=BUILTIN_SUITE, cases=tuple(cases))
 
@@ -181,14 +181,14 @@ def _labels(sheet: Sheet, name: str, classes: Classes, mapping: Mapping[str, str
         if meant is None:
             raise DataError(
                 f"{place(sheet.source, row)}: label {excerpt(label)!r} is none of the classes "
-                f"{listing(classes.names)}; say which it means with --suite-label"
+                f"{listing(classes.names)}; say which it means with ⟨suite_labels⟩"
             )
         labels.append(meant)
     empty = [name for name in classes.names if name not in labels]
     if empty and len(classes.names) == 2:
         raise DataError(
             f"{sheet.source}: no case is {excerpt(empty[0])}: the labels {listing(sorted(set(written)))} are all "
-            f"taken for {excerpt(labels[0])}; add cases, or say what the labels mean with --suite-label"
+            f"taken for {excerpt(labels[0])}; add cases, or say what the labels mean with ⟨suite_labels⟩"
         )
     return labels
 
@@ -199,13 +199,13 @@ def _given_classes(sheet: Sheet, written: set[str], classes: Classes, mapping: M
     for label, meaning in mapping.items():
         if canonical_label(label) not in written:
             raise DataError(
-                f"{sheet.source}: --suite-label: no case has the label {excerpt(label)!r}; "
+                f"{sheet.source}: ⟨suite_labels⟩: no case has the label {excerpt(label)!r}; "
                 f"the labels are {listing(sorted(written))}"
             )
         known = canonical_label(meaning)
         if known not in classes.names and known not in classes.mapping:
             raise DataError(
-                f"{sheet.source}: --suite-label: {excerpt(meaning)!r}, for {excerpt(label)!r}, is none of the classes "
+                f"{sheet.source}: ⟨suite_labels⟩: {excerpt(meaning)!r}, for {excerpt(label)!r}, is none of the classes "
                 f"{listing(classes.names)}"
             )
         given[canonical_label(label)] = known if known in classes.names else classes.mapping[known]

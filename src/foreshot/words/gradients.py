@@ -105,7 +105,7 @@ def check_attributable(
 ) -> None:
     """Raise what `attribute` would for this model, in evaluation mode, and these settings."""
     if not 1 <= steps <= MOST_STEPS:
-        raise ConfigError(f"--steps {steps}: must be 1 to {MOST_STEPS}")
+        raise ConfigError(f"⟨steps⟩ {steps}: must be 1 to {MOST_STEPS}")
     if not tokenizer.is_fast:
         raise ModelError("its tokenizer doesn't say where in the text its tokens stand; give one with tokenizer.json")
     _reference_vectors(model, tokenizer, baselines)
@@ -234,16 +234,16 @@ def _reference_vectors(
 ) -> dict[str, torch.Tensor]:
     """What stands in place of a token in each of the baselines: vectors of shape (hidden,)."""
     if not names:
-        raise ConfigError(f"--baselines: name at least one of {', '.join(_REFERENCES)}")
+        raise ConfigError(f"⟨baselines⟩: name at least one of {', '.join(_REFERENCES)}")
     if unknown := [name for name in names if name not in _REFERENCES]:
-        raise ConfigError(f"--baselines {excerpt(unknown[0])}: is none of {', '.join(_REFERENCES)}")
+        raise ConfigError(f"⟨baselines⟩ {excerpt(unknown[0])}: is none of {', '.join(_REFERENCES)}")
     weight = model.get_input_embeddings().get_parameter("weight").detach()
     return {name: _REFERENCES[name](weight, tokenizer) for name in names}
 
 
 def _mask_vector(weight: torch.Tensor, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
     if tokenizer.mask_token_id is None:
-        raise ConfigError("--baselines mask: the model's tokenizer has no mask token; name others, such as pad,zero")
+        raise ConfigError("⟨baselines⟩ mask: the model's tokenizer has no mask token; name others, such as pad,zero")
     return weight[tokenizer.mask_token_id]
 
 
