@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-import yaml
+from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foreshot.reporting.tables import (
@@ -72,49 +72,49 @@ def card(manifest: Manifest) -> str:
 
 
 def _metadata(manifest: Manifest) -> str:
-    """YAML as the hub's model card specification has it; language and licence are for the reader to fill in."""
+    """What the hub reads; language and licence are for the reader to fill in."""
     origin = manifest.origin
-    metadata: dict[str, Any] = {
-        "pipeline_tag": TASK,
-        "library_name": "onnxruntime",
-        "tags": ["foreshot", "onnx", TASK, *(["distillation"] if _distilled(manifest) else [])],
-    }
     base = origin.encoder if origin.run is not None else origin.model
-    if base is not None and _HUB_ID.fullmatch(base):
-        metadata["base_model"] = base
     results = _measured(manifest)
-    if results:
-        metadata["model-index"] = [{"name": _title(manifest), "results": results}]
-    return yaml.safe_dump(metadata, sort_keys=False, width=1000)
+    metadata = ModelCardData(
+        pipeline_tag=TASK,
+        library_name="onnxruntime",
+        tags=["foreshot", "onnx", TASK, *(["distillation"] if _distilled(manifest) else [])],
+        base_model=base if base is not None and _HUB_ID.fullmatch(base) else None,
+        model_name=_title(manifest) if results else None,
+        eval_results=results or None,
+    )
+    return f"{metadata.to_yaml(line_break=None)}\n"
 
 
-def _measured(manifest: Manifest) -> list[dict[str, Any]]:
+def _measured(manifest: Manifest) -> list[EvalResult]:
     """Results for the hub: the test rows', and the suite's beside them."""
-    found = []
-    known = [
-        (METRICS[name][0], _whose_metric(manifest, name), value)
+    test_rows = shortened(manifest.origin.data or "test rows", LONGEST_NAME)
+    found = [
+        _result(test_rows, METRICS[name][0], _whose_metric(manifest, name), value, split="test")
         for name, value in manifest.metrics.items()
         if name in METRICS and value is not None
     ]
-    if known:
-        dataset = {"name": shortened(manifest.origin.data or "test rows", LONGEST_NAME), "split": "test"}
-        found.append(_result(dataset, known))
     if manifest.suite is not None and manifest.suite_result is not None:
-        shares = [("accuracy", manifest.suite_result.accuracy)] + [
-            (f"accuracy on {shortened(name, LONGEST_NAME)} cases", share)
+        suite = f"behavioural suite {shortened(manifest.suite.name, LONGEST_NAME)}"
+        shares = {"accuracy": manifest.suite_result.accuracy} | {
+            f"accuracy on {shortened(name, LONGEST_NAME)} cases": share
             for name, share in manifest.suite_result.by_label.items()
-        ]
-        dataset = {"name": f"behavioural suite {shortened(manifest.suite.name, LONGEST_NAME)}"}
-        found.append(_result(dataset, [("accuracy", name, share.value) for name, share in shares]))
+        }
+        found += [_result(suite, "accuracy", name, share.value) for name, share in shares.items()]
     return found
 
 
-def _result(dataset: dict[str, str], metrics: list[tuple[str, str, float]]) -> dict[str, Any]:
-    return {
-        "task": {"type": TASK},
-        "dataset": {"type": "custom", **dataset},
-        "metrics": [{"type": kind, "name": name, "value": value} for kind, name, value in metrics],
-    }
+def _result(dataset: str, kind: str, name: str, value: float, *, split: str | None = None) -> EvalResult:
+    return EvalResult(
+        task_type=TASK,
+        dataset_type="custom",
+        dataset_name=dataset,
+        dataset_split=split,
+        metric_type=kind,
+        metric_name=name,
+        metric_value=value,
+    )
 
 
 def _title(manifest: Manifest) -> str:

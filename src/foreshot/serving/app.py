@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, Response
+from fastapi.security import APIKeyHeader, APIKeyQuery, HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
@@ -33,12 +33,15 @@ from foreshot.serving.settings import ServeSettings
 
 STATIC = Path(__file__).parent / "static"
 SWAGGER = Path(str(files("fastapi_offline"))) / "static"
-KEY_SCHEMES = {
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "query": {"type": "apiKey", "in": "query", "name": "key"},
-}
-
+KEYS = [
+    Security(scheme)
+    for scheme in (
+        APIKeyHeader(name="X-API-Key", scheme_name="key", auto_error=False),
+        HTTPBearer(scheme_name="bearer", auto_error=False),
+        APIKeyQuery(name="key", scheme_name="query", auto_error=False),
+    )
+]
+"""What OpenAPI says of keys. They are checked in the boundary, before a body is read."""
 
 MakeRouter = Callable[[Catalogue, ServeSettings], APIRouter]
 """What makes paths that models answer on."""
@@ -75,11 +78,9 @@ def make_app(
         },
     )
     for make_router in (api_router, *more):
-        app.include_router(make_router(catalogue, settings))
+        app.include_router(make_router(catalogue, settings), dependencies=KEYS if settings.keys else [])
     _add_pages(app)
     _add_health(app, catalogue, metrics)
-    if settings.keys:
-        _declare_keys(app)
     whole: ASGIApp = Boundary(app, settings)
     if settings.cors:
         whole = CORSMiddleware(
@@ -131,19 +132,3 @@ def _add_health(app: FastAPI, catalogue: Catalogue, metrics: Metrics) -> None:
     async def exposed() -> Response:
         """Requests, latency, batch sizes, queue lengths, decisions."""
         return Response(metrics.exposition(), media_type="text/plain; version=0.0.4")
-
-
-def _declare_keys(app: FastAPI) -> None:
-    """Say in OpenAPI which paths want a key."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        schema = plain()
-        schema.setdefault("components", {})["securitySchemes"] = KEY_SCHEMES
-        for path, operations in schema["paths"].items():
-            if path.startswith("/v1"):
-                for operation in operations.values():
-                    operation["security"] = [{name: []} for name in KEY_SCHEMES]
-        return schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's manual has it
