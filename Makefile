@@ -1,5 +1,6 @@
 # Everything runs in a virtual environment, made on first use and renewed when the lock changes.
 # Override: make test VENV=/tmp/venv PYTHON=python3.12 WORKERS=4
+# With WHEEL=1 a new environment gets the wheel that is built of the sources, as users have it, instead of the sources.
 
 PYTHON  ?= $(firstword $(notdir $(shell command -v python3.11 python3)))
 VENV    ?= .venv
@@ -23,7 +24,12 @@ $(READY): requirements/dev.txt pyproject.toml
 	@echo "Installing into $(VENV) (some minutes the first time) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q -r requirements/dev.txt
+ifdef WHEEL
+	@$(BIN)/python -m pip wheel -q --no-deps --wheel-dir $(VENV)/wheel .
+	@$(BIN)/python -m pip install -q --no-deps $(VENV)/wheel/foreshot-*.whl
+else
 	@$(BIN)/python -m pip install -q --no-deps -e .
+endif
 	@touch $@
 
 demo: $(READY)  ## compare recipes on the built-in corpus, export what the verdict ships, and score three texts

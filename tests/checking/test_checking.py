@@ -21,6 +21,7 @@ from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE, SUMS_
 from foreshot.runtime.decisions import save_decision, scaled_probabilities
 from foreshot.runtime.tokenization import TextTokenizer
 from foreshot.settings.experiment import dump_experiment
+from heard import Heard
 
 
 @pytest.fixture
@@ -32,25 +33,6 @@ def change_manifest(bundle: Path, **fields: object) -> None:
     manifest = json.loads((bundle / MANIFEST_FILE).read_text(encoding="utf-8"))
     (bundle / MANIFEST_FILE).write_text(json.dumps({**manifest, **fields}), encoding="utf-8")
     (bundle / SUMS_FILE).write_text(sums_of(bundle), encoding="ascii")
-
-
-class Counted:
-    """Progress that is written down."""
-
-    def __init__(self) -> None:
-        self.stages: list[tuple[str, int]] = []
-        self.done = self.ended = 0
-
-    def say(self, message: str) -> None: ...
-
-    def begin(self, stage: str, units: int) -> None:
-        self.stages.append((stage, units))
-
-    def advance(self, units: int, state: str = "") -> None:
-        self.done += units
-
-    def end(self) -> None:
-        self.ended += 1
 
 
 def test_a_bundle_on_a_suite_by_hand(bundle: Path, tiny_suite: Path) -> None:
@@ -105,10 +87,10 @@ def test_texts_are_not_normalised_twice(bundle: Path, tmp_path: Path, monkeypatc
 
 def test_progress_counts_every_case(bundle: Path, tiny_suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "WINDOW", 4)
-    progress = Counted()
+    progress = Heard()
     found = foreshot.check(bundle, str(tiny_suite), progress=progress)
-    assert progress.stages == [(f"scoring {bundle / FP32_GRAPH} on {tiny_suite}", 6)]
-    assert (progress.done, progress.ended) == (6, 1)
+    assert progress.stages == [[f"scoring {bundle / FP32_GRAPH} on {tiny_suite}", 6, 6]]
+    assert progress.open == 0
     monkeypatch.undo()
     assert foreshot.check(bundle, str(tiny_suite)) == found
 

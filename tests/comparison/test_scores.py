@@ -11,6 +11,7 @@ from foreshot.comparison import scores as module
 from foreshot.comparison.scores import Scores, score
 from foreshot.models.batches import EncodedRows, encode
 from foreshot.models.outputs import model_outputs
+from heard import Heard
 
 TOKENIZER = tiny_tokenizer()
 
@@ -21,27 +22,6 @@ def rows_of(*texts: str) -> EncodedRows:
 
 ASKED = {"test": rows_of("w1 w2 w3", "w4", "w5 w6"), "suite": rows_of("w7", "w8 w9 w10 w11")}
 FILE = Path("scores", "asked.safetensors")
-
-
-class Counted:
-    """Progress that remembers: the stages as (name, units, units done), and how many are open."""
-
-    def __init__(self) -> None:
-        self.stages: list[list] = []
-        self.open = 0
-
-    def say(self, message: str) -> None:
-        raise AssertionError("nothing to say")
-
-    def begin(self, stage: str, units: int) -> None:
-        self.stages.append([stage, units, 0])
-        self.open += 1
-
-    def advance(self, units: int, state: str = "") -> None:
-        self.stages[-1][2] += units
-
-    def end(self) -> None:
-        self.open -= 1
 
 
 class Opener:
@@ -56,8 +36,8 @@ class Opener:
 
 
 @pytest.fixture
-def progress() -> Counted:
-    return Counted()
+def progress() -> Heard:
+    return Heard()
 
 
 @pytest.fixture
@@ -73,7 +53,7 @@ def computed(monkeypatch) -> list[EncodedRows]:
     return ran
 
 
-def scored(folder: Path, progress: Counted, opener, asked=ASKED, made_from: str = "abc") -> Scores:
+def scored(folder: Path, progress: Heard, opener, asked=ASKED, made_from: str = "abc") -> Scores:
     return score(folder, made_from, asked, opener, progress, what="odd, seed 0: scores")
 
 

@@ -27,29 +27,11 @@ from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE, Manifest
 from foreshot.runtime.decisions import save_decision
 from foreshot.runtime.verifying import verify
+from heard import Heard
 
 pytestmark = pytest.mark.usefixtures("graphs_exported_once")
 FOLDERS = {"teacher": "teacher", "full": "students/odd/seed-0", "lora": "students/odd-lora/seed-0"}
 TEXTS = [*(text for text, _ in make_comments(12, seed=5)), *INSULTS[:3], "", "🤡 Ça va? ", "the second map " * 30]
-
-
-class Said:
-    """Progress that notes down what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.open = 0
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
-
-    def begin(self, stage: str, units: int) -> None:
-        self.open += 1
-
-    def advance(self, units: int, state: str = "") -> None: ...
-
-    def end(self) -> None:
-        self.open -= 1
 
 
 @pytest.fixture(scope="module")
@@ -212,9 +194,9 @@ def test_a_run_is_exported_as_its_verdict_says(
     finished_run: Path, bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_graph_of(bundles["teacher"], monkeypatch)
-    said = Said()
+    said = Heard()
     found = export(finished_run, tmp_path / "bundle", bits=["32"], progress=said)
-    assert said.lines[0].startswith("no student is recommended, so the teacher is exported: ")
+    assert said.said[0].startswith("no student is recommended, so the teacher is exported: ")
     assert said.open == 0
     assert (found.name, found.origin.recipe, found.origin.verdict) == ("whole/teacher", None, None)
     assert [graph.file for graph in found.graphs] == [FP32_GRAPH]
@@ -397,7 +379,7 @@ def test_the_next_setting_is_tried_and_flipped_texts_are_told(
         return quantised(model, kept=kept) if len(tries) > 1 else turned_round(model)
 
     monkeypatch.setattr(proving, "quantised", sabotaged)
-    said = Said()
+    said = Heard()
     found = export(alone, tmp_path / "bundle", suite=str(suite), progress=said)
     assert [graph.file for graph in found.graphs] == [INT8_GRAPH, FP32_GRAPH]
     assert tries[0] == []
@@ -405,11 +387,11 @@ def test_the_next_setting_is_tried_and_flipped_texts_are_told(
     assert "but for the 1 noisiest" in found.graphs[0].method
     (refused,) = found.refused
     assert refused.complaint.startswith("24 of 24 decisions differ, 100.00%")
-    assert f"{INT8_GRAPH}: refused: {refused.complaint}" in said.lines
-    flips = [line for line in said.lines if line.startswith("  decided otherwise: ")]
+    assert f"{INT8_GRAPH}: refused: {refused.complaint}" in said.said
+    flips = [line for line in said.said if line.startswith("  decided otherwise: ")]
     assert len(flips) == 5
     assert flips[2] == "  decided otherwise: 'stupid'"
-    assert "  and 19 more" in said.lines
+    assert "  and 19 more" in said.said
     assert foreshot.check(tmp_path / "bundle", str(suite)).shares == foreshot.check(alone, str(suite)).shares
 
 
@@ -418,14 +400,14 @@ def test_where_no_setting_passes_32_bits_are_shipped_alone(
 ) -> None:
     give_graph_of(bundles["full"], monkeypatch)
     monkeypatch.setattr(parity_gates, "INT8_DECISIONS_EQUAL", 1.1)
-    said = Said()
+    said = Heard()
     found = export(alone, tmp_path / "bundle", suite=str(suite), progress=said)
     assert [graph.file for graph in found.graphs] == [FP32_GRAPH]
     assert [attempt.method.split(" in int8")[0] for attempt in found.refused] == [
         "all 13 linear layers",
         *(f"all 13 linear layers but for the {count} noisiest" for count in (1, 2, 3, 6)),
     ]
-    assert f"{INT8_GRAPH}: no setting passes, so it is left out" in said.lines
+    assert f"{INT8_GRAPH}: no setting passes, so it is left out" in said.said
     assert not (tmp_path / "bundle" / INT8_GRAPH).exists()
     assert found.refused[0].complaint in (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
     assert verify(tmp_path / "bundle").differences.keys() == {FP32_GRAPH}

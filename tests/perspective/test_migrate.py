@@ -18,6 +18,7 @@ from foreshot.perspective.migrate import migrate, parse_thresholds
 from foreshot.results.base import Estimate
 from foreshot.results.behaviour import SuiteFacts, SuiteResult
 from foreshot.results.decisions import Decision
+from heard import Heard
 
 ROWS = [
     ("you absolute walnut", 0.91),
@@ -44,24 +45,6 @@ def write(path: Path, rows: list[tuple[str, float]] = ROWS) -> Path:
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     return write(tmp_path / "stored.csv")
-
-
-class Counted:
-    """Progress that is written down."""
-
-    def __init__(self) -> None:
-        self.stages: list[list[Any]] = []
-
-    def say(self, message: str) -> None: ...
-
-    def begin(self, stage: str, units: int) -> None:
-        self.stages.append([stage, units, 0])
-
-    def advance(self, units: int, state: str = "") -> None:
-        self.stages[-1][2] += units
-
-    def end(self) -> None:
-        self.stages[-1].append("ended")
 
 
 # ---- what is found ----
@@ -153,10 +136,11 @@ def test_answers_of_the_api_give_what_a_table_does(bundle: Path, stored: Path, t
 
 
 def test_progress_counts_every_byte(bundle: Path, stored: Path) -> None:
-    progress = Counted()
+    progress = Heard()
     migrate(stored, bundle, progress=progress)
     size = stored.stat().st_size
-    assert progress.stages == [[f"scoring {stored}", size, size, "ended"], ["intervals", 999, 999, "ended"]]
+    assert progress.stages == [[f"scoring {stored}", size, size], ["intervals", 999, 999]]
+    assert progress.ended == 2
 
 
 # ---- all rows with both scores ----

@@ -19,26 +19,6 @@ ANSWERS = [
 ]
 
 
-class Heard:
-    """Progress that keeps what it was told."""
-
-    def __init__(self):
-        self.said, self.stages, self.units, self.ended = [], [], 0, 0
-
-    def say(self, message):
-        self.said.append(message)
-
-    def begin(self, stage, units):
-        self.stages.append((stage, units))
-
-    def advance(self, units, state=""):
-        self.units += units
-        assert state.endswith("rows/s")
-
-    def end(self):
-        self.ended += 1
-
-
 def names(folder) -> set[str]:
     return {path.name for path in folder.iterdir()}
 

@@ -9,12 +9,13 @@ import threading
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from scored_files import EXPECTED, NEW, TEXTS, Heard, answer_of, names, read_output, write_input
+from scored_files import EXPECTED, NEW, TEXTS, answer_of, names, read_output, write_input
 from tiny_bundles import tiny_bundle
 
 from foreshot.errors import ConfigError, DataError
 from foreshot.runtime.classifier import Classifier, load
 from foreshot.runtime.scoring import score_file
+from heard import Heard
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +191,9 @@ def test_progress_reaches_its_end(tmp_path, classifier, name):
     heard = Heard()
     score_file(classifier, source, tmp_path / "out.csv", progress=heard, window=2)
     units = 5 if name == "in.parquet" else source.stat().st_size
-    assert heard.stages == [(f"scoring {source}", units)]
-    assert (heard.units, heard.ended) == (units, 1)
+    assert heard.stages == [[f"scoring {source}", units, units]]
+    assert (heard.open, heard.ended) == (0, 1)
+    assert all(state.endswith("rows/s") for state in heard.states)
 
 
 # ---- streams ----

@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scored_files import EXPECTED, NEW, TEXTS, Heard, answer_of, names, read_output, write_input
+from scored_files import EXPECTED, NEW, TEXTS, answer_of, names, read_output, write_input
 from tiny_bundles import label_decisions, label_probabilities_of, tiny_bundle
 
 from foreshot.errors import DataError
 from foreshot.results.decisions import Decision
 from foreshot.runtime.classifier import Classifier, load
 from foreshot.runtime.scoring import score_file
+from heard import Heard
 
 AWKWARD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
     ["=1+1", "a\r\nb", 'say "hi"', "\r", "a,b;c\td", " padded ", "nul\0", "\u2028", "-", "NULL", "1e5", "é😀"]

@@ -24,6 +24,7 @@ from foreshot.training import checkpoints
 from foreshot.training.checkpoints import CHECKPOINT_FILE, Checkpointing
 from foreshot.training.loop import History, Teaching, train
 from foreshot.training.teacher_states import live_teacher
+from heard import Heard
 
 STEPS = 6  # 2 epochs of 24 rows in batches of 8
 UNLABELLED = rows_with((TOXIC_WORD,), count=40, seed=6)
@@ -33,11 +34,12 @@ class Stopped(BaseException):
     pass
 
 
-class Told(Silent):
+class Told(Heard):
     """Stops the training at the end of a step, before its checkpoint; keeps what is said."""
 
     def __init__(self, stop_after: int | None = None) -> None:
-        self.stop_after, self.steps, self.skipped, self.said = stop_after, 0, 0, []
+        super().__init__()
+        self.stop_after, self.steps, self.skipped = stop_after, 0, 0
 
     def advance(self, units: int, state: str = "") -> None:
         self.steps += 1
@@ -46,9 +48,6 @@ class Told(Silent):
 
     def skip(self, units: int) -> None:
         self.skipped += units
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 def plain():

@@ -6,14 +6,7 @@ from foreshot.data.reading.records import open_records
 from foreshot.data.reading.text_rows import text_rows
 from foreshot.errors import DataError
 from foreshot.progress import Silent
-
-
-class Listening(Silent):
-    def __init__(self):
-        self.said = []
-
-    def say(self, message):
-        self.said.append(message)
+from heard import Heard
 
 
 def read(path, content, named=None, progress=None):
@@ -37,7 +30,7 @@ def test_each_row_has_its_text(tmp_path, name, content, expected):
 
 
 def test_a_guessed_column_is_told_once_and_a_named_one_is_not(tmp_path):
-    listening = Listening()
+    listening = Heard()
     rows = "id,comment\n1,one\n2,two\n"
     read(tmp_path / "a.csv", rows, progress=listening)
     assert listening.said == [f"{tmp_path / 'a.csv'}: text column 'comment' (guessed; --text names another)"]
