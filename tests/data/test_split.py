@@ -220,7 +220,7 @@ TEXTS = st.sampled_from(["a", "A", " a", "b", "b\u200b", "ｂ", "c", "C ", "d", 
 ROWS = st.lists(st.tuples(TEXTS, st.sampled_from([0, 1])), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ROWS, ROWS, ROWS)
 def test_no_text_is_in_two_parts_and_every_row_is_accounted_for(train, validation, test):
     tables = [

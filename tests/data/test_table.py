@@ -206,7 +206,7 @@ MARKS = "ab \u0301\u0316\u0327\u0f73\u0344\u1e69\uac00\u1100\u1161\u11a8\u212b\u
 
 
 @given(st.text(alphabet=MARKS, min_size=1, max_size=40), st.sampled_from([1, 60, 1001]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_long_texts_are_brought_into_nfc_as_short_ones(text, times):
     assert normalise(text * times) == unicodedata.normalize("NFC", text * times)
 

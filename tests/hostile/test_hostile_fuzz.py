@@ -66,7 +66,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 def often(check: Check, examples: int) -> None:
     """Run a Hypothesis test with so many examples."""
-    settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))(check)()
+    settings(max_examples=examples, suppress_health_check=list(HealthCheck))(check)()
 
 
 def changed(good: bytes) -> st.SearchStrategy[bytes]:

@@ -214,7 +214,7 @@ def test_a_bundle_that_is_changed_anywhere_works_or_is_refused(mutable: Path, fi
     whole = (mutable / file).read_bytes()
     value = json.loads(whole)
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
     @given(st.sampled_from(places(value)), JSON)
     def change(path: tuple[Any, ...], new: Any) -> None:
         (mutable / file).write_text(json.dumps(replaced(value, path, new)))
@@ -230,7 +230,7 @@ def test_a_bundle_that_is_changed_anywhere_works_or_is_refused(mutable: Path, fi
         (mutable / file).write_bytes(whole)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60) | st.from_regex(r"([a-z]{1,4}: [\[{&*!'\"0-9a-z-]{0,6}\n){1,5}", fullmatch=True))
 def test_any_text_is_settings_or_is_refused(text: str) -> None:
     try:
@@ -240,7 +240,7 @@ def test_any_text_is_settings_or_is_refused(text: str) -> None:
         assert str(error).startswith("a.yaml")  # noqa: PT017  # either outcome is right
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.dictionaries(st.sampled_from(["name", "data", "labels", "seeds", "recipes", "training", "policy", "lora"]), JSON)
 )

@@ -54,7 +54,7 @@ def test_the_aucs_are_those_of_scikit_learn_on_the_subsets():
     assert found == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans(), st.booleans(), st.integers(0, 3)), min_size=1, max_size=25))
 def test_a_weight_is_a_row_that_stands_there_so_often(rows):
     scores, positive, mentioned, weights = (np.array(column) for column in zip(*rows, strict=True))

@@ -260,7 +260,7 @@ def lies_midway(threshold, scores) -> bool:
     return bool(0 <= threshold <= 1 and threshold == pytest.approx(middle, rel=1e-9))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ROWS, st.sampled_from(["0.5", "0.75", "0.8", "0.9"]))
 def test_no_threshold_has_the_recall_and_flags_fewer(rows, share):
     logits, labels = margins(rows)
@@ -274,7 +274,7 @@ def test_no_threshold_has_the_recall_and_flags_fewer(rows, share):
     assert lies_midway(found.threshold, scores)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ROWS, st.sampled_from(["0.1", "0.25", "0.3", "0.5"]))
 def test_no_threshold_has_the_false_positive_rate_and_flags_more(rows, share):
     logits, labels = margins(rows)
@@ -288,7 +288,7 @@ def test_no_threshold_has_the_false_positive_rate_and_flags_more(rows, share):
     assert lies_midway(found.threshold, scores)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ROWS)
 def test_no_threshold_has_a_larger_f1(rows):
     logits, labels = margins(rows)
@@ -299,7 +299,7 @@ def test_no_threshold_has_a_larger_f1(rows):
     assert lies_midway(found.threshold, scores)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ROWS)
 def test_a_review_band_keeps_both_promises(rows):
     logits, labels = margins(rows)
