@@ -11,7 +11,7 @@ READY   := $(VENV)/.foreshot-ready
 NODE_MODULES := tests/serving/npm/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo serve test test-slow crash audit sbom soak lint types format lock benchmark chromium clean
+.PHONY: help dev demo serve test test-slow crash audit sbom soak lint types docs format lock benchmark chromium clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -72,6 +72,9 @@ lint: $(READY)  ## check style, and the sources for what is unsafe
 
 types: $(READY)  ## check types
 	$(BIN)/mypy
+
+docs: $(READY)  ## write docs/cli.md, every command and option, of the commands themselves
+	$(BIN)/typer foreshot.cli utils docs --name foreshot --title "Commands" --output docs/cli.md
 
 format: $(READY)  ## rewrite the sources in our style
 	$(BIN)/ruff check --fix .

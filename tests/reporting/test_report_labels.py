@@ -10,9 +10,9 @@ from foreshot.reporting.judgement import measure_name
 from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.sections.conditions import data_table
 from foreshot.reporting.sections.labels import label_means_table, labels_table
+from foreshot.reporting.sections.metrics import metrics_table
 from foreshot.reporting.sections.scores import calibration_table, thresholds_table
 from foreshot.reporting.sections.side_by_side import main_table, terminal_table
-from foreshot.reporting.sections.test_rows import metrics_table
 from foreshot.reporting.sections.why import margins_notes, question, requirement_name
 from foreshot.results.decisions import Calibration, Decision
 from foreshot.results.models import LabelResult

@@ -10,6 +10,7 @@ from results_factory import HOSTILE, make_results
 
 from foreshot.reporting.explained_texts import Piece, examples
 from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.metrics import metrics_table
 from foreshot.reporting.sections.reasons import (
     faithfulness_table,
     introduction,
@@ -17,7 +18,6 @@ from foreshot.reporting.sections.reasons import (
     people_table,
     teacher_table,
 )
-from foreshot.reporting.sections.test_rows import metrics_table
 from foreshot.reporting.texts import visible
 from foreshot.results.base import Estimate
 from foreshot.results.identity import ComparedScore

@@ -10,12 +10,12 @@ from foreshot.reporting.sections.conclusions import cannot_say
 from foreshot.reporting.sections.conditions import conditions_table, data_table
 from foreshot.reporting.sections.cost import cost_table
 from foreshot.reporting.sections.differences import range_table
+from foreshot.reporting.sections.metrics import classes_table, confusion_tables, metrics_table
 from foreshot.reporting.sections.models import layer_map_table, recipes_table
 from foreshot.reporting.sections.probes import probe_grid
 from foreshot.reporting.sections.reproduce import environment_table
 from foreshot.reporting.sections.scores import calibration_table, thresholds_table
 from foreshot.reporting.sections.side_by_side import main_table
-from foreshot.reporting.sections.test_rows import classes_table, confusion_tables, metrics_table
 from foreshot.reporting.sections.training import epochs_table, loss_curves, losses_table, steadiness_table
 from foreshot.reporting.tables import (
     Table,

@@ -85,7 +85,7 @@ class Recipe(Settings):
 LORA_FACTOR = 10.0
 """How many times the experiment's learning rate the named LoRA recipes take: what suits LoRA is about ten times what
 suits full fine-tuning (Schulman et al. 2025, "LoRA Without Regret"). In our trial of few updates at a low rate thirty
-times was better (docs/results.md)."""
+times was better (docs/results/lora-rates.md)."""
 
 
 RECIPES: Mapping[str, Recipe] = {
