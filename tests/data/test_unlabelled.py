@@ -81,7 +81,7 @@ def test_the_column_of_the_labelled_rows_may_be_called_otherwise_here(tmp_path):
 def test_of_two_columns_that_may_be_it_the_named_one_is_read(tmp_path):
     content = "comment,text\nfirst,second\n"
     assert read(tmp_path / "more.csv", content, text="text").texts == ["second"]
-    assert "the text column may be comment, text; name it with --text" in refused(tmp_path / "more.csv", content)
+    assert "the text column may be comment, text; name it with text" in refused(tmp_path / "more.csv", content)
 
 
 @pytest.mark.parametrize("content", ["one\n", "ONE\n\n one \n"])
@@ -99,7 +99,7 @@ def test_a_file_without_a_new_text_is_refused(tmp_path, content):
         ("more.csv", b"comment\n", "holds no rows of data"),
         ("more.txt", b"fine\ncaf\xe9\n", "more.txt, line 2: is not UTF-8"),
         ("more.csv", b"comment,n\nfine,1\ncaf\xe9,2\n", "more.csv, line 3: is not UTF-8"),
-        ("more.csv", b"alpha,beta\n1,2\n", "no column has a name that tells it holds the text; name it with --text"),
+        ("more.csv", b"alpha,beta\n1,2\n", "no column has a name that tells it holds the text; name it with text"),
         ("more.xls", b"x", "unknown kind of file"),
     ],
 )
