@@ -125,7 +125,7 @@ WORKER: list[Setting] = []  # the setting of an arm's process, put there when it
 
 def start_worker(options: argparse.Namespace, teacher_folder: Path) -> None:
     """Read the rows and the teacher in an arm's process."""
-    inputs = planned(options)
+    inputs = inputs_of(options)
     teacher = load_classifier(find_model(str(teacher_folder)), inputs.class_names).eval()
     rows, labels = inputs.rows["train"], inputs.split.parts["train"].labels
     chosen = generator(0, "benchmark rows").permutation(len(rows))[: options.rows]
@@ -281,7 +281,7 @@ def main() -> None:
     what.add_argument("--quality", action="store_true")
     what.add_argument("--company", nargs="?", choices=["a", "c"], const="c", help="the arm of the second process")
     options = parser.parse_args()
-    inputs = planned(options)
+    inputs = inputs_of(options)
     teacher = load_encoder(inputs.origin, inputs.class_names, seed=0)
     long = Training(epochs=options.epochs)
     labels = inputs.split.parts["train"].labels
@@ -315,7 +315,7 @@ def main() -> None:
             worker.shutdown()
 
 
-def planned(options: argparse.Namespace) -> Inputs:
+def inputs_of(options: argparse.Namespace) -> Inputs:
     """The rows and the encoder that the options name."""
     experiment = Experiment(
         name="benchmark",

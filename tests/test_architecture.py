@@ -17,7 +17,7 @@ import pytest
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 
-# As in CONTRIBUTING.md, highest first. A module may import from its own folder (without a cycle) and from those below.
+# Highest first. A module may import from its own folder (without a cycle) and from those below.
 FOLDERS = [
     "__main__", "cli", "perspective", "serving", "exporting", "explaining", "checking", "comparison", "reporting",
     "words", "judging", "training", "models", "suites", "runtime", "results", "data", "settings", "files",

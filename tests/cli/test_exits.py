@@ -14,6 +14,7 @@ import foreshot
 from cli_runs import run_process
 from foreshot.cli import app
 from foreshot.cli.exits import errors_as_one_line, option
+from foreshot.data.texts import excerpt
 from foreshot.errors import SETTING, ConfigError
 
 LONG = "a" * 300  # a file's name has at most 255 bytes
@@ -114,11 +115,11 @@ def test_a_process_says_it_too(tmp_path: Path) -> None:
 
 def test_a_setting_is_called_what_its_reader_calls_it(capsys: pytest.CaptureFixture[str]) -> None:
     """In Python by its name, on the command line by its option; a text of the user's is left as it is."""
-    error = ConfigError("give ⟨max_train_rows⟩ or ⟨suite_labels⟩, not '⟨A⟩'")
-    assert str(error) == "give max_train_rows or suite_labels, not '⟨A⟩'"
+    error = ConfigError(f"give ⟨max_train_rows⟩ or ⟨suite_labels⟩, not '{excerpt('⟨text⟩')}'")
+    assert str(error) == "give max_train_rows or suite_labels, not '‹text›'"
     with pytest.raises(typer.Exit), errors_as_one_line():
         raise error
-    assert capsys.readouterr().err == "foreshot: give --max-train-rows or --suite-label, not '⟨A⟩'\n"
+    assert capsys.readouterr().err == "foreshot: give --max-train-rows or --suite-label, not '‹text›'\n"
 
 
 def test_every_setting_that_an_error_names_is_an_option() -> None:

@@ -1,4 +1,4 @@
-"""What a plan refuses about models before anything is trained, where the command line's tests have no such model."""
+"""What is refused about models before anything is trained, where the command line's tests have no such model."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def recipe(layers, init: str = "teacher", objective: str = "distil") -> dict[str
     return {"name": "own", "layers": layers, "tuning": "full", "objective": objective, "init": init}
 
 
-def plan(models: Path, recipes, **settings):
+def inputs_of(models: Path, recipes, **settings):
     given = {name: str(models / value) if name in {"encoder", "teacher"} else value for name, value in settings.items()}
     asked = {
         **{"name": "own", "data": str(models / "comments.csv"), "text": "comment", "label": "toxic", "suite": "none"},
@@ -51,7 +51,7 @@ def plan(models: Path, recipes, **settings):
 
 def refused(kind: type[ForeshotError], models: Path, recipes, **settings) -> str:
     with pytest.raises(kind) as caught:
-        plan(models, recipes, **settings)
+        inputs_of(models, recipes, **settings)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -64,14 +64,14 @@ def test_students_that_cannot_be_built_are_refused_before_training(models, layer
 
 
 @pytest.mark.parametrize("layers", ["odd", "ends:2", "influence:2", "greedy:3", [1, 3, 3, 2]])
-def test_those_that_can_are_planned(models, layers):
-    found = plan(models, [recipe(layers)], encoder="modern").layer_maps
+def test_those_that_can_are_taken(models, layers):
+    found = inputs_of(models, [recipe(layers)], encoder="modern").layer_maps
     assert ("own" in found) == (layers not in {"influence:2", "greedy:3"} if isinstance(layers, str) else True)
 
 
 def test_a_layer_of_relations_is_one_of_the_teachers(models):
     from_encoder = [recipe("all", init="encoder")]
-    plan(models, from_encoder, teacher="teacher", encoder="shallow", distillation=RELATIONS)
+    inputs_of(models, from_encoder, teacher="teacher", encoder="shallow", distillation=RELATIONS)
     message = refused(ConfigError, models, [recipe("all")], encoder="shallow", distillation=RELATIONS)
     assert message == "relations.layer: 4, but the model has only 2 layers"
 
@@ -87,7 +87,7 @@ def test_hidden_states_need_the_teachers_layers(models):
 
 def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
     named = {"encoder": "squeeze", "layer_stack": "encoder.layers"}
-    assert plan(models, [recipe([4, 1])], **named).layer_maps == {"own": (4, 1)}
+    assert inputs_of(models, [recipe([4, 1])], **named).layer_maps == {"own": (4, 1)}
     for recipes, more in (
         ([recipe("influence:2")], {}),
         ([recipe("odd")], {"distillation": {"weights": {"hidden": 1}}}),
@@ -96,13 +96,13 @@ def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
         message = refused(ModelError, models, recipes, **named, **more)
         assert message.startswith("squeezebert: what goes on in its layers can't be looked at; leave out")
     assert refused(ModelError, models, [recipe("odd")], encoder="squeeze").endswith("(it may be encoder.layers)")
-    plan(models, [recipe("greedy:2")], **named)  # looks at what the whole says
+    inputs_of(models, [recipe("greedy:2")], **named)  # looks at what the whole says
 
 
 def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):
     """The same for every model, none twice, and the labels of its rows are found by their numbers."""
     monkeypatch.setattr("foreshot.comparison.inputs.MOST_ASKED_TRAINING_ROWS", 7)
-    made = plan(models, [recipe("odd")], encoder="shallow")
+    made = inputs_of(models, [recipe("odd")], encoder="shallow")
     numbers, train = made.asked_training_rows, made.rows["train"]
     assert len(train) > 7
     assert len(numbers) == len(set(numbers.tolist())) == 7
@@ -112,27 +112,27 @@ def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):
 
 
 def test_of_few_training_rows_all_are_asked(models):
-    made = plan(models, [recipe("odd")], encoder="shallow")
+    made = inputs_of(models, [recipe("odd")], encoder="shallow")
     assert made.asked["train"].ids == made.rows["train"].ids
 
 
 def test_layers_that_can_not_be_computed_again_are_refused(models):
     settings = {"training": {"max_length": 16, "gradient_checkpointing": True}}
-    assert plan(models, [recipe("all")], teacher="teacher", **settings).device.type == "cpu"
+    assert inputs_of(models, [recipe("all")], teacher="teacher", **settings).device.type == "cpu"
     message = refused(ModelError, models, [recipe("all")], encoder="mpnet", **settings)
     assert message.startswith("mpnet: its layers can't be computed again for the backward pass; leave out training.")
 
 
-def test_the_plan_names_the_precision_that_auto_stands_for(models, monkeypatch):
+def test_they_name_the_precision_that_auto_stands_for(models, monkeypatch):
     monkeypatch.setattr("foreshot.training.device.fastest_precision", lambda _: "bf16")
     for asked, expected in (("auto", "bf16"), ("float32", "float32")):
-        found = plan(models, [recipe("all")], teacher="teacher", training={"max_length": 16, "precision": asked})
+        found = inputs_of(models, [recipe("all")], teacher="teacher", training={"max_length": 16, "precision": asked})
         assert found.experiment.training.precision == expected
 
 
 def test_what_only_says_how_is_computed_makes_no_other_model(models):
     def fingerprints(**training) -> list[str]:
-        found = plan(models, [recipe("all")], encoder="shallow", training={"max_length": 16, **training})
+        found = inputs_of(models, [recipe("all")], encoder="shallow", training={"max_length": 16, **training})
         return [teacher_fingerprint(found), student_fingerprint(found, found.experiment.recipes[0], 0)]
 
     usual = fingerprints()
@@ -142,11 +142,11 @@ def test_what_only_says_how_is_computed_makes_no_other_model(models):
 
 def test_the_demos_unlabelled_texts_are_the_rows_that_no_part_has(models):
     settings = {"data": "demo", "unlabelled": "demo", "text": None, "label": None, "max_train_rows": 300}
-    made = plan(models, [recipe("odd")], encoder="shallow", **settings)
+    made = inputs_of(models, [recipe("odd")], encoder="shallow", **settings)
     corpus = {normalise(comment.text) for comment in make_corpus(0).train}
     labelled = {text for part in made.split.parts.values() for text in part.texts}
     validation = len(made.split.parts["validation"])
     assert set(made.unlabelled.texts) == corpus - labelled
     assert len(made.unlabelled.texts) == len(corpus) - 300 - validation
-    labels_alone = plan(models, [recipe("all", "encoder", "labels")], encoder="shallow", **settings)
+    labels_alone = inputs_of(models, [recipe("all", "encoder", "labels")], encoder="shallow", **settings)
     assert labels_alone.unlabelled is None

@@ -267,7 +267,7 @@ def test_a_stream_has_no_bar_and_parquet_is_shown_as_json(tmp_path, classifier):
     shown = io.StringIO()
     summary = score_file(classifier, source, shown, text_column="text")
     assert [json.loads(line)["text"] for line in shown.getvalue().splitlines()] == TEXTS
-    assert "rows are written as JSON lines" in summary.notes[0]
+    assert "goes to a file only (--out); rows are written as JSON lines" in summary.notes[0]
 
 
 def test_standard_input_and_output(classifier, monkeypatch):

@@ -13,7 +13,8 @@ import pytest
 from foreshot.data.sample import make_corpus, word_runs
 from foreshot.data.split import fold
 from foreshot.results.behaviour import Case
-from foreshot.suites.builtin import NAME, builtin_cases, derogatory_words
+from foreshot.settings.experiment import BUILTIN_SUITE
+from foreshot.suites.builtin import builtin_cases, derogatory_words
 from foreshot.suites.perturbations import PERTURBATIONS
 
 GROUPS = {
@@ -286,4 +287,4 @@ def test_importing_it_is_cheap():
 
 
 def test_name():
-    assert NAME == "builtin"
+    assert BUILTIN_SUITE == "builtin"

@@ -213,7 +213,7 @@ def _reasons(inputs: Inputs, by_name: dict[str, list[Scored]]) -> Reasons | None
     if inputs.explained is None:
         return None
     positive, names = inputs.positive, inputs.class_names
-    assert positive is not None  # planning explains nothing without one
+    assert positive is not None  # nothing is explained without one
     others = [name for index, name in enumerate(names) if index != positive]
     return reasons(
         inputs.explained,

@@ -60,8 +60,11 @@ def valid_unicode(text: str) -> str:
 
 
 def excerpt(value: object, limit: int = EXCERPT) -> str:
-    """The start of a value, which may come from a stranger, fit for a message of one line."""
-    shown = printable(str(value)[: 4 * limit])
+    """The start of a value, which may come from a stranger, fit for a message of one line.
+
+    ⟨ and ⟩ become ‹ and ›: in an error's message they stand around a setting's name (`errors`).
+    """
+    shown = printable(str(value)[: 4 * limit]).replace("⟨", "‹").replace("⟩", "›")
     return shown if len(shown) <= limit else shown[:limit] + "…"
 
 

@@ -84,7 +84,7 @@ def _metadata(manifest: Manifest) -> str:
         model_name=_title(manifest) if results else None,
         eval_results=results or None,
     )
-    return f"{metadata.to_yaml(line_break=None)}\n"
+    return f"{metadata.to_yaml()}\n"
 
 
 def _measured(manifest: Manifest) -> list[EvalResult]:
@@ -97,11 +97,11 @@ def _measured(manifest: Manifest) -> list[EvalResult]:
     ]
     if manifest.suite is not None and manifest.suite_result is not None:
         suite = f"behavioural suite {shortened(manifest.suite.name, LONGEST_NAME)}"
-        shares = {"accuracy": manifest.suite_result.accuracy} | {
-            f"accuracy on {shortened(name, LONGEST_NAME)} cases": share
+        shares = [("accuracy", manifest.suite_result.accuracy)] + [
+            (f"accuracy on {shortened(name, LONGEST_NAME)} cases", share)
             for name, share in manifest.suite_result.by_label.items()
-        }
-        found += [_result(suite, "accuracy", name, share.value) for name, share in shares.items()]
+        ]
+        found += [_result(suite, "accuracy", name, share.value) for name, share in shares]
     return found
 
 

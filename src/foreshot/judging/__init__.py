@@ -1,1 +1,1 @@
-"""What was found about each model: metrics, cost, behaviour on probes, and the guards that stop a wrong comparison."""
+"""What was found about each model: metrics, cost, behaviour, verdict, and the guards that stop a wrong comparison."""

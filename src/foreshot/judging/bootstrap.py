@@ -26,15 +26,17 @@ def enough_resamples(tests: int) -> int:
     return max(RESAMPLES, RESAMPLES_PER_PAIR * tests - 1)
 
 
-def bootstrap(statistic: Statistic, units: int, *, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """The numbers of every resample, (resamples, numbers)."""
-    return np.concatenate([statistic(times_drawn(drawn)) for drawn in draws(units, resamples, seed)])
+def bootstrap(
+    statistic: Statistic, units: int, *, resamples: int = RESAMPLES, seed: int = 0, batch: int = BATCH
+) -> np.ndarray:
+    """The numbers of every resample, (resamples, numbers); `statistic` is asked about a `batch` of them at a time."""
+    return np.concatenate([statistic(times_drawn(drawn)) for drawn in draws(units, resamples, seed, batch)])
 
 
-def draws(units: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+def draws(units: int, resamples: int, seed: int, batch: int = BATCH) -> Iterator[np.ndarray]:
     """The numbers of the units that are drawn, (resamples, units), a batch of resamples at a time."""
     rng = np.random.default_rng(seed)
-    batch = min(BATCH, max(1, MOST_DRAWN // units))
+    batch = min(batch, max(1, MOST_DRAWN // units))
     for start in range(0, resamples, batch):
         yield rng.integers(units, size=(min(batch, resamples - start), units))
 

@@ -209,15 +209,12 @@ def intervals(
     """Numbers with their bootstrap intervals; `statistics` gets how often each row counts, (rows,). None for NaN."""
 
     def resampled(times: np.ndarray) -> np.ndarray:
-        found = []
-        for one in times:
-            found.append(statistics(one))
-            progress.advance(1)
-        return np.array(found)
+        progress.advance(1)
+        return np.array([statistics(times[0])])
 
     progress.begin("intervals", RESAMPLES)
     try:
-        drawn = bootstrap(resampled, rows, resamples=RESAMPLES, seed=seed)
+        drawn = bootstrap(resampled, rows, resamples=RESAMPLES, seed=seed, batch=1)
     finally:
         progress.end()
     return [_interval(value, drawn[:, index]) for index, value in enumerate(statistics(np.ones(rows)))]

@@ -1,4 +1,4 @@
-"""Behaviour: what the models do on the suite and the probes, beside every metric; and the grid of the probes."""
+"""Behaviour: what the models do on the suite and the probes, beside every metric."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

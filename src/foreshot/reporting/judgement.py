@@ -1,4 +1,4 @@
-"""The verdict as the report shows it: what to ship and why, a line for each student, and what was asked of each."""
+"""The verdict as the report shows it: what to ship and why, and a line for each student."""
 
 import re
 from dataclasses import dataclass

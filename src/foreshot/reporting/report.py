@@ -33,8 +33,6 @@ from foreshot.reporting.sections import (
 from foreshot.reporting.texts import markdown
 from foreshot.results.results import Results
 
-REPORT_FILES = ("report.md", "report.html")
-
 SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     why.section,
     side_by_side.section,

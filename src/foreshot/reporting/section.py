@@ -8,7 +8,7 @@ from foreshot.reporting.drawing import Drawing
 from foreshot.reporting.tables import Table
 
 Only = Literal["", "html", "markdown"]
-"""Where a block is shown alone; drawings and their legends are only in HTML anyhow."""
+"""Which format alone shows a block; drawings and their legends are only in HTML anyhow."""
 
 
 @dataclass(frozen=True)

@@ -236,7 +236,7 @@ def _output_kind(records: Records, file: BinaryIO | None, out: object) -> tuple[
     """The format to write, and a note where it is another than expected."""
     asked = KINDS.get(Path(str(out)).suffix.lower(), records.kind) if file else records.kind
     if asked == "parquet" and file is None:
-        return "jsonl", f"{records.source}: Parquet goes to a file only (⟨out⟩); rows are written as JSON lines"
+        return "jsonl", f"{records.source}: Parquet goes to a file only (--out); rows are written as JSON lines"
     return ("jsonl" if asked == "lines" else asked), None
 
 

@@ -1,6 +1,6 @@
 """The built-in behavioural suite: what a classifier of abuse must get right, kind by kind, in English.
 
-`builtin_suite.yaml` was written for this project; nothing is copied from a published suite. It is blunt, since
+`builtin.yaml` was written for this project; nothing is copied from a published suite. It is blunt, since
 real moderation meets real abuse: everyday insults, and abuse of groups in ordinary words. It spells out no
 racial, ethnic, religious or homophobic slur; to test those, load a published suite such as HateCheck.
 """
@@ -17,9 +17,8 @@ import yaml
 
 from foreshot.data.split import fold
 from foreshot.results.behaviour import Case
+from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.perturbations import PERTURBATIONS, perturb
-
-NAME = "builtin"
 
 EACH = 3
 """Cases that a template with a slot gives, where its block doesn't say."""
@@ -142,7 +141,7 @@ def _write_evasion(name: str, collected: _Collected) -> None:
             kinds.append((twin["of"], f"{name} {number}", _listed(_KIND)))
         cases = []
         for (plain, group), (kind, numbered, words) in zip(texts, kinds, strict=False):
-            written = perturb(name, plain, words=words, seed=NAME)
+            written = perturb(name, plain, words=words, seed=BUILTIN_SUITE)
             if written != plain:
                 cases.append(_case(written, kind, group, numbered, plain=plain))
         made += len(cases) == len(kinds) and collected.add(cases)

@@ -84,7 +84,7 @@ def _how_panels_are_read(results: Results) -> str:
 def main_table(results: Results) -> Table:
     """The answer in one table: losses, test metrics, behaviour and cost of every model.
 
-    Where learning rates were searched, the models at their best stand in `search.best_table` instead.
+    Where learning rates were searched, the models at their best stand in `reporting.rates` instead.
     """
     models = compared_models(results)
     measures = known_measures(results, models)
