@@ -4,6 +4,7 @@ Everything is written by the tests themselves, so that they need neither a netwo
 """
 
 import gc
+import logging
 import os
 import shutil
 import string
@@ -44,6 +45,16 @@ def leave_out_of_collections() -> None:
 def few_objects_to_collect() -> None:
     """What the files before left behind – an export leaves 200,000 objects in torch's caches – is passed over too."""
     leave_out_of_collections()
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """A server that a test starts in this process sets up logging for good: what it set is taken back."""
+    loggers = [logging.getLogger(name) for name in ("foreshot.serving", "foreshot.access", "uvicorn.error")]
+    before = [(log.handlers, log.level, log.propagate) for log in loggers]
+    yield
+    for log, (log.handlers, level, log.propagate) in zip(loggers, before, strict=True):
+        log.setLevel(level)
 
 
 @pytest.fixture(scope="session")
