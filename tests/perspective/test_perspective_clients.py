@@ -15,7 +15,7 @@ from googleapiclient.errors import HttpError
 from live_app import live_app
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
-NPM = Path(__file__).parent / "npm"
+NPM = Path(__file__).parents[1] / "serving" / "npm"
 KEY = "a-key-of-the-tests"
 RUDE, KIND = "you absolute walnut", "thank you kind day"
 TOXIC = 1
