@@ -58,8 +58,13 @@ def interval(observed: float, drawn: np.ndarray) -> Estimate:
 def change(observed: float, drawn: np.ndarray) -> tuple[Estimate, float]:
     """A difference with its interval, and the two-sided p-value that its resamples (resamples,) give."""
     known = drawn[~np.isnan(drawn)]
-    below, above = ((1 + side.sum()) / (1 + len(known)) for side in (known <= 0, known >= 0))
-    return interval(observed, known), float(min(1.0, 2 * min(below, above)))
+    return interval(observed, known), p_value(known)
+
+
+def p_value(drawn: np.ndarray) -> float:
+    """The two-sided p-value of a difference, from its resamples (resamples,)."""
+    below, above = ((1 + side.sum()) / (1 + len(drawn)) for side in (drawn <= 0, drawn >= 0))
+    return float(min(1.0, 2 * min(below, above)))
 
 
 def rounded(differences: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from foreshot.judging.bootstrap import bootstrap, change, enough_resamples, interval, rounded
+from foreshot.judging.bootstrap import bootstrap, change, enough_resamples, interval, p_value, rounded
 from foreshot.judging.shares import CONFIDENCE
 from foreshot.results.base import Estimate
 from foreshot.results.identity import ComparedScore
@@ -130,7 +130,12 @@ def differences(
     if units == 1:  # nothing to draw from
         return [(Estimate(value=float(value), low=-1.0, high=1.0), 1.0) for value in observed]
     drawn = bootstrap(statistic, units, resamples=enough_resamples(len(pairs)), seed=seed)
-    return [change(value, of_pair) for value, of_pair in zip(observed, drawn.T, strict=True)]
+    # SciPy's quantile rounds otherwise than NumPy's: intervals of a run that is gone on with stay as they were.
+    ends = stats.quantile(drawn.T, [(1 - CONFIDENCE) / 2, 1 - (1 - CONFIDENCE) / 2], axis=-1)
+    return [
+        (Estimate(value=float(value), low=float(low), high=float(high)), p_value(of_pair))
+        for value, (low, high), of_pair in zip(observed, ends, drawn.T, strict=True)
+    ]
 
 
 def bootstrap_means(columns: np.ndarray, numbers: Numbers, *, seed: int = 0) -> list[Estimate]:
