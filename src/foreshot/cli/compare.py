@@ -23,7 +23,6 @@ from foreshot.settings.experiment import LEARNING_RATES
 
 
 def compare_command(
-    context: typer.Context,
     experiment: Annotated[
         Path | None,
         typer.Argument(help="A YAML file of settings, or a run's folder to take up again.", show_default=False),
