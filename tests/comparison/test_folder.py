@@ -1,11 +1,13 @@
 """The run's folder: for one process at a time, and for one experiment only."""
 
+import errno
 import os
 
 import pytest
 
 from foreshot.comparison.folder import LOCK_FILE, at_work, check_free, open_run
 from foreshot.errors import RunFolderError
+from foreshot.files import locks
 from foreshot.files.atomic import write_atomically
 from foreshot.files.stages import building
 from foreshot.results.run_folder import EXPERIMENT_FILE, TEACHER_FOLDER, read_run
@@ -34,6 +36,24 @@ def test_a_process_that_is_at_work_rids_the_run_of_what_killed_ones_left(tmp_pat
         with pytest.raises(RunFolderError, match=rf"process {os.getpid()} is at work on it; wait for its end, or cho"):
             check_free(run)
     check_free(run)
+    assert LOCK_FILE not in names(run)
+
+
+def test_where_there_are_no_locks_the_lock_file_is_to_be_removed_by_who_knows_that_nothing_is_at_work(
+    tmp_path, monkeypatch
+):
+    def without_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(locks.fcntl, "flock", without_locks)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / LOCK_FILE).write_text("4711\n")
+    with pytest.raises(RunFolderError, match=r"run/\.lock: process 4711 is at work .* or was killed: .* remove it"):
+        check_free(run)
+    (run / LOCK_FILE).unlink()
+    with at_work(run, make_experiment(LEAST)):
+        pass
     assert LOCK_FILE not in names(run)
 
 

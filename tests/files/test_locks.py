@@ -80,17 +80,28 @@ def test_a_lock_that_is_removed_while_another_waits_to_hold_it_is_made_anew(
 
 
 @pytest.mark.parametrize("number", sorted(locks.UNSUPPORTED))
-def test_where_there_are_no_locks_nobody_is_kept_out(
+def test_where_there_are_no_locks_whatever_may_be_at_work_is_left_alone(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unsupported(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
-    take(tmp_path / "lock")
-    assert not (tmp_path / "lock").exists()
+    file = tmp_path / "lock"
+    with at_work("locked", file) as process:
+        monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+        for _ in range(2):
+            with pytest.raises(HeldError) as caught:
+                take(file)
+            assert (caught.value.pid, caught.value.certain) == (process.pid, False)
+            process.send_signal(signal.SIGKILL)  # which the second try can't know
+            process.wait()
+    file.unlink()
+    take(file)
+    assert not file.exists()
+    assert is_held(tmp_path)
+    assert not is_held(file)
     with holding(tmp_path):
-        assert not is_held(tmp_path)
+        assert is_held(tmp_path)
 
 
 def test_a_lock_that_can_not_be_made_is_an_error(tmp_path: Path) -> None:

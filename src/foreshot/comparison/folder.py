@@ -105,6 +105,11 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except HeldError as error:
         who = f"process {error.pid}" if error.pid else "another process"
+        if not error.certain:
+            raise RunFolderError(
+                f"{folder / LOCK_FILE}: {who} is at work on this run or was killed: its file system has no locks "
+                "that would tell; if nothing is at work, remove it and start again"
+            ) from None
         raise RunFolderError(f"{folder}: {who} is at work on it; wait for its end, or choose another ⟨name⟩") from None
     except NotALockError:
         raise RunFolderError(f"{folder / LOCK_FILE}: is no lock of Foreshot's; remove it") from None

@@ -79,17 +79,20 @@ def check_adapter(job: Job, trained: PeftModel, inputs: Inputs, run: RunFolder, 
 
 
 def keep_base(job: Job, untrained: PreTrainedModel, inputs: Inputs, run: RunFolder) -> str:
-    """Where a LoRA adapter's base model stands: what it was cut from, or saved here when layers were left out."""
+    """Where a LoRA adapter's base model stands: what it was cut from, or saved here when layers were left out.
+
+    A folder's path is absolute: from another folder PEFT would take a relative one for a hub id.
+    """
     depth = (job.source or inputs.origin).depth
     if job.layers == tuple(range(1, depth + 1)):
         if job.source is None:
-            return str(run.teacher)
+            return str(run.teacher.resolve())
         named = job.source.name
-        return named if Path(named).is_dir() or "/" in named else str(job.source.folder)
+        return named if "/" in named and not Path(named).is_dir() else str(job.source.folder.resolve())
     assert job.recipe is not None
     folder = run.base(job.name)
     made_from = fingerprint([student_fingerprint(inputs, job.recipe, inputs.experiment.first_seed), "base"])
     if not is_finished(folder, made_from):
         with building(folder, made_from) as workplace:
             save_classifier(untrained, inputs.tokenizer, workplace)
-    return str(folder)
+    return str(folder.resolve())

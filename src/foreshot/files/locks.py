@@ -13,11 +13,15 @@ UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EBADF,
 
 
 class HeldError(Exception):
-    """Another process holds it; `pid` is None where that isn't known."""
+    """Another process holds it; `pid` is None where that isn't known.
 
-    def __init__(self, pid: int | None) -> None:
+    It is `certain` but where the file system has no locks: there a killed process may have left the file.
+    """
+
+    def __init__(self, pid: int | None, *, certain: bool) -> None:
         super().__init__(f"held by process {pid}")
         self.pid = pid
+        self.certain = certain
 
 
 class NotALockError(Exception):
@@ -29,7 +33,7 @@ def holding(path: Path) -> Iterator[None]:
     """Hold a file or a folder that this process makes, so that `is_held` tells others to leave it alone."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # where there are no locks, nothing is held
+        with contextlib.suppress(OSError):  # where there are no locks, `is_held` says so of everything
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -37,17 +41,18 @@ def holding(path: Path) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process is at work on this file or folder; False where it is gone, or the file system has no locks."""
+    """Whether a process is at work on this file or folder; False where it is gone.
+
+    True where the file system has no locks: what may be at work is left alone.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # waits for no pipe
     except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
     except OSError:
-        return False
+        return True
     finally:
         os.close(descriptor)
     return False
@@ -58,7 +63,8 @@ def locked(file: Path) -> Iterator[None]:
     """Hold a lock file, which says whose it is and is removed afterwards; raises HeldError while another has it.
 
     Raises NotALockError for what is no plain file of this one name: writing to it would write elsewhere.
-    What a killed process left is taken over. Does nothing where the file system has no locks.
+    What a killed process left is taken over; not where the file system has no locks, since nobody knows there whether
+    it was killed.
     """
     descriptor = _lock(file)
     try:
@@ -73,16 +79,23 @@ def locked(file: Path) -> Iterator[None]:
 def _lock(file: Path) -> int:
     """A descriptor of the lock file, held."""
     while True:
-        descriptor = _open(file)
+        try:
+            descriptor, is_new = _open(file, os.O_CREAT | os.O_EXCL), True
+        except FileExistsError:
+            try:
+                descriptor, is_new = _open(file), False
+            except FileNotFoundError:
+                continue  # its holder has just removed it
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in UNSUPPORTED:
+            without_locks = error.errno in UNSUPPORTED
+            if without_locks and is_new:  # making it is what keeps others out
                 return descriptor
             pid = _pid(descriptor)
             os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                raise HeldError(pid) from None
+            if without_locks or isinstance(error, BlockingIOError):
+                raise HeldError(pid, certain=not without_locks) from None
             raise
         # Whoever held it may have removed it since it was opened: then a lock on it keeps nobody out.
         if _is_same_file(descriptor, file):
@@ -90,9 +103,9 @@ def _lock(file: Path) -> int:
         os.close(descriptor)
 
 
-def _open(file: Path) -> int:
+def _open(file: Path, flags: int = 0) -> int:
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        descriptor = os.open(file, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | flags, 0o644)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
             raise NotALockError from None
