@@ -1,0 +1,203 @@
+"""The dialect of a delimited table, found from its head: what parts the fields, and whether quotes hold them together.
+
+A separator is one where the header has it and every row has as many fields. In tables of commas and semicolons quotes
+are CSV's. Where fields are parted by tabs or bars a text seldom needs quotes, and one that begins or ends with a quote
+would swallow rows: there a quote is a letter wherever the lines have the right number of fields as they stand, unless
+every field that begins with a quote is quoted as a writer of CSV does it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from foreshot.data.reading.delimited import PLAIN, WHOLE_FIELD, Dialect, Fields, Found, csv_rows, is_header, quotes_twice
+from foreshot.data.reading.lines import BadRecord, Line
+from foreshot.data.reading.spanning import shape_of
+from foreshot.data.texts import excerpt
+from foreshot.errors import DataError
+from foreshot.settings.dialect import SEPARATORS, AskedDialect
+
+HEAD_LINES, HEAD_LETTERS = 1000, 2**20
+"""A head ends with the line that reaches either."""
+QUOTED_BY_CUSTOM = frozenset({",", ";"})
+NAMES = {sign: name for name, sign in SEPARATORS.items()}
+LEAST_SHARE = 0.5
+"""Of the lines below a header whose separator isn't the usual one: fewer rows that it parts are no table of its."""
+
+SEP_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*\Z', re.IGNORECASE)
+"""What Excel takes the separator from: a line above the header."""
+
+
+class _Reading(NamedTuple):
+    """The head, read in a dialect; `columns` is 0 where it has no header, `share` that of the lines in good rows."""
+
+    dialect: Dialect
+    header: list[str]
+    rows: list[Fields]
+    bad: int
+    share: float
+
+    @property
+    def columns(self) -> int:
+        return len(self.header)
+
+    @property
+    def whole(self) -> bool:
+        return bool(self.rows) and not self.bad
+
+
+def take_head(lines: Iterator[Line], most: int) -> tuple[list[Line], bool]:
+    """The first lines, `most` of them that aren't blank, and whether there may be more."""
+    head: list[Line] = []
+    filled = letters = 0
+    for line in islice(lines, HEAD_LINES):
+        head.append(line)
+        filled += bool(line.text.strip())
+        letters += len(line.text)
+        if filled >= most + bool(SEP_LINE.match(head[0].text)) or letters >= HEAD_LETTERS:
+            break
+    else:
+        return head, len(head) == HEAD_LINES
+    return head, True
+
+
+def find_dialect(head: Sequence[Line], *, cut: bool, kind: str, source: str, asked: AskedDialect) -> Found:
+    """The dialect of a table of this kind whose first lines are `head`, `cut` where there may be more.
+
+    Raises DataError where several fit, and where the header has a separator that the rows haven't.
+    """
+    told = SEP_LINE.match(head[0].text)
+    lines = head[1:] if told else head
+    usual = PLAIN[kind].delimiter
+    named = asked.separator if asked.firm and asked.separator is not None else told[1] if told else None
+    if named is not None:
+        reading, settled = _read_quoted_or_not(lines, cut, named, asked)
+    else:
+        reading, settled = _choose(lines, cut, usual, source, asked)
+    dialect = reading.dialect
+    said = []
+    if dialect.delimiter != usual and not (asked.firm and asked.separator is not None):
+        said.append(f"separator {_called(dialect.delimiter)}")
+    if settled and not (asked.firm and asked.quoting) and dialect.delimiter not in QUOTED_BY_CUSTOM:
+        said.append("quotes as in CSV" if dialect.quoted else "quotes are letters")
+    note = f"{source}: {', '.join(said)} (found; --separator and --quoting say otherwise)" if said else None
+    one_line = [row.fields for row in reading.rows if len(row.lines) == 1]
+    watched = dialect.quoted and not (asked.firm and asked.quoting)
+    return Found(
+        dialect=dialect,
+        note=note,
+        sep_line=head[0].text.rstrip("\r\n") + "\n" if told else "",
+        shape=shape_of(one_line, reading.columns, dialect.delimiter) if watched else None,
+        settled=settled or bool(asked.firm and asked.quoting) or dialect.quoted,
+    )
+
+
+def _called(separator: str) -> str:
+    name = NAMES.get(separator)
+    return excerpt(repr(separator)) if name is None else f"{name} ({separator!r})" if separator.strip() else name
+
+
+# ---- what parts the fields ----
+
+
+def _choose(lines: Sequence[Line], cut: bool, usual: str, source: str, asked: AskedDialect) -> tuple[_Reading, bool]:
+    """The reading of the one separator that fits; the usual one where there is one column."""
+    head = "".join(line.text for line in lines[: _header_lines(lines)])
+    others = [sign for sign in SEPARATORS.values() if sign and sign != usual and sign in head]
+    readings = {sign: _read_quoted_or_not(lines, cut, sign, asked) for sign in (usual, *others)}
+    plain = readings[usual]
+    parting = {sign: found for sign, found in readings.items() if found[0].columns > 1}
+    whole = {sign: found for sign, found in parting.items() if found[0].whole}
+    if usual in whole and len(whole) > 1:
+        # What stands in quotes parts nothing.
+        outside = {sign for sign in whole if _read(lines, cut, Dialect(sign, quoted=True)).whole}
+        whole = {sign: found for sign, found in whole.items() if sign == usual or sign in outside}
+    if asked.separator in whole:
+        return whole[asked.separator]
+    if len(whole) > 1:
+        signs = " or ".join(map(_called, whole))
+        raise DataError(f"{source}: its fields may be parted by {signs}, both fit; name it with ⟨separator⟩")
+    if whole:
+        return next(iter(whole.values()))
+    if not any(found[0].rows or found[0].bad for found in readings.values()):
+        return plain if usual in parting or len(parting) != 1 else next(iter(parting.values()))
+    if not parting:
+        return plain
+    sign, best = max(parting.items(), key=lambda item: (item[1][0].share, item[0] == usual))
+    if usual in parting and (sign == usual or best[0].share < LEAST_SHARE):
+        return plain
+    if best[0].share < LEAST_SHARE:
+        raise DataError(
+            f"{source}: the header seems to be parted by {_called(sign)}, but of the rows most have another number of "
+            "fields; name what parts them with ⟨separator⟩ (none where there is one column)"
+        )
+    return best
+
+
+def _header_lines(lines: Sequence[Line]) -> int:
+    """How many lines there are up to the first that isn't blank."""
+    return next((number for number, line in enumerate(lines, start=1) if line.text.strip()), 0)
+
+
+# ---- whether quotes hold them together ----
+
+
+def _read_quoted_or_not(lines: Sequence[Line], cut: bool, sign: str, asked: AskedDialect) -> tuple[_Reading, bool]:
+    """The head in the quoting that fits, and whether it showed which: it may hold no field that begins with a quote."""
+    quoted, letters = Dialect(sign, quoted=True), Dialect(sign, quoted=False)
+    if asked.quoting is not None:
+        wanted = _read(lines, cut, quoted if asked.quoting == "csv" else letters)
+        if asked.firm or wanted.whole:
+            return wanted, True
+    in_quotes = _read(lines, cut, quoted)
+    if sign in QUOTED_BY_CUSTOM:
+        return in_quotes, True
+    as_letters = _read(lines, cut, letters)
+    if in_quotes.share > as_letters.share:
+        return in_quotes, True
+    shown = _shows_quotes(as_letters)
+    return (in_quotes if shown else as_letters), shown is not None
+
+
+def _shows_quotes(reading: _Reading) -> bool | None:
+    """Whether fields are quoted as a writer of CSV does it; None where no field begins with a quote.
+
+    It does so to every field, or to a column, or where a field holds a quote, which it then writes twice.
+    """
+    cells = [cell for row in [reading.header, *(row.fields for row in reading.rows)] for cell in row]
+    beginning = [cell for cell in cells if cell.startswith('"')]
+    if not beginning:
+        return None
+    if not all(map(WHOLE_FIELD.match, beginning)):
+        return False
+    columns = zip(*(row.fields for row in reading.rows), strict=True) if len(reading.rows) > 1 else ()
+    return (
+        all(map(WHOLE_FIELD.match, reading.header))
+        or any(map(quotes_twice, beginning))
+        or any(all(map(WHOLE_FIELD.match, column)) for column in columns)
+    )
+
+
+def _read(lines: Sequence[Line], cut: bool, dialect: Dialect) -> _Reading:
+    """The head in a dialect. Of a head that is `cut` nothing is said about what its end may have cut."""
+    header: list[str] = []
+    good: list[Fields] = []
+    bad = within = below = 0
+    try:
+        for row in csv_rows(iter(lines), "", dialect):
+            if isinstance(row, BadRecord):
+                if not header or (cut and "unexpected end" in row.complaint):
+                    break
+                bad += 1
+            elif not header:
+                header = row.fields if is_header(row) else []
+                below = lines[-1].number - row.lines[-1].number
+            elif len(row.fields) == len(header):
+                good.append(row)
+                within += len(row.lines)
+            else:
+                bad += 1
+    except DataError:  # a row beyond all bounds, which reading the table will tell
+        bad += 1
+    return _Reading(dialect, header, good, bad, within / max(1, below) if header else 0)
