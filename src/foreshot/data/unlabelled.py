@@ -12,6 +12,7 @@ from foreshot.data.split import fold
 from foreshot.data.table import choose_text_column, is_empty
 from foreshot.data.texts import normalise
 from foreshot.errors import DataError
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Unlabelled:
     announcements: tuple[str, ...]
 
 
-def read_unlabelled(source: str, *, text: str | None, known: Iterable[str]) -> Unlabelled:
+def read_unlabelled(
+    source: str, *, text: str | None, known: Iterable[str], dialect: AskedDialect = FOUND
+) -> Unlabelled:
     """The texts of a plain file (a line each), a table or a dataset, without those that are empty, repeated or `known`.
 
     `text` names the column, where the source has it; else it is guessed. Raises DataError for a source that can't be
@@ -33,7 +36,7 @@ def read_unlabelled(source: str, *, text: str | None, known: Iterable[str]) -> U
     if Path(source).suffix.lower() == ".txt":
         cells, announcement = _lines(source), None
     else:
-        sheet = open_sheet(source)
+        sheet = open_sheet(source, dialect=dialect)
         named = text if text in sheet.columns else None
         column, announcement = choose_text_column(sheet.source, sheet.columns, named)
         cells = sheet.columns[column]

@@ -1,4 +1,4 @@
-"""The dialect of delimited tables as it is asked for: what parts the fields, and whether quotes hold a field together."""
+"""The dialect of delimited tables as it is asked for: what parts the fields, and whether quotes hold them together."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ SPELLINGS = MappingProxyType({**{sign: name for name, sign in SEPARATORS.items()
 
 
 def separator_name(given: str) -> str:
-    """A separator by its name, another sign than those of `SEPARATORS` by itself; raises ValueError for what is none."""
+    """A separator's name; a sign that `SEPARATORS` hasn't stands for itself. Raises ValueError for what is none."""
     name = SPELLINGS.get(given, given)
     if name not in SEPARATORS and (len(name) != 1 or name.isalnum() or name.isspace() or name in "\"'"):
         raise ValueError(f"{given!r} is none of {', '.join(SEPARATORS)}, nor a sign such as ^")

@@ -11,7 +11,16 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from foreshot.data.reading.delimited import PLAIN, WHOLE_FIELD, Dialect, Fields, Found, csv_rows, is_header, quotes_twice
+from foreshot.data.reading.delimited import (
+    PLAIN,
+    WHOLE_FIELD,
+    Dialect,
+    Fields,
+    Found,
+    csv_rows,
+    is_header,
+    quotes_twice,
+)
 from foreshot.data.reading.lines import BadRecord, Line
 from foreshot.data.reading.spanning import shape_of
 from foreshot.data.texts import excerpt
@@ -78,10 +87,11 @@ def find_dialect(head: Sequence[Line], *, cut: bool, kind: str, source: str, ask
     dialect = reading.dialect
     said = []
     if dialect.delimiter != usual and not (asked.firm and asked.separator is not None):
-        said.append(f"separator {_called(dialect.delimiter)}")
+        said.append(f"separator {_called(dialect.delimiter)} (found; --separator names another)")
     if settled and not (asked.firm and asked.quoting) and dialect.delimiter not in QUOTED_BY_CUSTOM:
-        said.append("quotes as in CSV" if dialect.quoted else "quotes are letters")
-    note = f"{source}: {', '.join(said)} (found; --separator and --quoting say otherwise)" if said else None
+        quotes, other = ("quotes as in CSV", "none") if dialect.quoted else ("quotes are letters", "csv")
+        said.append(f"{quotes} (found; --quoting {other} reads them otherwise)")
+    note = f"{source}: {', '.join(said)}" if said else None
     one_line = [row.fields for row in reading.rows if len(row.lines) == 1]
     watched = dialect.quoted and not (asked.firm and asked.quoting)
     return Found(
@@ -94,8 +104,7 @@ def find_dialect(head: Sequence[Line], *, cut: bool, kind: str, source: str, ask
 
 
 def _called(separator: str) -> str:
-    name = NAMES.get(separator)
-    return excerpt(repr(separator)) if name is None else f"{name} ({separator!r})" if separator.strip() else name
+    return NAMES.get(separator) or excerpt(repr(separator))
 
 
 # ---- what parts the fields ----
@@ -117,7 +126,7 @@ def _choose(lines: Sequence[Line], cut: bool, usual: str, source: str, asked: As
         return whole[asked.separator]
     if len(whole) > 1:
         signs = " or ".join(map(_called, whole))
-        raise DataError(f"{source}: its fields may be parted by {signs}, both fit; name it with ⟨separator⟩")
+        raise DataError(f"{source}: its fields may be parted by {signs}; name the right one with ⟨separator⟩")
     if whole:
         return next(iter(whole.values()))
     if not any(found[0].rows or found[0].bad for found in readings.values()):
@@ -154,7 +163,7 @@ def _read_quoted_or_not(lines: Sequence[Line], cut: bool, sign: str, asked: Aske
     if sign in QUOTED_BY_CUSTOM:
         return in_quotes, True
     as_letters = _read(lines, cut, letters)
-    if in_quotes.share > as_letters.share:
+    if (in_quotes.share, not in_quotes.bad) > (as_letters.share, not as_letters.bad):
         return in_quotes, True
     shown = _shows_quotes(as_letters)
     return (in_quotes if shown else as_letters), shown is not None

@@ -1,7 +1,7 @@
 """Records: the rows of a file or a stream, one after another, in a memory that doesn't grow with their number.
 
-Reads CSV, TSV and their kin, JSON Lines, Parquet and plain lines (each line a text). A row that can't be read is told, and
-reading goes on after it.
+Reads CSV, TSV and their kin, JSON Lines, Parquet and plain lines (each line a text). A row that can't be read is told,
+and reading goes on after it.
 """
 
 import contextlib
@@ -84,6 +84,11 @@ class Records:
         with contextlib.suppress(ValueError):
             self.items.close()
             self.owner.close()
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether a number may be written as 0,5: where commas don't part the fields."""
+        return self.dialect is not None and self.dialect.delimiter != ","
 
     def place(self, row: int) -> str:
         """Where a row is, as a message says it."""
