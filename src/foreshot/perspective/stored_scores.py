@@ -75,9 +75,7 @@ class StoredScores:
             return f"column {_named(self.text_column)!r}: {unfit}"
         if score is None or (isinstance(score, str) and not score.strip()):
             return f"column {_named(self.score_column)!r}: no score"
-        if self.decimal_comma and isinstance(score, str):
-            score = score.replace(",", ".")
-        number = _number(score)
+        number = _number(score.replace(",", ".") if self.decimal_comma and isinstance(score, str) else score)
         if math.isnan(number):
             comma = isinstance(score, str) and score.count(",") == 1
             hint = " (write a point, as in 0.7)" if comma else ""
