@@ -30,7 +30,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("predict", ""),
         ("explain", ""),
-        ("check", "has no column functionality"),
+        ("check", "(columns: text, label,functionality, score,y)"),
         ("migrate", "line 2, column 'score,y': '0.9,1' is no number"),
         ("compare", "label '0.1,2' occurs once"),
     ],

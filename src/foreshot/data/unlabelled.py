@@ -1,7 +1,7 @@
 """Texts without labels, which the teacher labels: read, and kept apart from the rows that have a label."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def read_unlabelled(
     read, and where no text is left.
     """
     if Path(source).suffix.lower() == ".txt":
-        cells, announcement = _lines(source), None
+        cells, announcement = _lines(source, dialect), None
     else:
         sheet = open_sheet(source, dialect=dialect)
         named = text if text in sheet.columns else None
@@ -72,8 +72,10 @@ def apart_from(
     )
 
 
-def _lines(source: str) -> list[str]:
-    with open_records(source) as records:
+def _lines(source: str, dialect: AskedDialect) -> list[str]:
+    with open_records(source, dialect=replace(dialect, firm=False)) as records:
+        for note in records.notes:
+            dialect.say(note)
         found = []
         for record in records:
             if isinstance(record, BadRecord):

@@ -146,6 +146,37 @@ def test_plain_lines_are_a_table_where_a_separator_is_named(given):
     assert read(content, "lines") == [["id\ttext"], ["1\thello"]]
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [("id\ttext\n1\ta\n\n2\tb\n", True), ("a\tb\n", False), ("a\tb\nc\n", False), ("a\nb\n", False)],
+)
+def test_plain_lines_that_look_like_a_table_are_told(content, told):
+    with opened(content, "lines") as records:
+        assert [record.cells["text"] for record in records] == content.splitlines()
+        assert records.notes == (
+            ("standard input: each line is read as one text, tabs and all (--separator tab reads a table)",)
+            if told
+            else ()
+        )
+    with opened(content, "lines", pipe=True) as records:
+        assert records.notes == ()
+
+
+@pytest.mark.parametrize(("kind", "lines", "text"), [("lines", 1, ""), ("csv", 3, "a"), ("tsv", 3, "a")])
+def test_of_a_stream_that_comes_bit_by_bit_no_more_is_read_than_its_first_row(kind, lines, text):
+    class Slow(Pipe):
+        def read1(self, size=-1):
+            nonlocal lines
+            assert lines > 0, "more is read than was needed"
+            lines -= 1
+            return self.readline()
+
+    stream = Slow(b"\ntext\na\nb\n")
+    with open_records(stream, kind=kind) as records:
+        assert next(iter(records)).cells["text"] == text
+        assert lines == 0
+
+
 @pytest.mark.parametrize(("given", "words"), [("commas", "'commas' is none of comma"), ("ab", "none"), ("a", "none")])
 def test_what_is_no_separator_is_refused(given, words):
     with pytest.raises(ConfigError, match=words):

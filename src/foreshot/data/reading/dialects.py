@@ -103,6 +103,14 @@ def find_dialect(head: Sequence[Line], *, cut: bool, kind: str, source: str, ask
     )
 
 
+def tabs_in_lines(head: Sequence[Line], source: str) -> str | None:
+    """What to say of plain lines that may be a table; None where they don't all have as many tabs."""
+    tabs = {line.text.count("\t") for line in head if line.text.strip()}
+    if len(head) < 2 or len(tabs) != 1 or 0 in tabs:
+        return None
+    return f"{source}: each line is read as one text, tabs and all (--separator tab reads a table)"
+
+
 def _called(separator: str) -> str:
     return NAMES.get(separator) or excerpt(repr(separator))
 

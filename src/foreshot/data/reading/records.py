@@ -10,13 +10,13 @@ import os
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from foreshot.data.reading.delimited import PLAIN, Dialect, csv_records, csv_rows, read_header
-from foreshot.data.reading.dialects import HEAD_LINES, find_dialect, take_head
+from foreshot.data.reading.dialects import HEAD_LINES, find_dialect, tabs_in_lines, take_head
 from foreshot.data.reading.lines import (
     LINES_COLUMN,
     BadRecord,
@@ -161,23 +161,31 @@ def _open_text(
     # JSON allows other line ends inside its strings; a CSV of old may have "\r" for its line ends.
     line_end = "" if kind in PLAIN else "\n"
     # What can't be sought in comes bit by bit, and its first row is to be answered before the second one is there.
-    most = HEAD_LINES if stream.seekable() else 2
+    at_once = stream.seekable()
     owner = read_lines(stream, source, line_end, refuse_nul=refuse_nul, closing=closing)
     first = next(owner, None)  # this also starts the generator, so that closing it closes the file
     if first is None:
         empty = line_records([])
         return Records(source=source, kind=kind, items=empty, owner=owner, units=units)
-    lines = chain([first], owner)
-    if kind == "lines":
-        return Records(
-            source=source, kind=kind, items=line_records(lines), owner=owner, columns=[LINES_COLUMN], units=units
-        )
     if kind == "jsonl":
-        return Records(source=source, kind=kind, items=json_records(lines), owner=owner, units=units)
+        return Records(source=source, kind=kind, items=json_records(chain([first], owner)), owner=owner, units=units)
     try:
-        head, cut = take_head(lines, most)
+        head, cut = [first], True
+        if at_once or kind != "lines":
+            head, cut = take_head(chain([first], owner), HEAD_LINES if at_once else 2)
+        lines = chain(head, owner)
+        if kind == "lines":
+            return Records(
+                source=source,
+                kind=kind,
+                items=line_records(lines),
+                owner=owner,
+                columns=[LINES_COLUMN],
+                notes=(note,) if (note := tabs_in_lines(head, source)) else (),
+                units=units,
+            )
         found = find_dialect(head, cut=cut, kind=kind, source=source, asked=asked)
-        rows = csv_rows(chain(head[1:] if found.sep_line else head, lines), source, found.dialect)
+        rows = csv_rows(islice(lines, bool(found.sep_line), None), source, found.dialect)
         header, columns = read_header(rows, source)
     except DataError:
         owner.close()
