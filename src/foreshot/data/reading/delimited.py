@@ -103,22 +103,23 @@ def csv_records(
         if isinstance(row, BadRecord):
             yield row
             continue
-        where = f"{source}, line {row.lines[0].number}"
-        if len(row.lines) > 1 and found.shape and found.shape.swallowed(row.lines):
-            raise DataError(
-                f"{where}: a quote begins here that ends in line {row.lines[-1].number}, and the lines look like rows "
-                "themselves; repair it, give ⟨quoting⟩ none where quotes are letters, or csv where it is right"
-            )
+        if len(row.lines) > 1:
+            if found.shape and found.shape.swallowed(row.lines):
+                raise DataError(
+                    f"{source}, line {row.lines[0].number}: a quote begins here that ends in line "
+                    f"{row.lines[-1].number}, and the lines look like rows themselves; repair it, give ⟨quoting⟩ none "
+                    "where quotes are letters, or csv where it is right"
+                )
+            spanning.add(row.lines)
         if len(row.fields) != len(columns):
             has = f"has {len(row.fields)} fields where the header has {len(columns)}; "
             yield bad_record(row.lines, has + _advice(found.dialect, columns))
             continue
         if not found.settled and any(map(quotes_twice, row.fields)):
             raise DataError(
-                f"{where}: is quoted as CSV is, and the first rows don't show whether all are; give ⟨quoting⟩ csv, or "
-                "none where quotes are letters"
+                f"{source}, line {row.lines[0].number}: is quoted as CSV is, and the first rows don't show whether all "
+                "are; give ⟨quoting⟩ csv, or none where quotes are letters"
             )
-        spanning.add(row.lines)
         cells = dict(zip(columns, row.fields, strict=True))
         yield Record(row.lines[0].number, cells, size_of(row.lines), raw_text(row.lines))
 

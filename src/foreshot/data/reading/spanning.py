@@ -64,7 +64,7 @@ class Spanning:
 
     def add(self, lines: Sequence[Line]) -> None:
         """Count a row that stands in these lines."""
-        self.rows += len(lines) > 1
+        self.rows += 1
         if len(lines) > self.longest:
             self.longest, self.begins = len(lines), lines[0].number
 
