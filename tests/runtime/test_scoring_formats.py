@@ -90,7 +90,7 @@ def test_cells_of_a_csv_stay_as_they_are(tmp_path, classifier, rows, suffix, tit
     delimiter = "," if suffix == ".csv" else "\t"
     with source.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=delimiter).writerows([(f"a{title}", "text"), *rows])
-    score_file(classifier, source, out, text_column="text", quoting="csv")
+    score_file(classifier, source, out, text_column="text", separator=delimiter, quoting="csv")
     with out.open(newline="", encoding="utf-8") as file:
         header, *found = csv.reader(file, delimiter=delimiter, strict=True)
     assert header == [f"a{title}", "text", *NEW]

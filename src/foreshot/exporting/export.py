@@ -126,6 +126,8 @@ def _suite(
     if asked is not None:
         return read_suite(asked, classes, labels, dialect)
     if run is not None:
+        of_run = asked_dialect(run.experiment.separator, run.experiment.quoting, say=dialect.say)
+        dialect = replace(of_run, firm=False)  # as the run read it
         return read_suite(run.suite, classes, run.experiment.suite_labels, dialect) if run.suite else None
     return read_suite(BUILTIN_SUITE, classes) if classes.of_two else None
 

@@ -39,13 +39,17 @@ SEP_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*\Z', re.IGNORECASE)
 
 
 class _Reading(NamedTuple):
-    """The head, read in a dialect; `columns` is 0 where it has no header, `share` that of the lines in good rows."""
+    """The head, read in a dialect; `columns` is 0 where it has no header, `share` that of the lines in good rows.
+
+    `settled` says that the head shows what a quote is: it may hold no field that begins with one.
+    """
 
     dialect: Dialect
     header: list[str]
     rows: list[Fields]
     bad: int
     share: float
+    settled: bool = True
 
     @property
     def columns(self) -> int:
@@ -79,27 +83,28 @@ def find_dialect(head: Sequence[Line], *, cut: bool, kind: str, source: str, ask
     told = SEP_LINE.match(head[0].text)
     lines = head[1:] if told else head
     usual = PLAIN[kind].delimiter
-    named = asked.separator if asked.firm and asked.separator is not None else told[1] if told else None
-    if named is not None:
-        reading, settled = _read_quoted_or_not(lines, cut, named, asked)
+    sign_asked, quoting_asked = asked.firm and asked.separator is not None, asked.firm and asked.quoting is not None
+    named = asked.separator if sign_asked else told[1] if told else None
+    if named is None:
+        reading = _choose(lines, cut, usual, source, asked)
     else:
-        reading, settled = _choose(lines, cut, usual, source, asked)
+        reading = _read_quoted_or_not(lines, cut, named, asked)
     dialect = reading.dialect
     said = []
-    if dialect.delimiter != usual and not (asked.firm and asked.separator is not None):
+    if dialect.delimiter != usual and not sign_asked:
         said.append(f"separator {_called(dialect.delimiter)} (found; --separator names another)")
-    if settled and not (asked.firm and asked.quoting) and dialect.delimiter not in QUOTED_BY_CUSTOM:
+    if reading.settled and not quoting_asked and dialect.delimiter not in QUOTED_BY_CUSTOM:
         quotes, other = ("quotes as in CSV", "none") if dialect.quoted else ("quotes are letters", "csv")
         said.append(f"{quotes} (found; --quoting {other} reads them otherwise)")
     note = f"{source}: {', '.join(said)}" if said else None
     one_line = [row.fields for row in reading.rows if len(row.lines) == 1]
-    watched = dialect.quoted and not (asked.firm and asked.quoting)
+    watched = dialect.quoted and not quoting_asked
     return Found(
         dialect=dialect,
         note=note,
         sep_line=head[0].text.rstrip("\r\n") + "\n" if told else "",
         shape=shape_of(one_line, reading.columns, dialect.delimiter) if watched else None,
-        settled=settled or bool(asked.firm and asked.quoting) or dialect.quoted,
+        settled=reading.settled,
     )
 
 
@@ -118,14 +123,14 @@ def _called(separator: str) -> str:
 # ---- what parts the fields ----
 
 
-def _choose(lines: Sequence[Line], cut: bool, usual: str, source: str, asked: AskedDialect) -> tuple[_Reading, bool]:
+def _choose(lines: Sequence[Line], cut: bool, usual: str, source: str, asked: AskedDialect) -> _Reading:
     """The reading of the one separator that fits; the usual one where there is one column."""
     head = "".join(line.text for line in lines[: _header_lines(lines)])
     others = [sign for sign in SEPARATORS.values() if sign and sign != usual and sign in head]
     readings = {sign: _read_quoted_or_not(lines, cut, sign, asked) for sign in (usual, *others)}
     plain = readings[usual]
-    parting = {sign: found for sign, found in readings.items() if found[0].columns > 1}
-    whole = {sign: found for sign, found in parting.items() if found[0].whole}
+    parting = {sign: found for sign, found in readings.items() if found.columns > 1}
+    whole = {sign: found for sign, found in parting.items() if found.whole}
     if usual in whole and len(whole) > 1:
         # What stands in quotes parts nothing.
         outside = {sign for sign in whole if _read(lines, cut, Dialect(sign, quoted=True)).whole}
@@ -137,14 +142,14 @@ def _choose(lines: Sequence[Line], cut: bool, usual: str, source: str, asked: As
         raise DataError(f"{source}: its fields may be parted by {signs}; name the right one with ⟨separator⟩")
     if whole:
         return next(iter(whole.values()))
-    if not any(found[0].rows or found[0].bad for found in readings.values()):
+    if not any(found.rows or found.bad for found in readings.values()):
         return plain if usual in parting or len(parting) != 1 else next(iter(parting.values()))
     if not parting:
         return plain
-    sign, best = max(parting.items(), key=lambda item: (item[1][0].share, item[0] == usual))
-    if usual in parting and (sign == usual or best[0].share < LEAST_SHARE):
+    sign, best = max(parting.items(), key=lambda item: (item[1].share, item[0] == usual))
+    if usual in parting and (sign == usual or best.share < LEAST_SHARE):
         return plain
-    if best[0].share < LEAST_SHARE:
+    if best.share < LEAST_SHARE:
         raise DataError(
             f"{source}: the header seems to be parted by {_called(sign)}, but of the rows most have another number of "
             "fields; name what parts them with ⟨separator⟩ (none where there is one column)"
@@ -160,21 +165,21 @@ def _header_lines(lines: Sequence[Line]) -> int:
 # ---- whether quotes hold them together ----
 
 
-def _read_quoted_or_not(lines: Sequence[Line], cut: bool, sign: str, asked: AskedDialect) -> tuple[_Reading, bool]:
-    """The head in the quoting that fits, and whether it showed which: it may hold no field that begins with a quote."""
+def _read_quoted_or_not(lines: Sequence[Line], cut: bool, sign: str, asked: AskedDialect) -> _Reading:
+    """The head in the quoting that fits."""
     quoted, letters = Dialect(sign, quoted=True), Dialect(sign, quoted=False)
     if asked.quoting is not None:
         wanted = _read(lines, cut, quoted if asked.quoting == "csv" else letters)
         if asked.firm or wanted.whole:
-            return wanted, True
+            return wanted
     in_quotes = _read(lines, cut, quoted)
     if sign in QUOTED_BY_CUSTOM:
-        return in_quotes, True
+        return in_quotes
     as_letters = _read(lines, cut, letters)
     if (in_quotes.share, not in_quotes.bad) > (as_letters.share, not as_letters.bad):
-        return in_quotes, True
+        return in_quotes
     shown = _shows_quotes(as_letters)
-    return (in_quotes if shown else as_letters), shown is not None
+    return in_quotes if shown else as_letters._replace(settled=shown is not None)
 
 
 def _shows_quotes(reading: _Reading) -> bool | None:
