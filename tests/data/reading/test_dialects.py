@@ -251,7 +251,8 @@ def stray(first: int, last: int, of: int = 30, row: str = "{n},{text},{label}") 
     [
         ("id,text,label", "{n},{text},{label}", 4),
         ("id;text;label", "{n};{text};{label}", 4),
-        ("text,label", "{text},{label}", 6),
+        ("text,label", "{text},{label}", 4),
+        ("text;label", "{text};{label}", 6),
         ("id,text", "{n},{text}", 6),
         ("id,text,kind", "x{n},{text},{label}", 6),
         ("author,text", "mister {n},{text}", 12),  # nothing regular, but so many lines
@@ -282,6 +283,8 @@ COMMENTS = [
     "x\n" * 40,
     "a, b\n" * 12,
     "0\n1\n0\n1",
+    "it was 2,5\nand then 1, 0\nof them",
+    "Love, 1\nand peace",
 ]
 
 

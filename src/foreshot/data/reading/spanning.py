@@ -27,7 +27,7 @@ class RowShape(NamedTuple):
 
     def fits(self, line: Line) -> bool:
         """Whether a line by itself looks like a row."""
-        cells = [_bare(cell) for cell in line.text.split(self.delimiter)]
+        cells = [_bare(cell) for cell in line.text.rstrip("\r\n").split(self.delimiter)]
         return len(cells) == self.columns and all(
             NUMBER.match(cells[number]) is not None if values is None else cells[number] in values
             for number, values in self.regular.items()
@@ -36,7 +36,9 @@ class RowShape(NamedTuple):
     def swallowed(self, lines: Sequence[Line]) -> bool:
         """Whether the lines of one row look like rows themselves, so many or so much that it is no chance."""
         filled = [line for line in lines if line.text.strip()]
-        enough = (len(filled) - 1) * len(self.regular) > 1 if self.regular else len(filled) >= MANY_LINES
+        # A line that begins with a number and a comma is no wonder, one that ends with a comma and a label is.
+        signs = len(self.regular) + (self.regular.get(self.columns - 1) is not None)
+        enough = (len(filled) - 1) * signs > 1 if signs else len(filled) >= MANY_LINES
         return enough and all(map(self.fits, filled))
 
 
@@ -47,10 +49,9 @@ def shape_of(rows: Sequence[Sequence[str]], columns: int, delimiter: str) -> Row
     regular: dict[int, frozenset[str] | None] = {}
     for number, cells in enumerate(zip(*rows, strict=True) if len(rows) >= LEAST_ROWS else ()):
         values = frozenset(map(_bare, cells))
-        if all(map(NUMBER.match, values)):
-            regular[number] = None
-        elif len(values) <= max(2, len(rows) // 5):
-            regular[number] = values
+        numbers = len(values) > 2 and all(map(NUMBER.match, values))  # two are a label's
+        if numbers or len(values) <= max(2, len(rows) // 5):
+            regular[number] = None if numbers else values
     return RowShape(delimiter, columns, regular)
 
 
@@ -79,4 +80,4 @@ class Spanning:
 
 
 def _bare(cell: str) -> str:
-    return cell.strip().strip('"')
+    return cell.removeprefix('"').removesuffix('"')
