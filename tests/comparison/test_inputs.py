@@ -59,14 +59,17 @@ def refused(kind: type[ForeshotError], models: Path, recipes, **settings) -> str
 def test_tables_of_several_dialects_are_read_and_told_in_the_facts(models, tmp_path):
     rows = make_comments(60)
     (tmp_path / "data.csv").write_text(
-        "comment;toxic,yes\n" + "".join(f"{text};{label},{label}\n" for text, label in rows)
+        "comment;toxic,yes\n" + "".join(f"{text};class {label},{label}\n" for text, label in rows)
     )
     (tmp_path / "probes.csv").write_text("text|label\nyou fool|1\n")
     settings = {"data": str(tmp_path / "data.csv"), "probes": str(tmp_path / "probes.csv"), "label": None}
     with pytest.raises(DataError, match="parted by comma or semicolon; name the right one with separator"):
         inputs_of(models, ["odd"], encoder="teacher", **settings)
     inputs = inputs_of(
-        models, ["odd"], encoder="teacher", **{**settings, "separator": ";", "label": "toxic,yes", "positive": ["1,1"]}
+        models,
+        ["odd"],
+        encoder="teacher",
+        **{**settings, "separator": ";", "label": "toxic,yes", "positive": ["class 1,1"]},
     )
     assert inputs.experiment.separator == "semicolon"
     assert inputs.probes[0].text == "you fool"

@@ -102,6 +102,8 @@ def test_excels_line_names_the_separator_and_is_no_row(content, expected):
         ("a,b;c\n1,2\n3,4\n", "csv", [["1", "2"], ["3", "4"]]),  # a semicolon in the header alone
         ("id;what, and why\n1;a\n2;b, c, d\n", "csv", [["1", "a"], ["2", "b, c, d"]]),
         ('"a;b","c"\n"1;2","3"\n', "csv", [["1;2", "3"]]),
+        ('"a\tb",c\n"1\t2",3\n', "csv", [["1\t2", "3"]]),
+        ('"a|b",c\n"1|2",3\n', "csv", [["1|2", "3"]]),
         ("id;text\n1;last line", "csv", [["1", "last line"]]),
     ],
 )
@@ -120,6 +122,7 @@ def test_a_bad_row_hides_no_separator():
     [
         ("a;b,c\n1;2,3\n4;5,6\n", "may be parted by comma or semicolon; name the right one with separator"),
         ("a|b\tc\n1|2\t3\n", "may be parted by tab or pipe"),
+        ("a;b,c\n", "may be parted by comma or semicolon"),
         ("to begin with; a title\n" + "x\n" * 9, "seems to be parted by semicolon, but of the rows most have another"),
     ],
 )
@@ -173,6 +176,7 @@ def test_of_a_stream_that_comes_bit_by_bit_no_more_is_read_than_its_first_row(ki
 
     stream = Slow(b"\ntext\na\nb\n")
     with open_records(stream, kind=kind) as records:
+        assert lines == int(kind != "lines")
         assert next(iter(records)).cells["text"] == text
         assert lines == 0
 

@@ -41,6 +41,7 @@ SEP_LINE = re.compile(r'"?sep=([^\w\s"]|\t)"?[\r\n]*\Z', re.IGNORECASE)
 class _Reading(NamedTuple):
     """The head, read in a dialect; `columns` is 0 where it has no header, `share` that of the lines in good rows.
 
+    It is `whole` where all rows are good, or there is none below the header, as far as a stream has come.
     `settled` says that the head shows what a quote is: it may hold no field that begins with one.
     """
 
@@ -49,15 +50,12 @@ class _Reading(NamedTuple):
     rows: list[Fields]
     bad: int
     share: float
+    whole: bool
     settled: bool = True
 
     @property
     def columns(self) -> int:
         return len(self.header)
-
-    @property
-    def whole(self) -> bool:
-        return bool(self.rows) and not self.bad
 
 
 def take_head(lines: Iterator[Line], most: int) -> tuple[list[Line], bool]:
@@ -142,8 +140,6 @@ def _choose(lines: Sequence[Line], cut: bool, usual: str, source: str, asked: As
         raise DataError(f"{source}: its fields may be parted by {signs}; name the right one with ⟨separator⟩")
     if whole:
         return next(iter(whole.values()))
-    if not any(found.rows or found.bad for found in readings.values()):
-        return plain if usual in parting or len(parting) != 1 else next(iter(parting.values()))
     if not parting:
         return plain
     sign, best = max(parting.items(), key=lambda item: (item[1].share, item[0] == usual))
@@ -222,4 +218,5 @@ def _read(lines: Sequence[Line], cut: bool, dialect: Dialect) -> _Reading:
                 bad += 1
     except DataError:  # a row beyond all bounds, which reading the table will tell
         bad += 1
-    return _Reading(dialect, header, good, bad, within / max(1, below) if header else 0)
+    whole = bool(header) and not bad and bool(good or not below)
+    return _Reading(dialect, header, good, bad, within / max(1, below) if header else 0, whole)

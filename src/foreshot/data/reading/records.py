@@ -160,7 +160,7 @@ def _open_text(
         kind = "tsv" if asked.separator == "\t" else "csv"
     # JSON allows other line ends inside its strings; a CSV of old may have "\r" for its line ends.
     line_end = "" if kind in PLAIN else "\n"
-    # What can't be sought in comes bit by bit, and its first row is to be answered before the second one is there.
+    # What can't be sought in comes bit by bit, and its header is to be answered before there is a row.
     at_once = stream.seekable()
     owner = read_lines(stream, source, line_end, refuse_nul=refuse_nul, closing=closing)
     first = next(owner, None)  # this also starts the generator, so that closing it closes the file
@@ -172,7 +172,7 @@ def _open_text(
     try:
         head, cut = [first], True
         if at_once or kind != "lines":
-            head, cut = take_head(chain([first], owner), HEAD_LINES if at_once else 2)
+            head, cut = take_head(chain([first], owner), HEAD_LINES if at_once else 1)
         lines = chain(head, owner)
         if kind == "lines":
             return Records(
