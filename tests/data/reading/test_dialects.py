@@ -282,6 +282,7 @@ COMMENTS = [
     "one\ntwo\nthree",
     "a list:\n1, apples\n2, pears\nthat's all",
     "10,000 of them\nand more",
+    "look at that\n10,000 of them",
     "first\n\n\nlast, not least",
     'he said "no",\nand left',
     "x\n" * 40,
@@ -306,6 +307,13 @@ def test_comments_of_several_lines_are_read_and_counted(comment, columns):
         f"a.csv: rows that quotes hold together over several lines: 1, the longest from line 22 over {lines} lines "
         "(--quoting none where a quote is a letter)"
     )
+
+
+def test_a_comma_in_each_of_a_few_lines_is_no_row_where_no_column_is_regular():
+    rows = [[f"mister {number}", f"walnut {number}"] for number in range(20)] + [
+        ["x", "one, two\n" * 5 + "three, four"]
+    ]
+    assert read(written(",", rows, ["author", "text"])) == rows
 
 
 def test_of_rows_that_stand_in_a_line_each_nothing_is_said():

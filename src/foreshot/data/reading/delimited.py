@@ -36,7 +36,7 @@ class Dialect(NamedTuple):
 
     def reader(self, lines: Iterable[str]) -> Any:
         """Rows of fields. Strict: otherwise a quote that is never closed would swallow the file without a word."""
-        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        quoting: Any = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
         return csv.reader(lines, delimiter=self.delimiter or NOWHERE, quoting=quoting, strict=True)
 
 

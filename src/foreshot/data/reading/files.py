@@ -100,8 +100,8 @@ def _read_file(path: Path, dialect: AskedDialect) -> Sheet:
             for name, cells in columns.items():
                 cells.append(record.cells.get(name))
             rows.append(record.row)
-        if note := records.spanning.note(records.source):
-            dialect.say(note)
+        if spanning := records.spanning.note(records.source):
+            dialect.say(spanning)
     if not rows and records.columns is None:
         raise DataError(f"{path}: is empty")
     if records.decimal_comma:

@@ -24,8 +24,8 @@ def text_rows(records: Records, named: str | None, progress: Progress) -> Iterat
     has no text or can't be read.
     """
     column: str | None = None
-    for note in records.notes:
-        progress.say(note)
+    for found in records.notes:
+        progress.say(found)
     for record in records:
         if isinstance(record, BadRecord):
             raise DataError(f"{records.place(record.row)}: {record.complaint}")
@@ -37,5 +37,5 @@ def text_rows(records: Records, named: str | None, progress: Progress) -> Iterat
         if complaint := why_not_a_string(text):
             raise DataError(f"{records.place(record.row)}, column {excerpt(column)!r}: {complaint}")
         yield str(text), record
-    if note := records.spanning.note(records.source):
-        progress.say(note)
+    if spanning := records.spanning.note(records.source):
+        progress.say(spanning)
