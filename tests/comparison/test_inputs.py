@@ -12,7 +12,7 @@ from foreshot.comparison.inputs import read_inputs
 from foreshot.comparison.jobs import student_fingerprint, teacher_fingerprint
 from foreshot.data.sample import make_corpus
 from foreshot.data.texts import normalise
-from foreshot.errors import ConfigError, ForeshotError, ModelError
+from foreshot.errors import ConfigError, DataError, ForeshotError, ModelError
 from foreshot.settings.experiment import make_experiment
 
 RELATIONS = {"weights": {"relations": 1}, "relations": {"heads": 2, "layer": 4}}
@@ -54,6 +54,28 @@ def refused(kind: type[ForeshotError], models: Path, recipes, **settings) -> str
         inputs_of(models, recipes, **settings)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_tables_of_several_dialects_are_read_and_told_in_the_facts(models, tmp_path):
+    rows = make_comments(60)
+    (tmp_path / "data.csv").write_text(
+        "comment;toxic,yes\n" + "".join(f"{text};class {label},{label}\n" for text, label in rows)
+    )
+    (tmp_path / "probes.csv").write_text("text|label\nyou fool|1\n")
+    settings = {"data": str(tmp_path / "data.csv"), "probes": str(tmp_path / "probes.csv"), "label": None}
+    with pytest.raises(DataError, match="parted by comma or semicolon; name the right one with separator"):
+        inputs_of(models, ["odd"], encoder="teacher", **settings)
+    inputs = inputs_of(
+        models,
+        ["odd"],
+        encoder="teacher",
+        **{**settings, "separator": ";", "label": "toxic,yes", "positive": ["class 1,1"]},
+    )
+    assert inputs.experiment.separator == "semicolon"
+    assert inputs.probes[0].text == "you fool"
+    assert inputs.data_facts().announcements[0] == (
+        f"{tmp_path / 'probes.csv'}: separator pipe (found; --separator names another)"
+    )
 
 
 @pytest.mark.parametrize("layers", ["even", "last:2", [2, 1], [1, 1, 2]])

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from foreshot.data.reading.files import open_sheet
 from foreshot.data.table import read_table
 from foreshot.data.texts import normalise
 from foreshot.errors import DataError
+from foreshot.settings.dialect import asked_dialect
 
 
 def csv_file(folder, content, name="a.csv"):
@@ -103,7 +105,7 @@ def test_a_guess_is_announced(tmp_path):
         ("text,comment", {}, ["may be text, comment", "text"]),
         ("text,label,toxic", {}, ["may be label, toxic", "label"]),
         ("text,label", {"text": "label", "label": "label"}, ["'label' can't be both"]),
-        ("text;label", {}, ["columns: text;label"]),
+        ("text;label", {}, ["seems to be parted by semicolon", "with separator"]),
     ],
 )
 def test_columns_that_cant_be_told(tmp_path, header, options, words):
@@ -112,6 +114,42 @@ def test_columns_that_cant_be_told(tmp_path, header, options, words):
         read_table(path, **options)
     for word in [f"{path}: ", *words]:
         assert word in str(caught.value)
+
+
+# ---- tables of other dialects ----
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_numbers_with_a_decimal_comma_are_scores_and_no_classes(tmp_path, sign):
+    rows = [f"walnut {number}, they said{sign}0,{number}" for number in range(1, 9)]
+    path = csv_file(tmp_path, "\n".join([f"text{sign}toxicity", *rows]))
+    with pytest.raises(DataError, match=r"line 2, column 'toxicity': 0\.1 is a score"):
+        read_table(path)
+
+
+def test_numbers_of_several_columns_and_texts_keep_what_they_are(tmp_path):
+    path = csv_file(tmp_path, "text;label;share\n1,5 walnuts;1;\n2,5;0;0,25\nsome;1;1\n")
+    sheet = open_sheet(path)
+    assert sheet.columns == {
+        "text": ["1,5 walnuts", "2,5", "some"],
+        "label": ["1", "0", "1"],
+        "share": ["", "0.25", "1"],
+    }
+
+
+def test_a_plain_table_reads_as_it_did_and_says_nothing(tmp_path):
+    said = []
+    path = csv_file(tmp_path, 'text,label\n"a; b, c",1\n"0,5",0\n')
+    assert read_table(path, dialect=asked_dialect(None, None, say=said.append)).texts == ["a; b, c", "0,5"]
+    assert said == []
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.TXT"])
+def test_plain_lines_are_a_table_where_their_separator_is_named(tmp_path, name):
+    path = csv_file(tmp_path, "text\tlabel\na\t1\nb\t0\n", name)
+    with pytest.raises(DataError, match="is read as plain lines; where it is a table, name what parts its fields: sep"):
+        read_table(path)
+    assert read_table(path, dialect=asked_dialect("tab", None)).labels == ["1", "0"]
 
 
 # ---- cells ----

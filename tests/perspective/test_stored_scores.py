@@ -12,6 +12,7 @@ import pytest
 from foreshot.data.reading.records import open_records
 from foreshot.errors import DataError
 from foreshot.perspective.stored_scores import StoredScores, look_through
+from foreshot.settings.dialect import asked_dialect
 
 ROWS = [("you absolute walnut", "0.91"), ("thank you", "0.02"), ("hello", "1"), ("kind day", "0")]
 
@@ -258,3 +259,23 @@ def test_the_rows_after_the_first_are_checked_as_well(tmp_path):
     with pytest.raises(DataError, match="line 3002"):
         look(path)
     assert len(look(path, skip_bad_rows=True).head) == 1024
+
+
+# ---- decimal commas ----
+
+
+@pytest.mark.parametrize(("name", "sign"), [("stored.csv", ";"), ("stored.tsv", "\t"), ("stored.csv", "|")])
+def test_scores_with_a_decimal_comma_where_commas_part_nothing(tmp_path, name, sign):
+    rows = [("text", "score"), ("you fool, you", "0,91"), ("hi", "0"), ("day", "0.25"), ("no", " 1,0 ")]
+    (tmp_path / name).write_text("".join(f"{text}{sign}{score}\n" for text, score in rows))
+    expected = [("you fool, you", 0.91), ("hi", 0.0), ("day", 0.25), ("no", 1.0)]
+    assert read(tmp_path / name) == expected
+    assert ("separator" in look(tmp_path / name).announcements[0]) == (name == "stored.csv")
+
+
+def test_a_separator_that_is_named(tmp_path):
+    (tmp_path / "stored.csv").write_text("text;a,score\nfool;0,0.9\nhi;0,0.1\n")
+    with pytest.raises(DataError, match="may be parted by comma or semicolon"):
+        look(tmp_path / "stored.csv")
+    found = look(tmp_path / "stored.csv", dialect=asked_dialect("comma", None), text="text;a")
+    assert [record.cells["score"] for record in found.head] == ["0.9", "0.1"]

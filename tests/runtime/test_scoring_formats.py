@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scored_files import EXPECTED, NEW, TEXTS, answer_of, names, read_output, write_input
 from tiny_bundles import label_decisions, label_probabilities_of, tiny_bundle
 
+from foreshot.data.reading.records import open_records
 from foreshot.errors import DataError
 from foreshot.results.decisions import Decision
 from foreshot.runtime.classifier import Classifier, load
@@ -89,11 +90,68 @@ def test_cells_of_a_csv_stay_as_they_are(tmp_path, classifier, rows, suffix, tit
     delimiter = "," if suffix == ".csv" else "\t"
     with source.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=delimiter).writerows([(f"a{title}", "text"), *rows])
-    score_file(classifier, source, out, text_column="text")
+    score_file(classifier, source, out, text_column="text", separator=delimiter, quoting="csv")
     with out.open(newline="", encoding="utf-8") as file:
         header, *found = csv.reader(file, delimiter=delimiter, strict=True)
     assert header == [f"a{title}", "text", *NEW]
     assert [tuple(row[:2]) for row in found] == rows
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "sign"),
+    [
+        ("in.csv", ["id;text", "1;a, b", '2;"c;d"', '3; "e" ', '"4";"say ""f"""'], ";"),
+        ("in.csv", ["sep=;", '"id";"text"', '1;"a, b"'], ";"),
+        ("in.csv", ["id|text", '1|"a stray', '2|and its end"', "3|c"], "|"),
+        ("in.csv", ["id\ttext", '1\t"good" they said'], "\t"),
+        ("in.tsv", ["id\ttext", '1\t"a stray', '2\tand its end"', "3\tc"], "\t"),
+        ("in.tsv", ["id\ttext", '"1"\t"say ""a"""', "2\tb"], "\t"),
+        ("in.tsv", ["id,text", '1,"a, b"'], ","),
+        ("in.csv", ["id,text", '1,"a"', "2,'b", '"3",c "d"'], ","),
+    ],
+)
+def test_rows_of_any_dialect_stay_letter_by_letter(tmp_path, classifier, name, rows, sign):
+    source, out = tmp_path / name, tmp_path / f"out{name[2:]}"
+    source.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    summary = score_file(classifier, source, out)
+    written = out.read_text(encoding="utf-8").splitlines()
+    begins = [row if row.startswith("sep=") else row + sign for row in rows]
+    assert [line[: len(begin)] for line, begin in zip(written, begins, strict=True)] == begins
+    with open_records(source) as before, open_records(out) as after:
+        assert [list(row.cells.values())[:2] for row in after] == [list(row.cells.values()) for row in before]
+    assert summary.rows == len([row for row in rows if not row.startswith("sep=")]) - 1
+    assert written[-1].endswith(sign + "false")
+
+
+def test_a_table_of_one_column_gets_others_as_csv_has_them(tmp_path, classifier):
+    (tmp_path / "in.csv").write_text('text\nyou fool, you\n"hi" he said\n')
+    score_file(classifier, tmp_path / "in.csv", tmp_path / "out.csv", separator="none")
+    assert [row["text"] for row in read_output(tmp_path / "out.csv")] == ["you fool, you", '"hi" he said']
+
+
+def test_new_cells_hold_nothing_that_parts_cells_where_quotes_are_letters(tmp_path):
+    classifier = load(tiny_bundle(tmp_path / "bundle", labels=["a\tb", "to xic"]))
+    (tmp_path / "in.tsv").write_text('text\n"hi\n')
+    score_file(classifier, tmp_path / "in.tsv", tmp_path / "out.tsv")
+    header, row = (tmp_path / "out.tsv").read_text().splitlines()
+    assert header.split("\t")[:3] == ["text", "label", "score_a b"]
+    assert len(row.split("\t")) == len(header.split("\t"))
+
+
+def test_what_was_found_about_a_table_is_told_and_in_the_summary(tmp_path, classifier):
+    (tmp_path / "in.csv").write_text('id;text\n1;"a\nb"\n')
+    heard = Heard()
+    summary = score_file(classifier, tmp_path / "in.csv", tmp_path / "out.csv", progress=heard)
+    assert list(summary.notes) == heard.said
+    assert [
+        words in said for words, said in zip(("separator semicolon", "'text'", "over 2 lines"), heard.said, strict=True)
+    ]
+
+
+def test_lines_are_a_table_where_a_separator_is_named(tmp_path, classifier):
+    (tmp_path / "in.txt").write_text("id\ttext\n1\tyou fool\n")
+    score_file(classifier, tmp_path / "in.txt", tmp_path / "out.txt", separator="tab")
+    assert (tmp_path / "out.txt").read_text().startswith("id\ttext\tlabel\t")
 
 
 JSON = st.recursive(

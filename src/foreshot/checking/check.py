@@ -26,6 +26,7 @@ from foreshot.results.run_folder import EXPERIMENT_FILE, TEACHER_FOLDER, read_ru
 from foreshot.runtime.bundle import MANIFEST_FILE, TOKENIZER_FILE, is_bundle, read_bundle
 from foreshot.runtime.classifier import Classifier
 from foreshot.runtime.decisions import decide, judging, view_of
+from foreshot.settings.dialect import asked_dialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.cases import read_suite
 
@@ -77,19 +78,24 @@ def check(
     suite_labels: Mapping[str, str] | None = None,
     positive: str | None = None,
     file: str | None = None,
+    separator: str | None = None,
+    quoting: str | None = None,
     progress: Progress | None = None,
 ) -> Checked:
     """Judge a classifier (a bundle, a model's folder or a hub id) by the share of a suite's cases that it gets right.
 
     A bundle needs the base install alone; `file` chooses one of its graphs. Of other models their own thresholds
     are used where they stand beside them (decision.json). `positive` names the class that counts as toxic, where
-    the model or its classes' names don't tell; of a multi-label model it names the label to judge. Raises
-    ForeshotError for a model or a suite that can't be used.
+    the model or its classes' names don't tell; of a multi-label model it names the label to judge. `separator` and
+    `quoting` are the suite's (`settings.dialect`), else found. Raises ForeshotError for a model or a suite that can't
+    be used.
     """
     progress = progress or Silent()
+    said: list[str] = []
+    dialect = asked_dialect(separator, quoting, say=said.append)
     judged = load_checkable(model, file, positive)
     classes = classes_of(judged, positive)
-    cases = read_suite(suite, classes, suite_labels)
+    cases = read_suite(suite, classes, suite_labels, dialect)
     progress.begin(f"scoring {judged.name} on {cases.name}", len(cases.cases))
     try:
         logits = judged.logits([case.text for case in cases.cases], progress)
@@ -105,7 +111,7 @@ def check(
         decision=decision,
         suite=cases.facts(),
         result=suite_shares(judged.name, cases.cases, decided, classes.names),
-        announcements=list(classes.announcements),
+        announcements=[*classes.announcements, *said],
     )
 
 

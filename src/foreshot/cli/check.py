@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foreshot.cli.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
-from foreshot.cli.options import pairs_by_comma
+from foreshot.cli.options import Quoting, Separator, pairs_by_comma
 from foreshot.progress import Terminal, printable
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate
@@ -35,6 +35,8 @@ def check_command(
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
     ] = None,
     file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
+    separator: Separator = None,
+    quoting: Quoting = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     fail_under: Annotated[
         float | None, typer.Option(min=0, max=1, help="Exit with 1 if a share right is below: 0.8.")
@@ -53,7 +55,16 @@ def check_command(
         from foreshot.checking.check import check, violations
 
         progress = Terminal(Console(stderr=True, highlight=False))
-        checked = check(model, suite, suite_labels=labels, positive=positive, file=file, progress=progress)
+        checked = check(
+            model,
+            suite,
+            suite_labels=labels,
+            positive=positive,
+            file=file,
+            separator=separator,
+            quoting=quoting,
+            progress=progress,
+        )
         complaints = violations(checked, fail_under=fail_under, baseline=baseline, max_drop=max_drop)
         if as_json:
             # ASCII alone, so that no terminal obeys it

@@ -10,6 +10,8 @@ from rich.console import Console
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
 from foreshot.cli.options import (
+    Quoting,
+    Separator,
     assigned,
     by_comma,
     experiment_of,
@@ -40,6 +42,8 @@ def compare_command(
         typer.Option(help="Columns of 0 and 1, by comma, of which a text can have several; the first is judged."),
     ] = None,
     positive: Annotated[str | None, typer.Option(help="Labels that count as toxic, by comma: 0,1.")] = None,
+    separator: Separator = None,
+    quoting: Quoting = None,
     skip_bad_rows: Annotated[
         bool | None,
         typer.Option("--skip-bad-rows", help="Leave out rows without text or label, and count them."),
@@ -102,8 +106,9 @@ def compare_command(
     """Train a teacher and its students under the same conditions and lay them side by side."""
     given: dict[str, Any] = {
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
-        "labels": by_comma(labels), "positive": by_comma(positive), "skip_bad_rows": skip_bad_rows,
-        "max_train_rows": max_train_rows, "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
+        "labels": by_comma(labels), "positive": by_comma(positive), "separator": separator, "quoting": quoting,
+        "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
+        "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
         "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
         "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
         "matched": matched, "tune_learning_rates": LEARNING_RATES if tune_lr else None, "device": device,

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
-from foreshot.cli.options import by_comma, source_among
+from foreshot.cli.options import Quoting, Separator, by_comma, source_among
 from foreshot.errors import ConfigError, DataError
 from foreshot.files.atomic import write_atomically
 from foreshot.progress import Progress, Silent, Terminal, printable
 from foreshot.reporting.texts import shortened
+from foreshot.settings.dialect import AskedDialect, asked_dialect
 
 if TYPE_CHECKING:
     from foreshot.explaining.explain import Explanation
@@ -56,6 +57,8 @@ def explain_command(
     most_words: Annotated[int, typer.Option(help="Words of a text that are scored.")] = 200,
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     stream: Annotated[str, typer.Option(help="What a stream holds: lines, csv, tsv or jsonl.")] = "lines",
+    separator: Separator = None,
+    quoting: Quoting = None,
     file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with the words marked to this file.")] = None,
@@ -63,6 +66,7 @@ def explain_command(
     """Score each word of texts: does it push the model towards what it decides, or away from it?"""
     with errors_as_one_line(), interruption_as_one_line(None):
         source = source_among(inputs, "explain")
+        dialect = asked_dialect(separator, quoting)
         if html is not None and as_json:
             raise ConfigError("--html: writes a page, and --json lines; give one of them")
         from foreshot.explaining.explain import Explainer
@@ -86,7 +90,7 @@ def explain_command(
         )
         # A bar would get between the lines that appear on the same terminal.
         shown = telling if html or not sys.stdout.isatty() else Silent()
-        texts = iter(inputs) if source is None else _texts_of(source, stream, text, telling, shown)
+        texts = iter(inputs) if source is None else _texts_of(source, stream, dialect, text, telling, shown)
         if html is None:
             console = Console(highlight=False)
             for given in texts:
@@ -101,12 +105,14 @@ def explain_command(
         typer.echo(f"page: {printable(str(html))}")
 
 
-def _texts_of(source: str, stream: str, column: str | None, telling: Progress, shown: Progress) -> Iterator[str]:
+def _texts_of(
+    source: str, stream: str, dialect: AskedDialect, column: str | None, telling: Progress, shown: Progress
+) -> Iterator[str]:
     """The texts of a file or a stream; `telling` hears of a guessed column, `shown` of how far the reading is."""
     from foreshot.data.reading.records import open_records
     from foreshot.data.reading.text_rows import text_rows
 
-    with open_records(source, kind=stream) as records:
+    with open_records(source, kind=stream, dialect=dialect) as records:
         if records.units is None:
             yield from (given for given, _ in text_rows(records, column, telling))
             return

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
-from foreshot.cli.options import by_comma, pairs_by_comma
+from foreshot.cli.options import Quoting, Separator, by_comma, pairs_by_comma
 from foreshot.progress import Terminal, printable
 
 
@@ -22,6 +22,8 @@ def export_command(
         str | None, typer.Option(help="File of texts to prove the graphs on; else the run's validation rows.")
     ] = None,
     text: Annotated[str | None, typer.Option(help="Column with the texts of --rows.")] = None,
+    separator: Separator = None,
+    quoting: Quoting = None,
     suite: Annotated[str | None, typer.Option(help="builtin, or a file; else the run's.")] = None,
     suite_label: Annotated[
         str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
@@ -43,6 +45,8 @@ def export_command(
             max_length=max_length,
             rows=rows,
             text=text,
+            separator=separator,
+            quoting=quoting,
             suite=suite,
             suite_labels=labels,
             positive=positive,

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.options import Quoting, Separator
 from foreshot.progress import Terminal
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate
@@ -44,6 +45,8 @@ def migrate_command(
     out: Annotated[
         Path | None, typer.Option(help="File for all rows with both scores; its name says the format.")
     ] = None,
+    separator: Separator = None,
+    quoting: Quoting = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a report.")] = False,
 ) -> None:
     """Compare stored Perspective scores with a bundle's, and find the thresholds that keep the flag rate."""
@@ -60,6 +63,8 @@ def migrate_command(
             skip_bad_rows=skip_bad_rows,
             worst=worst,
             out=out,
+            separator=separator,
+            quoting=quoting,
             progress=Terminal(Console(stderr=True, highlight=False)),
         )
         if as_json:

@@ -4,7 +4,9 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from foreshot.data.reading.records import KINDS
 from foreshot.errors import ConfigError
@@ -12,6 +14,14 @@ from foreshot.results.run_folder import read_run
 from foreshot.settings.experiment import DEMO_SETTINGS, Experiment, make_experiment
 from foreshot.settings.reading import load_settings, parse_yaml, run_name
 from foreshot.settings.recipes import recipe_of_layers
+
+Separator = Annotated[
+    str | None,
+    typer.Option(help="What parts a table's fields: comma, semicolon, tab, pipe, another sign, or none; else found."),
+]
+Quoting = Annotated[
+    str | None, typer.Option(help="csv: double quotes hold a field together; none: they are letters; else found.")
+]
 
 POLICY_FIELDS = {
     "metric": "metric_margin",

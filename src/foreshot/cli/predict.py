@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
-from foreshot.cli.options import given_ones, source_among
+from foreshot.cli.options import Quoting, Separator, given_ones, source_among
 from foreshot.progress import Terminal, printable
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def predict_command(
     bad_rows: Annotated[
         Path | None, typer.Option(help="Set rows that can't be read aside in this file, instead of stopping.")
     ] = None,
+    separator: Separator = None,
+    quoting: Quoting = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print texts' predictions as JSON lines.")] = False,
     file: Annotated[str | None, typer.Option(help="Which of the graphs: model.onnx or model.int8.onnx.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute on; else all cores.")] = None,
@@ -62,6 +64,8 @@ def predict_command(
             kind=stream,
             text_column=text,
             bad_rows=bad_rows,
+            separator=separator,
+            quoting=quoting,
             progress=Terminal(Console(stderr=True, highlight=False)),
         )
         for line in summary.lines():

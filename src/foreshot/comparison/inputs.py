@@ -1,7 +1,7 @@
 """The inputs of a comparison: everything that is asked for, read and checked before anything is written or trained."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -38,6 +38,7 @@ from foreshot.models.states import Look, check_look
 from foreshot.models.students import keep_layers, lora_targets
 from foreshot.results.behaviour import Probe
 from foreshot.results.results import DataFacts, EncoderFacts, PartFacts
+from foreshot.settings.dialect import AskedDialect, asked_dialect
 from foreshot.settings.experiment import (
     AUTO_SUITE,
     BUILTIN_SUITE,
@@ -183,17 +184,20 @@ def read_inputs(experiment: Experiment) -> Inputs:
     """
     device = find_device(experiment.device)
     experiment = _with_precision(experiment, device)
-    split = _read_split(experiment)
+    said: list[str] = []  # about tables
+    dialect = asked_dialect(experiment.separator, experiment.quoting, say=said.append)
+    split = _read_split(experiment, dialect)
+    dialect = replace(dialect, firm=False)  # what else is read may come from elsewhere
     if experiment.identity_columns or experiment.identity_terms:
-        split = with_identity_groups(split, experiment.identity_terms)
+        split = with_identity_groups(split, experiment.identity_terms, dialect)
     task = task_of(split)
     check_parts_apart(split)
     _check_decision(experiment, split)
     _check_class_weights(experiment, split)
-    probes = _probes(experiment, split)
-    suite = _suite(experiment, split)
+    probes = _probes(experiment, split, dialect)
+    suite = _suite(experiment, split, dialect)
     evasions = _evasions(experiment, split)
-    explained = _explained(experiment, split)
+    explained = _explained(experiment, split, dialect)
     encoder, teacher = _find_models(experiment, task)
     origin = teacher or encoder
     assert origin is not None
@@ -207,7 +211,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
             f"training.max_length: {max_length}, but {origin.name} has positions for {longest} tokens only"
         )
     texts = {name: part.texts for name, part in split.parts.items()}
-    unlabelled = _unlabelled(experiment, split)
+    unlabelled = _unlabelled(experiment, split, dialect)
     texts[PROBES_ROWS] = [probe.text for probe in probes]
     texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
     texts[EVASIONS] = evasions.all_texts if evasions else []
@@ -216,7 +220,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
     return Inputs(
         experiment=experiment,
-        split=split,
+        split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
         task=task,
         encoder=encoder,
         given_teacher=teacher,
@@ -240,7 +244,7 @@ def _with_precision(experiment: Experiment, device: torch.device) -> Experiment:
     return experiment.model_copy(update={"training": training})
 
 
-def _read_split(experiment: Experiment) -> Split:
+def _read_split(experiment: Experiment, dialect: AskedDialect) -> Split:
     given: tuple[Table, Table | None, Table | None]
     if experiment.data == DEMO:
         if experiment.identity_columns:
@@ -249,9 +253,9 @@ def _read_split(experiment: Experiment) -> Split:
         given = (data, None, test)
     else:
         given = (
-            _read(experiment, experiment.data, "train"),
-            _read(experiment, experiment.validation, "validation") if experiment.validation else None,
-            _read(experiment, experiment.test, "test") if experiment.test else None,
+            _read(experiment, experiment.data, "train", dialect),
+            _read(experiment, experiment.validation, "validation", dialect) if experiment.validation else None,
+            _read(experiment, experiment.test, "test", dialect) if experiment.test else None,
         )
     return split_tables(
         *given,
@@ -263,7 +267,7 @@ def _read_split(experiment: Experiment) -> Split:
     )
 
 
-def _read(experiment: Experiment, source: str, part: str) -> Table:
+def _read(experiment: Experiment, source: str, part: str, dialect: AskedDialect) -> Table:
     tested_on = "test" if experiment.test else "train"
     return read_table(
         source,
@@ -273,6 +277,7 @@ def _read(experiment: Experiment, source: str, part: str) -> Table:
         skip_bad_rows=experiment.skip_bad_rows,
         part=part,
         identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),
+        dialect=dialect,
     )
 
 
@@ -302,7 +307,7 @@ def _demo_tables(seed: int) -> tuple[Table, Table]:
     return train, test
 
 
-def _unlabelled(experiment: Experiment, split: Split) -> Unlabelled | None:
+def _unlabelled(experiment: Experiment, split: Split, dialect: AskedDialect) -> Unlabelled | None:
     if experiment.unlabelled is None:
         return None
     if not any(recipe.objective == "distil" for recipe in experiment.recipes):
@@ -321,13 +326,13 @@ def _unlabelled(experiment: Experiment, split: Split) -> Unlabelled | None:
     if experiment.unlabelled == DEMO:
         corpus = make_corpus(experiment.first_seed)
         return apart_from(known, [comment.text for comment in corpus.train], source="the built-in corpus")
-    return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known)
+    return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known, dialect=dialect)
 
 
-def _probes(experiment: Experiment, split: Split) -> list[Probe]:
+def _probes(experiment: Experiment, split: Split, dialect: AskedDialect) -> list[Probe]:
     if experiment.probes == DEMO or (experiment.probes is None and experiment.data == DEMO):
         return built_in_probes(split.classes)
-    return read_probes(experiment.probes, split.classes) if experiment.probes else []
+    return read_probes(experiment.probes, split.classes, dialect) if experiment.probes else []
 
 
 def _check_decision(experiment: Experiment, split: Split) -> None:
@@ -350,13 +355,13 @@ def _check_class_weights(experiment: Experiment, split: Split) -> None:
         )
 
 
-def _suite(experiment: Experiment, split: Split) -> Suite | None:
+def _suite(experiment: Experiment, split: Split, dialect: AskedDialect) -> Suite | None:
     source = experiment.suite
     if source == AUTO_SUITE:
         source = BUILTIN_SUITE if split.classes.positive is not None else NO_SUITE
     if source == NO_SUITE:
         return None
-    return read_suite(source, split.classes, experiment.suite_labels)
+    return read_suite(source, split.classes, experiment.suite_labels, dialect)
 
 
 def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
@@ -370,7 +375,7 @@ def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
     return make_evasions(test.texts, toxic, words, most=most, seed=experiment.first_seed)
 
 
-def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:
+def _explained(experiment: Experiment, split: Split, dialect: AskedDialect) -> ExplainedTexts | None:
     """The texts that people marked words of, or else test rows that count as toxic; None for none."""
     settings, positive = experiment.explanations, split.classes.positive
     if not settings.most_texts:
@@ -382,9 +387,8 @@ def _explained(experiment: Experiment, split: Split) -> ExplainedTexts | None:
                 "rationales: they say why a text counts as toxic, and no class does here; name it with ⟨positive⟩"
             )
         known = split.parts["train"].texts
-        return from_rationales(
-            read_rationales(settings.rationales, text=experiment.text, known=known), settings.most_texts, rng
-        )
+        read = read_rationales(settings.rationales, text=experiment.text, known=known, dialect=dialect)
+        return from_rationales(read, settings.most_texts, rng)
     if positive is None:
         return None
     test = split.parts["test"]

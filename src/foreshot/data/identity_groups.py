@@ -9,6 +9,7 @@ from foreshot.data.reading.files import open_sheet
 from foreshot.data.split import Split, fold
 from foreshot.data.texts import excerpt, listing, normalise, place, printable
 from foreshot.errors import DataError
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 TERM_COLUMNS = ("group", "term")
 
@@ -17,7 +18,7 @@ _BETWEEN_WORDS = re.compile(r"[^\w\s]|_")
 _SPELT_ALIKE = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\ufe0e": None, "\ufe0f": None})
 
 
-def with_identity_groups(split: Split, terms: str | None) -> Split:
+def with_identity_groups(split: Split, terms: str | None, dialect: AskedDialect = FOUND) -> Split:
     """The split whose test part says which rows mention which group: by a file of terms, else as its columns said.
 
     How many rows each group has is announced. Raises DataError where no class counts as toxic, and for a file of
@@ -30,7 +31,7 @@ def with_identity_groups(split: Split, terms: str | None) -> Split:
         )
     test = split.parts["test"]
     if terms is not None:
-        test = replace(test, identities=mentions(test.texts, read_identity_terms(terms)))
+        test = replace(test, identities=mentions(test.texts, read_identity_terms(terms, dialect)))
     rows = {excerpt(group): sum(mentioned) for group, mentioned in test.identities.items()}
     counts = ", ".join(f"{group} {count:,}" for group, count in rows.items())
     announcements = [f"identity groups, by test rows that mention them: {counts}"]
@@ -39,12 +40,12 @@ def with_identity_groups(split: Split, terms: str | None) -> Split:
     return replace(split, parts={**split.parts, "test": test}, announcements=(*split.announcements, *announcements))
 
 
-def read_identity_terms(source: str) -> dict[str, list[str]]:
+def read_identity_terms(source: str, dialect: AskedDialect = FOUND) -> dict[str, list[str]]:
     """The terms of each group, from a table with the columns group and term: one term a row, of one or more words.
 
     Raises DataError that names the file and the row.
     """
-    sheet = open_sheet(source)
+    sheet = open_sheet(source, dialect=dialect)
     for column in TERM_COLUMNS:
         if column not in sheet.columns:
             raise DataError(

@@ -13,6 +13,7 @@ from foreshot.data.split import fold
 from foreshot.data.table import choose_text_column, is_empty
 from foreshot.data.texts import excerpt, listing, place
 from foreshot.errors import DataError
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 SPANS, TOKENS, RATIONALE = "spans", "tokens", "rationale"
 
@@ -30,7 +31,9 @@ class Rationales:
     left_out: dict[str, int]
 
 
-def read_rationales(source: str, *, text: str | None, known: Iterable[str]) -> Rationales:
+def read_rationales(
+    source: str, *, text: str | None, known: Iterable[str], dialect: AskedDialect = FOUND
+) -> Rationales:
     """The texts of a table in which people marked something, without those that are `known`, such as training rows.
 
     Either a column `spans` holds a list of the marked characters' offsets into the text, counted from 0 (as in
@@ -38,7 +41,7 @@ def read_rationales(source: str, *, text: str | None, known: Iterable[str]) -> R
     (as in HateXplain, Mathew et al. 2021). `text` names the text's column, where the source has it; else it is guessed.
     Raises DataError that names the row.
     """
-    sheet = open_sheet(source)
+    sheet = open_sheet(source, dialect=dialect)
     written = _with_offsets(sheet, text) if SPANS in sheet.columns else _with_tokens(sheet)
     trained_on = frozenset(fold(one) for one in known)
     seen: set[str] = set()

@@ -12,6 +12,7 @@ from foreshot.data.marks import mark, refuse_ratings, why_not_a_mark
 from foreshot.data.reading.files import Sheet, open_sheet
 from foreshot.data.texts import excerpt, listing, normalise, place
 from foreshot.errors import DataError
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 TEXT_NAMES = frozenset({
     "text", "texts", "comment", "comments", "comment_text", "tweet", "tweets", "tweet_text", "sentence",
@@ -54,6 +55,7 @@ def read_table(
     skip_bad_rows: bool = False,
     part: str = "train",
     identity_columns: Sequence[str] = (),
+    dialect: AskedDialect = FOUND,
 ) -> Table:
     """Read a file or dataset (see `open_sheet`) and check its text and label columns, named or guessed.
 
@@ -61,7 +63,7 @@ def read_table(
     Raises DataError for a missing or ambiguous column, for labels that are scores or ratings, and, unless
     `skip_bad_rows`, for a row without a text or a label; the message names the first such row.
     """
-    sheet = open_sheet(source, part=part)
+    sheet = open_sheet(source, part=part, dialect=dialect)
     if labels is not None:
         return _multi_label_table(sheet, text, tuple(labels), identity_columns, skip_bad_rows=skip_bad_rows)
     text_column, label_column, announcements = _choose_columns(sheet, text, label)
@@ -133,9 +135,9 @@ def _good_rows(sheet: Sheet, checks: Mapping[str, Callable[[Any], str | None]], 
     return kept
 
 
-def read_texts(source: str | Path, *, text: str | None = None) -> list[str]:
+def read_texts(source: str | Path, *, text: str | None = None, dialect: AskedDialect = FOUND) -> list[str]:
     """The texts of a file or dataset, normalised; rows without one are left out. Raises what `read_table` does."""
-    sheet = open_sheet(source)
+    sheet = open_sheet(source, dialect=dialect)
     cells = sheet.columns[choose_text_column(sheet.source, sheet.columns, text)[0]]
     return [normalise(cell) for cell in cells if _text_complaint(cell) is None]
 

@@ -1,7 +1,7 @@
 """Texts without labels, which the teacher labels: read, and kept apart from the rows that have a label."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from foreshot.data.split import fold
 from foreshot.data.table import choose_text_column, is_empty
 from foreshot.data.texts import normalise
 from foreshot.errors import DataError
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,18 @@ class Unlabelled:
     announcements: tuple[str, ...]
 
 
-def read_unlabelled(source: str, *, text: str | None, known: Iterable[str]) -> Unlabelled:
+def read_unlabelled(
+    source: str, *, text: str | None, known: Iterable[str], dialect: AskedDialect = FOUND
+) -> Unlabelled:
     """The texts of a plain file (a line each), a table or a dataset, without those that are empty, repeated or `known`.
 
     `text` names the column, where the source has it; else it is guessed. Raises DataError for a source that can't be
     read, and where no text is left.
     """
     if Path(source).suffix.lower() == ".txt":
-        cells, announcement = _lines(source), None
+        cells, announcement = _lines(source, dialect), None
     else:
-        sheet = open_sheet(source)
+        sheet = open_sheet(source, dialect=dialect)
         named = text if text in sheet.columns else None
         column, announcement = choose_text_column(sheet.source, sheet.columns, named)
         cells = sheet.columns[column]
@@ -69,8 +72,10 @@ def apart_from(
     )
 
 
-def _lines(source: str) -> list[str]:
-    with open_records(source) as records:
+def _lines(source: str, dialect: AskedDialect) -> list[str]:
+    with open_records(source, dialect=replace(dialect, firm=False)) as records:
+        for note in records.notes:
+            dialect.say(note)
         found = []
         for record in records:
             if isinstance(record, BadRecord):

@@ -6,6 +6,7 @@ says so.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -39,6 +40,7 @@ from foreshot.runtime.bundle import (
     sums_of,
 )
 from foreshot.runtime.decisions import decide, scores_of, view_of
+from foreshot.settings.dialect import AskedDialect, asked_dialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.cases import Suite, read_suite
 
@@ -67,13 +69,16 @@ def export(
     suite: str | None = None,
     suite_labels: Mapping[str, str] | None = None,
     positive: str | None = None,
+    separator: str | None = None,
+    quoting: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write the bundle `out` from a classifier: a run's folder (what its verdict ships), a model's folder, or a hub id.
 
     `bits` says which graphs are wanted. Parity is proved on the run's validation rows, or on the column `text` of the
     file `rows`, and on `suite` (a file, or the run's, or the built-in one where it fits). `positive` is the class that
-    counts as toxic, or the label to judge of a multi-label model. Raises ForeshotError for what can't be used and for a
+    counts as toxic, or the label to judge of a multi-label model. `separator` and `quoting` are those of `rows`
+    (`settings.dialect`), else found. Raises ForeshotError for what can't be used and for a
     graph in 32 bits that isn't the model; `out` is then as it was.
     """
     progress, out = progress or Silent(), Path(out)
@@ -81,10 +86,11 @@ def export(
         raise ConfigError(f"⟨bits⟩ {','.join(bits)}: must be 32, 8, or both by comma")
     if max_length is not None and max_length < SHORTEST:
         raise ConfigError(f"⟨max_length⟩ {max_length}: must be at least {SHORTEST}")
+    dialect = asked_dialect(separator, quoting, say=progress.say)
     refuse_as_target(out)
     subject = find_subject(str(model), max_length, positive, progress)
-    cases = _suite(suite, suite_labels, subject)
-    source, others = _other_texts(subject, rows, text)
+    cases = _suite(suite, suite_labels, subject, replace(dialect, firm=False))
+    source, others = _other_texts(subject, rows, text, dialect)
     texts = [*others, *(case.text for case in cases.cases)] if cases else others
     if not texts:
         raise ConfigError(f"{subject.source.name}: nothing to prove it on; name texts with ⟨rows⟩ FILE")
@@ -112,20 +118,26 @@ def export(
     return manifest
 
 
-def _suite(asked: str | None, labels: Mapping[str, str] | None, subject: Subject) -> Suite | None:
+def _suite(
+    asked: str | None, labels: Mapping[str, str] | None, subject: Subject, dialect: AskedDialect
+) -> Suite | None:
     """The suite that is asked for, that of the run, or the built-in one where it fits the classes."""
     classes, run = subject.classes, subject.run
     if asked is not None:
-        return read_suite(asked, classes, labels)
+        return read_suite(asked, classes, labels, dialect)
     if run is not None:
-        return read_suite(run.suite, classes, run.experiment.suite_labels) if run.suite else None
+        of_run = asked_dialect(run.experiment.separator, run.experiment.quoting, say=dialect.say)
+        dialect = replace(of_run, firm=False)  # as the run read it
+        return read_suite(run.suite, classes, run.experiment.suite_labels, dialect) if run.suite else None
     return read_suite(BUILTIN_SUITE, classes) if classes.of_two else None
 
 
-def _other_texts(subject: Subject, rows: str | None, column: str | None) -> tuple[str, list[str]]:
+def _other_texts(
+    subject: Subject, rows: str | None, column: str | None, dialect: AskedDialect
+) -> tuple[str, list[str]]:
     """The texts besides the suite's that a graph is proved on, and what they are."""
     if rows is not None:
-        return rows, read_texts(rows, text=column)[:MOST_ROWS]
+        return rows, read_texts(rows, text=column, dialect=dialect)[:MOST_ROWS]
     if subject.run is not None:
         return "the run's validation rows", subject.run.validation_texts()[:MOST_ROWS]
     return "no rows besides the suite", []

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from foreshot.data.reading.records import KINDS, Records, open_records
+from foreshot.data.reading.records import Records, open_records
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, DataError
 from foreshot.files.atomic import writing_atomically
@@ -23,7 +23,8 @@ from foreshot.runtime.bundle import Manifest
 from foreshot.runtime.classifier import Classifier, Prediction, load
 from foreshot.runtime.outputs import refuse_as_output
 from foreshot.runtime.windows import windows
-from foreshot.runtime.writing import NewColumns, Output, open_output
+from foreshot.runtime.writing import NewColumns, Output, kind_of_output, open_output
+from foreshot.settings.dialect import AskedDialect, asked_dialect
 
 THRESHOLDS = (0.5, 0.7, 0.9)
 WINDOW = 1024  # rows that are scored together
@@ -75,6 +76,8 @@ def migrate(
     skip_bad_rows: bool = False,
     worst: int = 10,
     out: str | Path | None = None,
+    separator: str | None = None,
+    quoting: str | None = None,
     progress: Progress | None = None,
 ) -> Migration:
     """Score the texts of a file of stored scores with the bundle `model`, and compare.
@@ -83,17 +86,19 @@ def migrate(
     are guessed otherwise. `label` is the one of a multi-label bundle whose score is compared, else the judged one, that
     alone has a suite's result. `thresholds` are those in use with the stored scores. All rows are looked through before
     any is scored; the memory that scoring takes grows by 17 bytes a row. `out`, with all the columns and what `predict`
-    adds, is written whole or not at all. Raises ForeshotError for a file, a bundle or an option that can't be used.
+    adds, is written whole or not at all. `separator` and `quoting` are those of `stored` (`settings.dialect`), else
+    found. Raises ForeshotError for a file, a bundle or an option that can't be used.
     """
     path, out = Path(stored), None if out is None else Path(out)
     progress = progress or Silent()
+    dialect = asked_dialect(separator, quoting)
     _refuse_unfit(path, thresholds, worst, out)
     classifier = load(model)
     manifest = classifier.manifest
     positive, decision = _compared(manifest, label, str(model))
-    looked = look_through(path, text=text, score=score, skip_bad_rows=skip_bad_rows)
+    looked = look_through(path, text=text, score=score, skip_bad_rows=skip_bad_rows, dialect=dialect)
     scored = _Scored(positive, worst)
-    _score(classifier, path, looked, scored, out, progress)
+    _score(classifier, path, dialect, looked, scored, out, progress)
     agreement = score_agreement(
         np.array(scored.stored),
         np.array(scored.new),
@@ -215,11 +220,17 @@ class _Scored:
 
 
 def _score(
-    classifier: Classifier, path: Path, stored: StoredScores, scored: _Scored, out: Path | None, progress: Progress
+    classifier: Classifier,
+    path: Path,
+    dialect: AskedDialect,
+    stored: StoredScores,
+    scored: _Scored,
+    out: Path | None,
+    progress: Progress,
 ) -> None:
     """Score every row, add it to `scored`, and write it to `out`."""
     with ExitStack() as stack:
-        records = stack.enter_context(open_records(path))
+        records = stack.enter_context(open_records(path, dialect=dialect))
         read = stack.enter_context(contextlib.closing(windows(records, WINDOW)))
         output = None if out is None else _open_output(stack, records, stored, classifier, out)
         stack.callback(progress.end)
@@ -248,9 +259,8 @@ def _open_output(stack: ExitStack, records: Records, stored: StoredScores, class
     def write(text: str) -> None:
         file.write(text.encode("utf-8"))
 
-    kind = KINDS.get(out.suffix.lower(), records.kind)
     return open_output(
-        "jsonl" if kind == "lines" else kind,
+        kind_of_output(records, out),
         write,
         file=file,
         stack=stack,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from foreshot.data.reading.records import Records, open_records
 from foreshot.data.table import choose_text_column, why_not_a_string
 from foreshot.data.texts import excerpt
 from foreshot.errors import DataError
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 SCORE_NAMES = frozenset({"score", "summaryscore", "perspective", "toxicity_score", "perspective_score"})
 WRAPPING = frozenset({"response", "perspective", "attributescores", "summaryscore", "score", "scores", "value"})
@@ -34,13 +35,14 @@ class StoredRow(NamedTuple):
 class StoredScores:
     """A file whose columns are known; `a.b` is the field b in a field a.
 
-    `head` are its first rows, `skipped_rows` counts those that are left out because of `skip_bad_rows`, and
-    `announcements` tell what was guessed.
+    `decimal_comma` says that scores may be written as 0,7. `head` are its first rows, `skipped_rows` counts those that
+    are left out because of `skip_bad_rows`, and `announcements` tell what was guessed or found.
     """
 
     text_column: str
     score_column: str
     skip_bad_rows: bool
+    decimal_comma: bool
     head: list[Record]
     announcements: list[str]
     skipped_rows: int = 0
@@ -73,7 +75,7 @@ class StoredScores:
             return f"column {_named(self.text_column)!r}: {unfit}"
         if score is None or (isinstance(score, str) and not score.strip()):
             return f"column {_named(self.score_column)!r}: no score"
-        number = _number(score)
+        number = _number(score.replace(",", ".") if self.decimal_comma and isinstance(score, str) else score)
         if math.isnan(number):
             comma = isinstance(score, str) and score.count(",") == 1
             hint = " (write a point, as in 0.7)" if comma else ""
@@ -81,13 +83,15 @@ class StoredScores:
         return StoredRow(record, text, number)
 
 
-def look_through(path: Path, *, text: str | None, score: str | None, skip_bad_rows: bool) -> StoredScores:
+def look_through(
+    path: Path, *, text: str | None, score: str | None, skip_bad_rows: bool, dialect: AskedDialect = FOUND
+) -> StoredScores:
     """Find the columns, named or guessed, and check every row.
 
     Raises DataError for a missing or ambiguous column, for what `StoredScores.rows` refuses, for fewer than 2 rows,
     and for scores that are all the same.
     """
-    with open_records(path) as records:
+    with open_records(path, dialect=dialect) as records:
         first = list(islice(records, HEAD))
         stored = _columns(records, first, text, score, skip_bad_rows)
         rows = skipped = 0
@@ -98,6 +102,7 @@ def look_through(path: Path, *, text: str | None, score: str | None, skip_bad_ro
             else:
                 rows += 1
                 least, most = min(least, row.score), max(most, row.score)
+        spanning = records.spanning.note(records.source)
     left_out = f" ({skipped:,} bad rows were left out)" if skipped else ""
     if rows < 2:
         raise DataError(f"{path}: {rows} row{'' if rows == 1 else 's'} to compare{left_out}; at least 2 are needed")
@@ -106,7 +111,8 @@ def look_through(path: Path, *, text: str | None, score: str | None, skip_bad_ro
             f"{path}: every score in column {_named(stored.score_column)!r} is {least:g}{left_out}, so there is "
             "nothing to agree with; name another column with ⟨score⟩"
         )
-    return StoredScores(**{**vars(stored), "skipped_rows": skipped})
+    announcements = [*stored.announcements, *([spanning] if spanning else [])]
+    return replace(stored, skipped_rows=skipped, announcements=announcements)
 
 
 def _columns(
@@ -124,8 +130,9 @@ def _columns(
         text_column=text_column,
         score_column=score_column,
         skip_bad_rows=skip_bad_rows,
+        decimal_comma=records.decimal_comma,
         head=head,
-        announcements=[note for note in (text_note, score_note) if note],
+        announcements=[*records.notes, *(note for note in (text_note, score_note) if note)],
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from foreshot.data.reading.lines import LINES_COLUMN, BadRecord, Record
-from foreshot.data.reading.records import KINDS, Records, open_records
+from foreshot.data.reading.records import Records, open_records
 from foreshot.data.reading.text_rows import text_column_of
 from foreshot.data.table import why_not_a_string
 from foreshot.data.texts import excerpt
@@ -22,7 +22,8 @@ from foreshot.progress import Progress, Silent, duration, printable
 from foreshot.runtime.classifier import Classifier, Prediction
 from foreshot.runtime.outputs import refuse_as_output
 from foreshot.runtime.windows import windows
-from foreshot.runtime.writing import PREFIX, NewColumns, Output, as_json, open_output
+from foreshot.runtime.writing import PREFIX, NewColumns, Output, as_json, kind_of_output, open_output
+from foreshot.settings.dialect import asked_dialect
 
 WINDOW = 1024
 """Most rows that are scored together; within them the classifier puts texts of like length side by side."""
@@ -66,6 +67,8 @@ def score_file(
     kind: str = "lines",
     text_column: str | None = None,
     bad_rows: str | Path | None = None,
+    separator: str | None = None,
+    quoting: str | None = None,
     progress: Progress | None = None,
     window: int = WINDOW,
 ) -> Summary:
@@ -73,14 +76,16 @@ def score_file(
 
     A file `out` is written whole or not at all, in the format that its name tells, else in that of the input; None is
     the standard output, where rows appear as soon as they are scored. The text column is guessed unless it is named.
-    The first row without a text, or that can't be read, raises DataError; with `bad_rows` such rows are left out and
-    written to that file, as JSON lines. Raises DataError and ConfigError.
+    `separator` and `quoting` are those of a delimited table (`settings.dialect`), else found; its rows are written as
+    they stood there. The first row without a text, or that can't be read, raises DataError; with `bad_rows` such rows
+    are left out and written to that file, as JSON lines. Raises DataError and ConfigError.
     """
     began = time.monotonic()
     progress = progress or Silent()
+    dialect = asked_dialect(separator, quoting)
     _refuse_unfit(source, out, bad_rows)
     with ExitStack() as stack:
-        records = stack.enter_context(open_records(source, kind=kind))
+        records = stack.enter_context(open_records(source, kind=kind, dialect=dialect))
         read = stack.enter_context(contextlib.closing(windows(records, window)))
         bad = _BadRows(records, stack.enter_context(_writing(bad_rows)) if bad_rows is not None else None)
         file: BinaryIO | None = None
@@ -91,7 +96,8 @@ def score_file(
             write = _into_stream(out or sys.stdout)
         head, ahead = _head(read, records, bad, 1 if file is None else window)
         columns = records.columns or list(dict.fromkeys(name for row in head for name in row.cells))
-        text_column, notes = _text_column(records, columns, text_column)
+        text_column, guessed = _text_column(records, columns, text_column)
+        notes = [*records.notes, *guessed]
         columns = columns or [text_column]
         new = NewColumns.of(classifier.manifest, [*columns, *(records.titles or [])])
         written, note = _output_kind(records, file, out)
@@ -106,6 +112,9 @@ def score_file(
         tally = _Tally(progress, records, began)
         stack.callback(tally.end)
         _score(classifier, ahead, output, text_column, bad, tally)
+        if note := records.spanning.note(records.source):
+            notes.append(note)
+            progress.say(note)
     return tally.summary(bad.count, notes)
 
 
@@ -148,7 +157,9 @@ class _BadRows:
             joint = ", " if complaint.startswith("column") else ": "
             raise DataError(f"{where}{joint}{complaint}; or set such rows aside with ⟨bad_rows⟩ FILE")
         self.count += 1
-        self.file.write((as_json({"row": row, "complaint": complaint, "raw": raw}) + "\n").encode("utf-8"))
+        self.file.write(
+            (as_json({"row": row, "complaint": str(DataError(complaint)), "raw": raw}) + "\n").encode("utf-8")
+        )
 
 
 class _Tally:
@@ -234,10 +245,10 @@ def _text_column(records: Records, columns: Sequence[str], named: str | None) ->
 
 def _output_kind(records: Records, file: BinaryIO | None, out: object) -> tuple[str, str | None]:
     """The format to write, and a note where it is another than expected."""
-    asked = KINDS.get(Path(str(out)).suffix.lower(), records.kind) if file else records.kind
+    asked = kind_of_output(records, Path(str(out)) if file else None)
     if asked == "parquet" and file is None:
         return "jsonl", f"{records.source}: Parquet goes to a file only (--out); rows are written as JSON lines"
-    return ("jsonl" if asked == "lines" else asked), None
+    return asked, None
 
 
 def _refuse_unfit(source: object, out: object, bad_rows: str | Path | None) -> None:

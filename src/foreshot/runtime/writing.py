@@ -5,17 +5,19 @@ import csv
 import datetime
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, Protocol
 
-from foreshot.data.reading.delimited import DELIMITERS
+from foreshot.data.reading.delimited import PLAIN
 from foreshot.data.reading.lines import Record
 from foreshot.data.reading.parquet import ArrowRow
-from foreshot.data.reading.records import Records
+from foreshot.data.reading.records import KINDS, Records
 from foreshot.data.reading.spreadsheets import inert
 from foreshot.data.texts import excerpt, valid_unicode
 from foreshot.errors import DataError
@@ -79,20 +81,29 @@ class NewColumns:
 
 
 class DelimitedOutput:
-    """CSV or TSV. Cells of another format are made safe for spreadsheets; those of a CSV or TSV stay as they are."""
+    """A delimited table. Rows of a table of the same kind stay as they were written, and the new cells suit them.
+
+    Cells of another format are made safe for spreadsheets; those of another kind of table stay as they are.
+    """
 
     def __init__(
         self, write: Callable[[str], None], kind: str, records: Records, columns: Sequence[str], new: NewColumns
     ) -> None:
         self._write, self._records, self._columns, self._new = write, records, columns, new
-        self._verbatim = records.kind in DELIMITERS
         self._lines: list[str] = []
+        of_kind = records.dialect if records.kind == kind else None
+        self._dialect = of_kind if of_kind and of_kind.delimiter else PLAIN[kind]
+        self._as_it_was, self._from_table = self._dialect is of_kind, records.kind in PLAIN
         # With both characters in the line end, the writer puts a cell that holds either of them in quotes.
         self._writer = csv.writer(
-            SimpleNamespace(write=self._lines.append), delimiter=DELIMITERS[kind], lineterminator="\r\n"
+            SimpleNamespace(write=lambda line: self._lines.append(line.removesuffix("\r\n") + "\n")),
+            delimiter=self._dialect.delimiter,
+            lineterminator="\r\n",
+            quotechar='"' if self._dialect.quoted else None,
+            quoting=csv.QUOTE_MINIMAL if self._dialect.quoted else csv.QUOTE_NONE,
         )
-        titles = records.titles or (columns if self._verbatim else [inert(name) for name in columns])
-        self._writer.writerow([*titles, *(inert(name) for name in new.names)])
+        titles = records.titles or (columns if self._from_table else [inert(name) for name in columns])
+        self._add(records.heading, titles, [inert(name) for name in new.names])
         self._flush()
 
     def write(self, rows: Sequence[Record], predictions: Sequence[Prediction]) -> None:
@@ -100,15 +111,25 @@ class DelimitedOutput:
         for row, prediction in zip(rows, predictions, strict=True):
             refuse_unknown(self._records, row, self._columns)
             cells = [row.cells.get(name) for name in self._columns]
-            written = cells if self._verbatim else [_cell(cell) for cell in cells]
-            self._writer.writerow([*written, *(_cell(cell) for cell in self._new.cells(prediction))])
+            old = cells if self._from_table else [_cell(cell) for cell in cells]
+            self._add(row.raw, old, [_cell(cell) for cell in self._new.cells(prediction)])
         self._flush()
 
     def finish(self) -> None:
         """Nothing is held back."""
 
+    def _add(self, raw: str, old: Sequence[Any], new: Sequence[Any]) -> None:
+        """A row: `old` cells, or their text as it was, and new ones."""
+        if not self._dialect.quoted:  # then no cell can hold what parts cells
+            parting = re.compile(rf"[\r\n{re.escape(self._dialect.delimiter)}]")
+            new = [parting.sub(" ", cell) if isinstance(cell, str) else cell for cell in new]
+        if self._as_it_was and raw:
+            self._lines.append(raw + self._dialect.delimiter)
+            old = ()
+        self._writer.writerow([*old, *new])
+
     def _flush(self) -> None:
-        self._write("".join(line.removesuffix("\r\n") + "\n" for line in self._lines))
+        self._write("".join(self._lines))
         self._lines.clear()
 
 
@@ -276,6 +297,14 @@ def _strings(cells: Sequence[Any]) -> list[str | None]:
     return [None if cell is None else valid_unicode(as_text(cell)) for cell in cells]
 
 
+def kind_of_output(records: Records, out: Path | None) -> str:
+    """The format that a file's name asks for, else that of what is read; lines become JSON lines."""
+    kind = records.kind if out is None else KINDS.get(out.suffix.lower(), records.kind)
+    if kind == "lines":
+        kind = records.kind  # a table in a file of a name that plain lines have
+    return "jsonl" if kind == "lines" else kind
+
+
 def open_output(
     kind: str,
     write: Callable[[str], None],
@@ -290,6 +319,6 @@ def open_output(
     """An output of a kind, its header written; `head` are the first rows; what must be closed goes on the `stack`."""
     if kind == "parquet" and file is not None:
         return ParquetOutput(file, stack, records, columns, new, head)
-    if kind in DELIMITERS:
+    if kind in PLAIN:
         return DelimitedOutput(write, kind, records, columns, new)
     return JsonOutput(write, records, new)

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from foreshot.settings.base import Settings
+from foreshot.settings.dialect import separator_name
 from foreshot.settings.losses import Distillation
 from foreshot.settings.reading import load_settings, run_name, validated
 from foreshot.settings.recipes import DEFAULT_RECIPES, FILE_NAME, RECIPES, Lora, Recipe, named_recipe
@@ -91,6 +92,7 @@ class Experiment(Settings):
     `labels` names columns of 0 and 1 instead of the one `label`: a text can have several of them, and the first one
     named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels
     ("demo": those of the built-in corpus).
+    `separator` and `quoting` are those of the labelled rows' tables (`settings.dialect`); without them they are found.
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
     training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
@@ -108,6 +110,8 @@ class Experiment(Settings):
     identity_columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
     identity_terms: Named | None = None
     positive: tuple[str, ...] | None = None
+    separator: str | None = None
+    quoting: Literal["csv", "none"] | None = None
     skip_bad_rows: bool = False
     max_train_rows: Rows | None = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -146,6 +150,11 @@ class Experiment(Settings):
         if not DEVICE.match(device):
             raise ValueError(f"{device!r} is none of auto, cpu, cuda, cuda:N, mps")
         return device
+
+    @field_validator("separator")
+    @classmethod
+    def _names_a_separator(cls, separator: str | None) -> str | None:
+        return None if separator is None else separator_name(separator)
 
     @field_validator("positive", mode="before")
     @classmethod

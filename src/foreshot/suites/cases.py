@@ -23,6 +23,7 @@ from foreshot.data.texts import excerpt, listing, normalise, place, printable
 from foreshot.errors import ConfigError, DataError
 from foreshot.files.fingerprints import fingerprint
 from foreshot.results.behaviour import Case, SuiteFacts
+from foreshot.settings.dialect import FOUND, AskedDialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.builtin import builtin_cases
 
@@ -65,7 +66,9 @@ class Suite:
         )
 
 
-def read_suite(source: str, classes: Classes, mapping: Mapping[str, str] | None = None) -> Suite:
+def read_suite(
+    source: str, classes: Classes, mapping: Mapping[str, str] | None = None, dialect: AskedDialect = FOUND
+) -> Suite:
     """The suite "builtin", or one from a file of any kind that `open_sheet` reads.
 
     `mapping` leads from the suite's labels to classes, by name or as the data writes them; for a label that it
@@ -75,7 +78,7 @@ def read_suite(source: str, classes: Classes, mapping: Mapping[str, str] | None 
     """
     if source == BUILTIN_SUITE:
         return _built_in(classes, mapping)
-    sheet = open_sheet(source, part="test")
+    sheet = open_sheet(source, part="test", dialect=dialect)
     names = _column_names(sheet)
     texts = _texts(sheet, names["text"])
     labels = _labels(sheet, names["label"], classes, mapping or {})

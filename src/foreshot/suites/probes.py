@@ -11,12 +11,13 @@ from foreshot.data.texts import listing, normalise
 from foreshot.errors import ConfigError, DataError
 from foreshot.files.bounded import read_small
 from foreshot.results.behaviour import Probe, ProbeAnswer
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 MOST_BYTES = 2**24
 LABEL_WORDS = {"1": TOXIC, "true": TOXIC, "yes": TOXIC, "0": BENIGN, "false": BENIGN, "no": BENIGN}
 
 
-def read_probes(path: str, classes: Classes) -> list[Probe]:
+def read_probes(path: str, classes: Classes, dialect: AskedDialect = FOUND) -> list[Probe]:
     """Probes from a file: one text a line, or a table with columns text, label (may be empty) and note (optional).
 
     A label is a class of the data, as written there or by its name; in a binary task also 1 and 0.
@@ -24,7 +25,7 @@ def read_probes(path: str, classes: Classes) -> list[Probe]:
     """
     if Path(path).suffix.lower() not in READERS:
         return [Probe(text=normalise(line), label=None) for line in _lines(path)]
-    sheet = open_sheet(path)
+    sheet = open_sheet(path, dialect=dialect)
     if "text" not in sheet.columns:
         raise DataError(f"{path}: probes need a column named text (columns: {listing(sheet.columns)})")
     nothing: list[None] = [None] * len(sheet.rows)

@@ -1,6 +1,7 @@
 """Sheets: tables as they stand in a file or a dataset, before any column is given a meaning.
 
-Reads CSV, TSV, JSON Lines, Parquet, saved Hugging Face datasets and datasets of the hub, whole, into memory.
+Reads CSV, TSV and their kin, JSON Lines, Parquet, saved Hugging Face datasets and datasets of the hub, whole, into
+memory.
 """
 
 import re
@@ -11,10 +12,11 @@ from typing import Any
 
 from foreshot.data.reading.lines import BadRecord, Record, repeated
 from foreshot.data.reading.parquet import ArrowRow
-from foreshot.data.reading.records import KINDS, Records, open_records
+from foreshot.data.reading.records import KINDS, Records, names_a_table, open_records
 from foreshot.data.reading.saved_datasets import INFO_FILE, PARTS_FILE, refuse_unsafe
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import DataError
+from foreshot.settings.dialect import FOUND, AskedDialect
 
 MOST_COLUMNS = 1000
 MOST_ROWS = 10_000_000
@@ -24,6 +26,7 @@ LEAST_MEMORY, EXPANSION = 2**28, 100
 """What a table may take in memory: so many bytes, or so many times the file's size, if that is more. Counted are `CELL`
 for each cell, whatever is in it, and a Parquet file's values; all else is in the file as it is in memory."""
 CELL = 8
+DECIMAL_COMMA = re.compile(r"\s*[+-]?[0-9]+(,[0-9]+)?\s*\Z")
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+\Z", re.ASCII)
 READERS = tuple(suffix for suffix, kind in KINDS.items() if kind != "lines")
 """What the name of a file must end in."""
@@ -34,9 +37,9 @@ OTHER_NAMES = {"train": ("training",), "validation": ("valid", "val", "dev"), "t
 class Sheet:
     """A table as read.
 
-    `source` is what the user named; `columns` maps names to cells (str for CSV and TSV, whatever they are
-    elsewhere), every str of them valid Unicode; `rows` says where each row starts: the line in a text file
-    (the header of a CSV is line 1), else the row's number, counted from 1.
+    `source` is what the user named; `columns` maps names to cells (str for CSV and TSV, with decimal points where there
+    were commas, whatever they are elsewhere), every str of them valid Unicode; `rows` says where each row starts: the
+    line in a text file (the header of a CSV is line 1), else the row's number, counted from 1.
     """
 
     source: str
@@ -44,14 +47,15 @@ class Sheet:
     rows: list[int]
 
 
-def open_sheet(source: str | Path, *, part: str = "train") -> Sheet:
+def open_sheet(source: str | Path, *, part: str = "train", dialect: AskedDialect = FOUND) -> Sheet:
     """Read a file, a saved Hugging Face dataset folder, or a dataset of the hub ("owner/name").
 
-    `part` chooses the split where a dataset has several. Raises DataError that names the source and the row.
+    `part` chooses the split where a dataset has several; a delimited table is read in `dialect`. Raises DataError that
+    names the source and the row.
     """
     name = str(source)
     try:
-        sheet = _read(name, Path(source), part)
+        sheet = _read(name, Path(source), part, dialect)
     except OSError as error:
         raise DataError(f"{name}: can't be read ({error.strerror or excerpt(error, 80)})") from None
     if not sheet.rows:
@@ -63,12 +67,14 @@ def open_sheet(source: str | Path, *, part: str = "train") -> Sheet:
 # ---- files ----
 
 
-def _read(name: str, path: Path, part: str) -> Sheet:
+def _read(name: str, path: Path, part: str, dialect: AskedDialect) -> Sheet:
     if path.is_dir():
         return _read_saved_dataset(path, part)
     suffix = path.suffix.lower()
-    if path.exists() and suffix in READERS:
-        return _read_file(path)
+    if path.exists() and (suffix in READERS or (suffix in KINDS and names_a_table(dialect))):
+        return _read_file(path, dialect)
+    if path.exists() and suffix in KINDS:
+        raise DataError(f"{path}: is read as plain lines; where it is a table, name what parts its fields: ⟨separator⟩")
     if path.exists():
         raise DataError(f"{path}: unknown kind of file; the name must end in one of {', '.join(READERS)}")
     if HUB_ID.match(name) and suffix not in READERS and not path.parent.is_dir():
@@ -76,10 +82,12 @@ def _read(name: str, path: Path, part: str) -> Sheet:
     raise DataError(f"{path}: no such file")
 
 
-def _read_file(path: Path) -> Sheet:
+def _read_file(path: Path, dialect: AskedDialect) -> Sheet:
     """All records of a file; raises DataError for the first that can't be read."""
     rows: list[int] = []
-    with open_records(path, refuse_nul=True) as records:
+    with open_records(path, dialect=dialect, refuse_nul=True) as records:
+        for note in records.notes:
+            dialect.say(note)
         _refuse_many_columns(str(path), len(records.columns or ()))
         if records.kind == "parquet" and (records.units or 0) > MOST_ROWS:
             raise DataError(f"{path}: has {records.units:,} rows; {TOO_MANY}")
@@ -92,9 +100,20 @@ def _read_file(path: Path) -> Sheet:
             for name, cells in columns.items():
                 cells.append(record.cells.get(name))
             rows.append(record.row)
+        if spanning := records.spanning.note(records.source):
+            dialect.say(spanning)
     if not rows and records.columns is None:
         raise DataError(f"{path}: is empty")
+    if records.decimal_comma:
+        columns = {name: _with_decimal_points(cells) for name, cells in columns.items()}
     return Sheet(str(path), columns, rows)
+
+
+def _with_decimal_points(cells: list[str]) -> list[str]:
+    """A column of numbers some of which have a decimal comma, with points; any other column as it is."""
+    if all(not cell or DECIMAL_COMMA.match(cell) for cell in cells):
+        return [cell.replace(",", ".") for cell in cells]
+    return cells
 
 
 def _within_memory(path: Path, records: Records, columns: Collection[str]) -> Iterator[Record]:

@@ -20,9 +20,12 @@ def text_column_of(records: Records, columns: Sequence[str], named: str | None) 
 def text_rows(records: Records, named: str | None, progress: Progress) -> Iterator[tuple[str, Record]]:
     """Each row's text, and the row; of JSON Lines the first row tells the columns.
 
-    `progress` is told of a guessed column. Raises DataError at the first row that has no text or can't be read.
+    `progress` is told of a guessed column, and of what was found about a table. Raises DataError at the first row that
+    has no text or can't be read.
     """
     column: str | None = None
+    for found in records.notes:
+        progress.say(found)
     for record in records:
         if isinstance(record, BadRecord):
             raise DataError(f"{records.place(record.row)}: {record.complaint}")
@@ -34,3 +37,5 @@ def text_rows(records: Records, named: str | None, progress: Progress) -> Iterat
         if complaint := why_not_a_string(text):
             raise DataError(f"{records.place(record.row)}, column {excerpt(column)!r}: {complaint}")
         yield str(text), record
+    if spanning := records.spanning.note(records.source):
+        progress.say(spanning)
