@@ -1,7 +1,7 @@
 """The inputs of a comparison: everything that is asked for, read and checked before anything is written or trained."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -62,6 +62,11 @@ EVASIONS: Final = "evasions"
 EXPLAINED: Final = "explained"
 LEFT_OUT: Final = "explained-without-each-word"
 REDUCED: Final = "explained-without-the-strongest"
+
+WITHOUT_SUITE = (
+    "no suite: no class is taken for toxic, so behaviour is not judged, neither are disguises tried nor decisions "
+    "explained; name the labels that count as toxic with --positive, or a suite of these classes with --suite"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +197,8 @@ def read_inputs(experiment: Experiment) -> Inputs:
     _check_class_weights(experiment, split)
     probes = _probes(experiment, split)
     suite = _suite(experiment, split)
+    if suite is None and experiment.suite == AUTO_SUITE:
+        split = replace(split, announcements=(*split.announcements, WITHOUT_SUITE))
     evasions = _evasions(experiment, split)
     explained = _explained(experiment, split)
     encoder, teacher = _find_models(experiment, task)
@@ -256,6 +263,7 @@ def _read_split(experiment: Experiment) -> Split:
     return split_tables(
         *given,
         positive=experiment.positive,
+        named_classes=experiment.classes,
         validation_fraction=experiment.validation_fraction,
         test_fraction=experiment.test_fraction,
         seed=experiment.first_seed,
@@ -270,6 +278,8 @@ def _read(experiment: Experiment, source: str, part: str) -> Table:
         text=experiment.text,
         label=experiment.label,
         labels=experiment.labels,
+        leave_out=experiment.leave_out,
+        combined=experiment.classes is not None,
         skip_bad_rows=experiment.skip_bad_rows,
         part=part,
         identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),
