@@ -142,7 +142,7 @@ def examine_labels(
         _check_named(counts, {canonical_label(value) for value in classes}, source=source, first=first)
     elif spare := [label for label in not_labelled(counts) if label.casefold() not in named]:
         raise DataError(
-            f"{first(spare[0])}: label {excerpt(spare[0])!r} ({counts[spare[0]]:,} rows) usually says that nobody "
+            f"{first(spare[0])}: label {excerpt(spare[0])!r} ({rows_text(counts[spare[0]])}) usually says that nobody "
             f"labelled the row; leave such rows out with ⟨leave_out⟩{given(spare)}, count it as a class with "
             f"⟨classes⟩{given(counts)}, or name another column with ⟨label⟩"
         )
@@ -206,9 +206,14 @@ def given(values: Collection[str]) -> str:
     return "=" + shlex.quote(",".join(map(excerpt, values)))
 
 
+def rows_text(count: int) -> str:
+    """A number of rows: "1,200 rows"."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
 def _counted(counts: Mapping[str, int]) -> list[str]:
     """How many rows have each label; of many labels the first."""
-    shown = [f"{count:,} rows labelled {excerpt(label)}" for label, count in counts.items()]
+    shown = [f"{rows_text(count)} labelled {excerpt(label)}" for label, count in counts.items()]
     return shown if len(shown) <= MOST_CLASSES else [*shown[:MOST_CLASSES], f"and {len(shown) - MOST_CLASSES} more"]
 
 
@@ -222,7 +227,7 @@ def _check_named(
         )
     if unnamed := [label for label in counts if label not in named]:
         raise DataError(
-            f"{first(unnamed[0])}: label {excerpt(unnamed[0])!r} ({counts[unnamed[0]]:,} rows) is none of ⟨classes⟩; "
+            f"{first(unnamed[0])}: label {excerpt(unnamed[0])!r} ({rows_text(counts[unnamed[0]])}) is none of ⟨classes⟩; "
             f"name it there, or leave such rows out with ⟨leave_out⟩{given(unnamed)}"
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from foreshot.data.labels import Classes, canonical_label, given, is_fraction, not_labelled
+from foreshot.data.labels import Classes, canonical_label, given, is_fraction, not_labelled, rows_text
 from foreshot.data.reading.files import Sheet
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
@@ -69,7 +69,7 @@ def check_trainable(marks: Sequence[tuple[int, ...]], names: Sequence[str], *, s
 def label_counts(marks: Sequence[tuple[int, ...]], names: Sequence[str], *, source: str) -> str:
     """How many rows have each label, and how many have none, in a sentence."""
     counts = zip(names, map(sum, zip(*marks, strict=True)), strict=True)
-    counted = ", ".join(f"{count:,} rows labelled {excerpt(name)}" for name, count in counts)
+    counted = ", ".join(f"{rows_text(count)} labelled {excerpt(name)}" for name, count in counts)
     return f"{source}: {counted}, {sum(not any(of_row) for of_row in marks):,} with none of these labels"
 
 

@@ -184,7 +184,9 @@ class Experiment(Settings):
         if self.labels is not None:
             for name in ("classes", "positive"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"labels: are the labels of the task; {name} is for a task of classes")
+                    raise ValueError(
+                        f"labels: are the labels of the task; {name} is for classes, of which a text has one"
+                    )
             if len(set(self.labels)) < len(self.labels):
                 raise ValueError("labels: one is named twice")
         if self.identity_columns is not None and self.identity_terms is not None:

@@ -170,10 +170,10 @@ def _labels(sheet: Sheet, name: str, classes: Classes, mapping: Mapping[str, str
     for row, label in zip(sheet.rows, written, strict=True):
         meant = given.get(label) or _class_of(label, classes, of_the_data=of_the_data)
         if meant is None:
-            spare = "usually says that nobody labelled the case: remove it, or " if not_labelled([label]) else ""
+            spare = " and usually says that nobody labelled the case; remove it, or" if not_labelled([label]) else ";"
             raise DataError(
                 f"{place(sheet.source, row)}: label {excerpt(label)!r} is none of the classes "
-                f"{listing(classes.names)}; {spare}say which it means with ⟨suite_labels⟩"
+                f"{listing(classes.names)}{spare} say which it means with ⟨suite_labels⟩"
             )
         labels.append(meant)
     empty = [name for name in classes.names if name not in labels]
