@@ -200,8 +200,18 @@ def test_lists_of_one_label_at_most_are_classes(tmp_path, cells, labels):
     assert table.announcements[-1] == f"{path}: column 'tags': each list has one label, or none: read as a class"
 
 
-def test_lists_of_marks_need_columns(tmp_path):
-    said = complaint(jsonl_file(tmp_path, [[0, 1, 0], [1, 1, 0]]), label="tags")
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [[0, 1, 0], [1, 1, 0]],
+        ["[0, 1, 0]", "[1 1 0]"],
+        ["0,1,0", "1,1,0"],
+        [{"rude": 1, "loud": 0}, {"rude": 0, "loud": 1}],
+        ["{'rude': 1, 'loud': 0}", "{'rude': 0, 'loud': 1}"],
+    ],
+)
+def test_marks_in_one_cell_need_columns(tmp_path, cells):
+    said = complaint(jsonl_file(tmp_path, cells), label="tags")
     assert "holds the marks of several labels; write a column for each label and name them with labels" in said
 
 

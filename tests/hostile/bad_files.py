@@ -157,7 +157,7 @@ VALUES: dict[str, BadFile] = {
     "dates for labels.csv": BadFile(content(rows("a,2024-01-02")), "line 14: label '2024-01-02'"),
     "days that a spreadsheet made.csv": BadFile(content(rows("a,1-Jan")), "line 14: label '1-Jan'"),
     "percentages.csv": BadFile(content(rows("a,50%")), "line 14: label '50%'"),
-    "a comma for a point.csv": BadFile(content(rows('a,"0,5"')), "line 14: label '0,5'"),
+    "a comma for a point.csv": BadFile(content(rows('a,"0,5"')), "line 14, column 'label': 0,5 is a score"),
     "a number of 5000 digits.csv": BadFile(content(rows("a," + "9" * 5000)), "line 14: label '999"),
     "a label of a megabyte.csv": BadFile(content(rows("a," + "x" * 2**20)), "line 14: label 'xxx"),
     "not a number.csv": BadFile(content(rows("a,nan")), "line 14: label 'nan'"),

@@ -14,6 +14,7 @@ ALWAYS, PERHAPS = ("|", ";"), (",", "/", "+", "&", " ")
 """Separators: those that no label holds, and those that one may."""
 
 _LIST = re.compile(r"[\[(].*[\])]\Z|\{[^:]*\}\Z")
+_OBJECT = re.compile(r"\s*\{.*:.*\}\s*\Z", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NUMBER = re.compile(r"[01],[0-9]+\Z|[0-9]+ ?/ ?[0-9]+\Z")  # 0,25 as it is written in Europe, and 3/5
 
@@ -30,7 +31,7 @@ def label_sets(cells: Sequence[Any], names: Collection[str] = ()) -> list[LabelS
     if any(isinstance(cell, list | tuple) for cell in cells):
         lists = [_listed(cell) for cell in cells]
         return None if any(not _is_scalar(value) for values in lists for value in values) else [*map(_clean, lists)]
-    if not all(_is_scalar(cell) for cell in cells):
+    if not all(_is_scalar(cell) and not is_object(cell) for cell in cells):
         return None
     written = set(map(canonical_label, cells)) - {""}
     others = [label for label in written if not _LIST.match(label)]
@@ -40,6 +41,11 @@ def label_sets(cells: Sequence[Any], names: Collection[str] = ()) -> list[LabelS
     if separator is None:
         return None
     return [_clean(canonical_label(cell).split(separator)) for cell in cells]
+
+
+def is_object(cell: Any) -> bool:
+    """Whether a cell has a value for each of several names: {"toxic": 1, "insult": 0}, or text that shows as much."""
+    return isinstance(cell, dict) or (isinstance(cell, str) and bool(_OBJECT.match(cell)))
 
 
 def in_use(sets: Iterable[LabelSet]) -> dict[str, int]:

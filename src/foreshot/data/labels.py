@@ -227,8 +227,8 @@ def _check_named(
         )
     if unnamed := [label for label in counts if label not in named]:
         raise DataError(
-            f"{first(unnamed[0])}: label {excerpt(unnamed[0])!r} ({rows_text(counts[unnamed[0]])}) is none of ⟨classes⟩; "
-            f"name it there, or leave such rows out with ⟨leave_out⟩{given(unnamed)}"
+            f"{first(unnamed[0])}: label {excerpt(unnamed[0])!r} ({rows_text(counts[unnamed[0]])}) is none of "
+            f"⟨classes⟩; name it there, or leave such rows out with ⟨leave_out⟩{given(unnamed)}"
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foreshot.data.identity_columns import identity_columns as read_identity_columns
-from foreshot.data.label_sets import in_use, label_sets
+from foreshot.data.label_sets import in_use, is_object, label_sets
 from foreshot.data.labels import canonical_label, given, is_fraction, not_labelled
 from foreshot.data.marks import mark, refuse_ratings, why_not_a_mark
 from foreshot.data.reading.files import Sheet, open_sheet
@@ -310,6 +310,11 @@ def _check_labels(sheet: Sheet, column: str) -> None:
             complaint = (
                 f"{excerpt(cell)} is a score, not a class; choose a threshold and write 1 for scores that "
                 "reach it and 0 for the others, or name another column with ⟨label⟩"
+            )
+        elif is_object(cell):
+            complaint = (
+                f"{excerpt(cell)} holds the marks of several labels; write a column for each label and name them with "
+                "⟨labels⟩"
             )
         elif not isinstance(cell, bool | int | str | float | None):
             kind = type(cell).__name__
