@@ -243,7 +243,7 @@ def test_named_classes_may_be_many():
         ([1, 2, 3, 4, 5, 6, 7], "5,6,7"),
         ([0, 2, 4], "4"),
         ([-2, -1, 0, 1, 2], "1,2"),
-        (["1 star", "2 stars", "5 stars", "10 stars"], "'5 stars,10 stars'"),
+        (["1 star", "2 stars", "3 stars", "5 stars"], "'3 stars,5 stars'"),
         (["1/5", "2/5", "3/5"], "3/5"),
     ],
 )

@@ -90,7 +90,7 @@ def is_fraction(value: object) -> bool:
 
 def word_for(label: str) -> str:
     """TOXIC or BENIGN, where a label is a word for either, or 1 or 0; else nothing."""
-    word = _folded(label)
+    word = "" if label.startswith("-") else _folded(label)  # -1 is not 1
     if word in TOXIC_WORDS | YES_WORDS:
         return TOXIC
     opposites = {word.removeprefix(no) for no in ("not", "non", "no") if word.startswith(no)}
