@@ -14,7 +14,6 @@ ALWAYS, PERHAPS = ("|", ";"), (",", "/", "+", "&", " ")
 """Separators: those that no label holds, and those that one may."""
 
 _LIST = re.compile(r"[\[(].*[\])]\Z|\{[^:]*\}\Z")
-_OBJECT = re.compile(r"\s*\{.*:.*\}\s*\Z", re.DOTALL)
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NUMBER = re.compile(r"[01],[0-9]+\Z|[0-9]+ ?/ ?[0-9]+\Z")  # 0,25 as it is written in Europe, and 3/5
 
@@ -45,7 +44,10 @@ def label_sets(cells: Sequence[Any], names: Collection[str] = ()) -> list[LabelS
 
 def is_object(cell: Any) -> bool:
     """Whether a cell has a value for each of several names: {"toxic": 1, "insult": 0}, or text that shows as much."""
-    return isinstance(cell, dict) or (isinstance(cell, str) and bool(_OBJECT.match(cell)))
+    if not isinstance(cell, str):
+        return isinstance(cell, dict)
+    text = cell.strip()
+    return text.startswith("{") and text.endswith("}") and ":" in text
 
 
 def in_use(sets: Iterable[LabelSet]) -> dict[str, int]:
@@ -74,7 +76,7 @@ def _listed(cell: Any) -> Sequence[Any]:
     """The values of a list, which a text may show as Python, JSON or NumPy does; of another cell, itself."""
     if isinstance(cell, list | tuple):
         return cell
-    text = cell.strip() if isinstance(cell, str) else ""
+    text = canonical_label(cell) if isinstance(cell, str) else ""
     if len(text) > LONGEST_LIST or not _LIST.match(text):
         return (cell,)
     try:

@@ -100,7 +100,7 @@ def word_for(label: str) -> str:
 def not_labelled(written: Collection[str]) -> list[str]:
     """Those of a column's canonical labels that usually say that nobody labelled the row: -1, nan, "?", "N/A", None.
 
-    A number beside its neighbour (-2 and -1) is one of a scale, and "none" is a class unless the others are numbers, or
+    A number beside its neighbour (-2 and -1) is one of a scale, so is 99 beside 50, and "none" is a class unless the others are numbers, or
     another one is benign already.
     """
     others = [label for label in written if _folded(label) != "none"]
@@ -109,8 +109,9 @@ def not_labelled(written: Collection[str]) -> list[str]:
 
 
 def _says_not_labelled(label: str, written: Collection[str], *, none_is_spare: bool) -> bool:
-    if _is_number(label):
-        return label in NOT_LABELLED_NUMBERS and str(int(label) - 1) not in written
+    if label in NOT_LABELLED_NUMBERS:
+        others = [int(other) for other in written if _is_number(other) and other != label]
+        return int(label) - 1 not in others if label.startswith("-") else max(others, default=0) <= 10
     word = _folded(label)
     if not word:
         return bool(label) and all(unicodedata.category(letter).startswith("P") for letter in label)

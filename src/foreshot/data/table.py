@@ -171,15 +171,16 @@ def _with_one_label(sheet: Sheet, column: str) -> tuple[Sheet, tuple[str, ...]]:
         announcement = f"{sheet.source}: column {excerpt(column)!r}: each list has one label, or none: read as a class"
         return replace(sheet, columns={**sheet.columns, column: single}), (announcement,)
     row = sizes.index(max(sizes))
-    shown = f"{place(sheet.source, sheet.rows[row])}, column {excerpt(column)!r}: {excerpt(sheet.columns[column][row])}"
+    cell = sheet.columns[column][row]
+    shown = f"{place(sheet.source, sheet.rows[row])}, column {excerpt(column)!r}: {excerpt(cell)}"
     if set(used) <= {"0", "1"}:
         raise DataError(
             f"{shown} holds the marks of several labels; write a column for each label and name them with ⟨labels⟩"
         )
+    combine = "; to make a class of every combination, name all with ⟨classes⟩" if isinstance(cell, str) else ""
     raise DataError(
         f"{shown} holds several labels; to learn each of them, add ⟨labels⟩{given(used)} and ⟨label⟩{given([column])} "
-        "(the first is judged; choose it, and leave out any), to make a class of every combination, name all with "
-        "⟨classes⟩, or name another column with ⟨label⟩"
+        f"(the first is judged; choose it, and leave out any){combine}; or name another column with ⟨label⟩"
     )
 
 
