@@ -58,6 +58,8 @@ def in_use(sets: Iterable[LabelSet]) -> dict[str, int]:
 
 def _separates(separator: str, written: Collection[str], names: Collection[str]) -> bool:
     """Whether a sign stands between labels, and not in one."""
+    if any(label.count(separator) > MOST_CLASSES for label in written):
+        return False
     parts = {label: _clean(label.split(separator)) for label in written}
     joined = [found for found in parts.values() if len(found) > 1]
     times = Counter(part for found in parts.values() for part in found)

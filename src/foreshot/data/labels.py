@@ -100,8 +100,8 @@ def word_for(label: str) -> str:
 def not_labelled(written: Collection[str]) -> list[str]:
     """Those of a column's canonical labels that usually say that nobody labelled the row: -1, nan, "?", "N/A", None.
 
-    A number beside its neighbour (-2 and -1) is one of a scale, so is 99 beside 50, and "none" is a class unless the others are numbers, or
-    another one is benign already.
+    A number beside its neighbour (-2 and -1) is one of a scale, and so is 99 beside 50. "none" is a class unless the
+    others are numbers, or another one is benign already.
     """
     others = [label for label in written if _folded(label) != "none"]
     none_is_spare = any(_is_number(label) or word_for(label) == BENIGN for label in others)
