@@ -135,6 +135,36 @@ DATA: dict[str, Case] = {
         lambda p: p.with_data(p.table("once.csv", [*ROWS, ("a new one", "2")])),
         ["once.csv, line 42", "label '2'", "once", "--positive"],
     ),
+    "a value that says that nobody labelled a row": (
+        lambda p: p.with_data(p.table("gaps.csv", [*ROWS, ("hm", "-1"), ("well", "-1"), ("oh", "?")])),
+        [
+            "gaps.csv, line 42: label '-1' (2 rows)",
+            "nobody labelled",
+            "--leave-out='-1,?'",
+            "--classes='-1,0,1,?'",
+            "--label",
+        ],
+    ),
+    "rows left out by name, and a class too many": (
+        lambda p: p.with_data(
+            p.table("gaps.csv", [*ROWS, ("hm", "-1"), ("well", "2")]), "--leave-out", "-1", "--classes", "0,1"
+        ),
+        ["gaps.csv, line 43: label '2' (1 row) is none of --classes", "--leave-out=2"],
+    ),
+    "a test file with rows that nobody labelled": (
+        lambda p: p.with_options("--test", p.table("test.csv", [("fine", "0"), ("bad", "1"), ("hm", "-1")])),
+        ["test.csv, line 4: label '-1' is none of those in the training data (0, 1)", "--leave-out=-1"],
+    ),
+    "a rating": (
+        lambda p: p.with_data(p.table("stars.csv", [(text, str(n % 5 + 1)) for n, (text, _) in enumerate(ROWS)])),
+        ["stars.csv", "1, 2, 3, 4, 5 look like a rating", "--positive=4,5", "--classes=1,2,3,4,5", "--label"],
+    ),
+    "several labels in one column": (
+        lambda p: p.with_data(
+            p.table("tags.csv", [(text, "|".join(["rude", "loud"][: n % 3])) for n, (text, _) in enumerate(ROWS)])
+        ),
+        ["tags.csv, line 4, column 'toxic': rude|loud", "--labels=rude,loud", "--label=toxic", "--classes"],
+    ),
     "one class only": (
         lambda p: p.with_data(p.table("same.csv", [(text, "0") for text, _ in ROWS])),
         ["same.csv", "every row has the same label (0)"],

@@ -8,7 +8,7 @@ from tiny_models import SIZES, tiny_classifier, tiny_tokenizer
 from transformers import SqueezeBertConfig, SqueezeBertModel
 
 from cli_runs import make_comments, write_csv
-from foreshot.comparison.inputs import read_inputs
+from foreshot.comparison.inputs import WITHOUT_SUITE, read_inputs
 from foreshot.comparison.jobs import student_fingerprint, teacher_fingerprint
 from foreshot.data.sample import make_corpus
 from foreshot.data.texts import normalise
@@ -131,6 +131,21 @@ def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):
     assert made.asked["train"].ids == [train.ids[number] for number in numbers]
     assert made.asked["test"] is made.rows["test"]
     assert made.asked_training_rows.tolist() == numbers.tolist()
+
+
+def test_a_suite_that_is_left_out_for_want_of_a_toxic_class_is_announced(models):
+    names = ["sport", "news", "talk"]
+    rows = [(text, names[number % 3]) for number, (text, _) in enumerate(make_comments(60))]
+    data = str(write_csv(models / "topics.csv", rows))
+    counted, none, left_out = inputs_of(
+        models, [recipe("odd")], encoder="shallow", data=data, suite="auto"
+    ).split.announcements
+    assert counted == f"{data}: 20 rows labelled news, 20 rows labelled sport, 20 rows labelled talk"
+    assert none == f"{data}: none of news, sport, talk is taken for toxic; name what is with --positive"
+    assert left_out == WITHOUT_SUITE
+    by_choice = inputs_of(models, [recipe("odd")], encoder="shallow", data=data, suite="none").split
+    toxic = inputs_of(models, [recipe("odd")], encoder="shallow", data=data, suite="auto", positive=["talk"]).split
+    assert WITHOUT_SUITE not in by_choice.announcements + toxic.announcements
 
 
 def test_of_few_training_rows_all_are_asked(models):

@@ -45,6 +45,7 @@ def test_another_value_is_refused_with_its_row(tmp_path, cell):
     with pytest.raises(DataError) as stopped:
         read_table(path, identity_columns=["walnuts"])
     assert str(stopped.value).startswith(f"{path}, line 3, column 'walnuts': '{cell}' doesn't say")
+    assert str(stopped.value).endswith("an empty cell counts as 0")
 
 
 def test_a_column_that_is_missing(tmp_path):

@@ -56,6 +56,16 @@ def test_another_value_stops_the_reading_and_can_be_skipped(tmp_path, cell):
     assert (table.texts, table.marks, table.rows, table.skipped_rows) == (["a", "c"], [(0, 1), (1, 0)], [2, 4], 1)
 
 
+@pytest.mark.parametrize("cell", ["-1", "-1.0", "nan", "?", "None", "N/A"])
+def test_rows_that_nobody_labelled_are_left_out_by_name(tmp_path, cell):
+    path = csv_file(tmp_path, "text,toxic,threat", "a,0,1", f"b,1,{cell}", f"c,{cell},{cell}", "d,1,0")
+    said = complaint(path)
+    assert f"usually says that nobody labelled the row: leave_out={'' if cell != '?' else chr(39)}" in said
+    table = read_table(path, labels=("toxic", "threat"), leave_out=[cell])
+    assert (table.texts, table.rows, table.skipped_rows) == (["a", "d"], [2, 5], 0)
+    assert table.announcements[-1].startswith(f"{path}: rows left out by --leave-out: 2 labelled ")
+
+
 def test_a_missing_mark_stops_the_reading(tmp_path):
     path = tmp_path / "a.jsonl"
     records = [{"text": "a", "toxic": 0, "threat": 1}, {"text": "b", "toxic": None, "threat": 1}]
@@ -92,6 +102,11 @@ def test_scores_and_ratings_are_refused_even_where_bad_rows_are_skipped(tmp_path
 def test_a_missing_column_is_named_with_those_that_are_there(tmp_path):
     path = csv_file(tmp_path, "text,toxic,insult", "a,0,1")
     assert complaint(path) == f"{path}: has no column 'threat'; its columns are text, toxic, insult"
+    path = csv_file(tmp_path, "text,tags", "a,toxic", "b,")
+    assert complaint(path) == (
+        f"{path}: has no column 'toxic'; its columns are text, tags; where one column holds all labels of a row, name "
+        "it with label, too"
+    )
 
 
 def test_a_label_is_never_guessed_to_be_the_text(tmp_path):
@@ -183,7 +198,11 @@ def test_a_label_that_only_the_sample_lacks_is_refused():
 def test_a_label_without_rows_in_validation_or_test_is_announced():
     lacking = [(toxic, 0, insult) for toxic, _, insult in MARKS]
     made = split(table(MARKS), test=table(lacking, "test.csv"))
-    assert made.announcements == ("test: no row has the label 'threat'; it has no AUROC there",)
+    assert made.announcements == (
+        "data.csv: 30 rows labelled toxic, 20 rows labelled threat, 30 rows labelled insult, 10 with none of these "
+        "labels",
+        "test: no row has the label 'threat'; it has no AUROC there",
+    )
 
 
 def test_a_part_without_the_judged_label_is_refused():

@@ -181,7 +181,12 @@ def test_own_files_are_kept_whole_and_nothing_is_split_off():
         "test": ("t.csv", 6),
     }
     assert made.skipped_rows == 3
-    assert made.announcements == ("v", "t", "data.csv: 1 counts as toxic (guessed; --positive names another)")
+    assert made.announcements == (
+        "v",
+        "t",
+        "data.csv: 5 rows labelled 0, 5 rows labelled 1",
+        "data.csv: 1 counts as toxic (guessed; --positive names another)",
+    )
 
 
 @pytest.mark.parametrize(("own", "other"), [("test", "validation"), ("validation", "test")])

@@ -227,9 +227,9 @@ def test_scores_are_refused_even_when_bad_rows_are_skipped(tmp_path, score):
         read_table(path, skip_bad_rows=True)
 
 
-def test_a_label_that_is_a_list_is_refused(tmp_path):
+def test_a_label_that_is_a_list_of_lists_is_refused(tmp_path):
     with pytest.raises(DataError, match="line 1, column 'label': a value of type list"):
-        read_table(jsonl_file(tmp_path, {"text": "a", "label": [1]}))
+        read_table(jsonl_file(tmp_path, {"text": "a", "label": [[1]]}))
 
 
 def test_hostile_names_are_cut_in_messages(tmp_path):

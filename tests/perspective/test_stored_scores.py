@@ -198,6 +198,14 @@ def test_other_cells_are_no_scores(tmp_path, score):
     assert read(path, skip_bad_rows=True) == [("a", 0.1), None, ("c", 0.2)]
 
 
+@pytest.mark.parametrize("cell", [-1, "-1", -1.0, "nan", "None", "N/A"])
+def test_a_value_that_says_that_there_is_no_score_is_bad(tmp_path, cell):
+    path = jsonl(tmp_path, {"text": "a", "score": 0.1}, {"text": "b", "score": cell}, {"text": "c", "score": 0.2})
+    with pytest.raises(DataError, match=r"line 2, column 'score': .* leave such rows out with skip_bad_rows"):
+        look(path)
+    assert read(path, skip_bad_rows=True)[1] is None
+
+
 def test_a_row_without_a_text_is_bad(tmp_path):
     path = jsonl(tmp_path, {"text": "a", "score": 0.1}, {"text": 3, "score": 0.3}, {"text": "c", "score": 0.2})
     with pytest.raises(DataError, match=r"line 2, column 'text': a value of type int instead of a text"):

@@ -67,6 +67,7 @@ def of_labels(
             "summaries": summarise(models, results.probes, results.data.positive),
             "data": results.data.model_copy(
                 update={
+                    "label_column": names[0],
                     "label_names": list(names),
                     "classes": [f"not {names[0]}", names[0]],
                     "positive": names[0],
@@ -145,6 +146,8 @@ def test_the_data_are_counted_by_label(results):
     assert [column.title for column in table.columns][2:4] == ["toxic", "threat"]
     assert rows_of(table)[0][2:4] == ["150", "7"]
     assert "2 label columns" in table.notes[0]
+    in_one = results.model_copy(update={"data": results.data.model_copy(update={"label_column": "tags"})})
+    assert "2 labels in label column tags, of which a row can have several" in data_table(in_one).notes[0]
     assert "by 2 labels, toxic first of all" in question(results)[0]
 
 

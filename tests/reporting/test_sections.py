@@ -19,6 +19,7 @@ RESULTS = {
         "models": ("teacher", "odd", "lora", "lora-tuned"), "unmatched": ("lora-tuned",), "trials": make_trials(),
     },
     "no suite, no probes": {"kinds": (), "probes": ()},
+    "no toxic class": {"classes": ("news", "sport", "talk"), "positive": None, "kinds": (), "probes": ()},
     "a teacher alone": {"models": ("teacher",)},
 }  # fmt: skip
 
@@ -62,6 +63,14 @@ def test_both_formats_have_the_same_sections_with_the_same_texts(results: Result
             number = text.partition(" ± ")[0]
             assert plain(number) in shown, (section.anchor, text)
             assert plain(number) in written, (section.anchor, text)
+
+
+@pytest.mark.parametrize(("positive", "kinds", "said"), [(None, (), True), ("sport", (), False), (None, None, False)])
+def test_why_there_is_no_suite_is_said_where_no_class_is_toxic(positive, kinds, said) -> None:
+    options = {} if kinds is None else {"kinds": kinds}
+    made = make_results(classes=("news", "sport"), positive=positive, probes=(), **options)
+    for report in (html_report(made), plain(markdown_report(made))):
+        assert ("No suite was run: none of the classes is taken for toxic" in report) == said
 
 
 def test_the_list_of_sections_leads_to_each_of_them(results: Results) -> None:

@@ -232,6 +232,11 @@ NUMBERED = "text,label,functionality,case_id"
             "(columns: test_case, target_ident)",
         ),
         (
+            table("a,1,f", "b,-1,f"),
+            "{path}, line 3: label '-1' is none of the classes benign, toxic and usually says that nobody labelled the "
+            "case; remove it, or say which it means with suite_labels",
+        ),
+        (
             table("a,1,f", "b,odd,f"),
             "{path}, line 3: label 'odd' is none of the classes benign, toxic; say which it means with suite_labels",
         ),

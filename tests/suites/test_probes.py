@@ -1,6 +1,8 @@
 """Probes: read from a file of lines or a table, answered, and counted."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from foreshot.data.labels import Classes, find_classes
@@ -41,6 +43,16 @@ def test_a_table_has_texts_labels_and_notes(write):
     ]
 
 
+def test_a_label_may_be_missing_however_the_format_says_it(tmp_path):
+    # This is how a table with gaps comes out of pandas.
+    columns = {"text": ["a", "b", "c"], "label": [1.0, float("nan"), None], "note": ["why", None, float("nan")]}
+    columns["note"] = [note if isinstance(note, str) else None for note in columns["note"]]
+    pq.write_table(pa.table(columns), tmp_path / "probes.parquet")
+    (tmp_path / "probes.jsonl").write_text('{"text": "a", "label": NaN, "note": NaN}', encoding="utf-8")
+    assert [probe.label for probe in read_probes(str(tmp_path / "probes.parquet"), NUMBERED)] == ["toxic", None, None]
+    assert read_probes(str(tmp_path / "probes.jsonl"), NUMBERED) == [Probe(text="a", label=None)]
+
+
 def test_a_table_may_have_texts_alone(write):
     path = write("probes.csv", "text\nyou fool\nnice\n")
     assert read_probes(path, NUMBERED) == [Probe(text="you fool", label=None), Probe(text="nice", label=None)]
@@ -48,7 +60,16 @@ def test_a_table_may_have_texts_alone(write):
 
 @pytest.mark.parametrize(
     ("written", "name"),
-    [("rude", "rude"), ("civil", "civil"), ("1", "rude"), ("0", "civil"), ("yes", "rude"), ("toxic", "rude")],
+    [
+        ("rude", "rude"),
+        ("civil", "civil"),
+        ("1", "rude"),
+        ("0", "civil"),
+        ("yes", "rude"),
+        ("toxic", "rude"),
+        ("hate", "rude"),
+        ("not hateful", "civil"),
+    ],
 )
 def test_labels_of_a_task_with_names_of_its_own(write, written, name):
     assert read_probes(write("probes.csv", f"text,label\nhello,{written}\n"), NAMED)[0].label == name
@@ -73,6 +94,11 @@ def test_a_task_of_many_classes(write):
             "p.csv",
             "text,label\nfine,0\nbad,maybe\n",
             r"p\.csv, row 3: label 'maybe' is none of the classes benign",
+        ),
+        (
+            "p.csv",
+            "text,label\nfine,0\nbad,nan\n",
+            r"p\.csv, row 3: label 'nan' is none of the classes benign, toxic; where nobody knows, leave it empty",
         ),
         ("p.csv", "text,label\nfine,0\n   ,1\n", r"p\.csv, row 3: the probe's text is empty"),
         ("p.csv", "comment,label\nfine,0\n", r"p\.csv: probes need a column named text \(columns: comment, label\)"),

@@ -39,11 +39,21 @@ def compare_command(
     label: Annotated[str | None, typer.Option(help="Column with the labels.")] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Columns of 0 and 1, by comma, of which a text can have several; the first is judged."),
+        typer.Option(
+            help="Columns of 0 and 1, by comma, of which a text can have several; the first is judged. With --label, "
+            "labels that stand in the cells of that column: toxic|rude, or lists."
+        ),
     ] = None,
     positive: Annotated[str | None, typer.Option(help="Labels that count as toxic, by comma: 0,1.")] = None,
     separator: Separator = None,
     quoting: Quoting = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="All labels that are classes, by comma, where some look as if they were none: -1,0,1."),
+    ] = None,
+    leave_out: Annotated[
+        str | None, typer.Option(help="Labels, by comma, that say that nobody labelled the row: --leave-out=-1,nan.")
+    ] = None,
     skip_bad_rows: Annotated[
         bool | None,
         typer.Option("--skip-bad-rows", help="Leave out rows without text or label, and count them."),
@@ -106,7 +116,8 @@ def compare_command(
     """Train a teacher and its students under the same conditions and lay them side by side."""
     given: dict[str, Any] = {
         "name": name, "data": data, "validation": validation, "test": test, "text": text, "label": label,
-        "labels": by_comma(labels), "positive": by_comma(positive), "separator": separator, "quoting": quoting,
+        "labels": by_comma(labels), "positive": by_comma(positive), "classes": by_comma(classes),
+        "leave_out": by_comma(leave_out), "separator": separator, "quoting": quoting,
         "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
         "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
         "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,

@@ -64,6 +64,11 @@ EXPLAINED: Final = "explained"
 LEFT_OUT: Final = "explained-without-each-word"
 REDUCED: Final = "explained-without-the-strongest"
 
+WITHOUT_SUITE = (
+    "no suite: no class is taken for toxic, so behaviour is not judged, neither are disguises tried nor decisions "
+    "explained; name the labels that count as toxic with --positive, or a suite of these classes with --suite"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
@@ -196,6 +201,8 @@ def read_inputs(experiment: Experiment) -> Inputs:
     _check_class_weights(experiment, split)
     probes = _probes(experiment, split, dialect)
     suite = _suite(experiment, split, dialect)
+    if suite is None and experiment.suite == AUTO_SUITE:
+        split = replace(split, announcements=(*split.announcements, WITHOUT_SUITE))
     evasions = _evasions(experiment, split)
     explained = _explained(experiment, split, dialect)
     encoder, teacher = _find_models(experiment, task)
@@ -260,6 +267,7 @@ def _read_split(experiment: Experiment, dialect: AskedDialect) -> Split:
     return split_tables(
         *given,
         positive=experiment.positive,
+        named_classes=experiment.classes,
         validation_fraction=experiment.validation_fraction,
         test_fraction=experiment.test_fraction,
         seed=experiment.first_seed,
@@ -274,6 +282,8 @@ def _read(experiment: Experiment, source: str, part: str, dialect: AskedDialect)
         text=experiment.text,
         label=experiment.label,
         labels=experiment.labels,
+        leave_out=experiment.leave_out,
+        combined=experiment.classes is not None,
         skip_bad_rows=experiment.skip_bad_rows,
         part=part,
         identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),

@@ -44,6 +44,6 @@ def _is_mentioned(cell: Any, source: str, row: int, column: str) -> bool:
     if not 0 <= share <= 1:
         raise DataError(
             f"{place(source, row)}, column {excerpt(column)!r}: {excerpt(cell)!r} doesn't say whether the row mentions "
-            "the group; write 0 or 1, true or false, or a share from 0 to 1"
+            "the group; write 0 or 1, true or false, or a share from 0 to 1; an empty cell counts as 0"
         )
     return share >= MENTIONED_FROM

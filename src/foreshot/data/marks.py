@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from foreshot.data.labels import Classes, canonical_label, is_fraction
+from foreshot.data.labels import Classes, canonical_label, given, is_fraction, not_labelled, rows_text
 from foreshot.data.reading.files import Sheet
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
@@ -22,6 +22,11 @@ def why_not_a_mark(cell: Any) -> str | None:
     written = canonical_label(cell)
     if written in MARKS:
         return None
+    if not_labelled([*MARKS, written]):
+        return (
+            f"{excerpt(written)!r} is neither 0 nor 1, and usually says that nobody labelled the row: "
+            f"⟨leave_out⟩{given([written])} leaves such rows out"
+        )
     return f"{excerpt(written)!r} is neither 0 nor 1" if written else "no label (0 or 1)"
 
 
@@ -59,6 +64,13 @@ def check_trainable(marks: Sequence[tuple[int, ...]], names: Sequence[str], *, s
                 f"{source}: {rows} the label {excerpt(name)!r}, so it can't be learnt; add rows, train on more of them "
                 "(⟨max_train_rows⟩), or leave it out of ⟨labels⟩"
             )
+
+
+def label_counts(marks: Sequence[tuple[int, ...]], names: Sequence[str], *, source: str) -> str:
+    """How many rows have each label, and how many have none, in a sentence."""
+    counts = zip(names, map(sum, zip(*marks, strict=True)), strict=True)
+    counted = ", ".join(f"{rows_text(count)} labelled {excerpt(name)}" for name, count in counts)
+    return f"{source}: {counted}, {sum(not any(of_row) for of_row in marks):,} with none of these labels"
 
 
 def labels_without_rows(marks: Sequence[tuple[int, ...]], names: Sequence[str], *, part: str) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foreshot.data.labels import Classes, find_classes
-from foreshot.data.marks import check_trainable, classes_of_mark, labels_without_rows
+from foreshot.data.labels import Classes, examine_labels, find_classes
+from foreshot.data.marks import check_trainable, classes_of_mark, label_counts, labels_without_rows
 from foreshot.data.table import Table
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
@@ -104,6 +104,7 @@ def split_tables(
     test: Table | None,
     *,
     positive: Sequence[str] | None,
+    named_classes: Sequence[str] | None = None,
     validation_fraction: float,
     test_fraction: float,
     seed: int,
@@ -111,6 +112,7 @@ def split_tables(
 ) -> Split:
     """Make the three parts: own files where they are given, else a stratified share of `data`.
 
+    `positive` and `named_classes` say which labels count as toxic, and which are classes at all (`examine_labels`).
     The fractions are of the rows of `data` once duplicates are gone; `max_train_rows` then takes a stratified
     sample of the training rows. Equal seeds give equal splits. Raises DataError when a class is too rare for
     each part to have one of its rows, when a file of its own has a label that `data` hasn't, or when no training row,
@@ -119,7 +121,12 @@ def split_tables(
     given = {"train": data, "validation": validation, "test": test}
     tables = {name: table for name, table in given.items() if table is not None}
     names = data.label_names
-    classes = find_classes(data.labels, positive, source=data.source) if names is None else classes_of_mark(names[0])
+    if names is None:
+        said = examine_labels(data.labels, data.rows, positive, named_classes, source=data.source)
+        classes = find_classes(data.labels, positive, source=data.source, are_named=named_classes is not None)
+    else:
+        said = (label_counts(data.marks or [], names, source=data.source),)
+        classes = classes_of_mark(names[0])
     parts, removed, conflicts = _without_repeats({name: _encode(table, classes) for name, table in tables.items()})
     shares = {"test": test_fraction, "validation": validation_fraction}
     missing = {name: share for name, share in shares.items() if name not in tables}
@@ -127,7 +134,8 @@ def split_tables(
     parts |= _split_off(parts["train"], missing, len(classes.names), seed)
     parts["train"] = _at_most(parts["train"], max_train_rows, len(classes.names), seed)
     _check_every_class(parts, classes)
-    announced = [text for table in tables.values() for text in table.announcements] + list(classes.announcements)
+    announced = [text for table in tables.values() for text in table.announcements]
+    announced += [*said, *classes.announcements]
     if names is not None:
         check_trainable(parts["train"].marks or [], names, source=data.source)
         announced += [
@@ -217,7 +225,7 @@ def _check_enough(train: Part, classes: Classes, *, parts_to_make: int) -> None:
             raise DataError(
                 f"{where}: label {excerpt(name)!r} occurs {times}, not counting texts that are repeated "
                 f"or in another part; {needed} rows of each label are needed: add some"
-                f"{' or merge (⟨positive⟩)' if train.marks is None else ''}"
+                f"{', merge (⟨positive⟩) or leave its rows out (⟨leave_out⟩)' if train.marks is None else ''}"
             )
 
 

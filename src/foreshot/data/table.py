@@ -2,12 +2,13 @@
 
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from foreshot.data.identity_columns import identity_columns as read_identity_columns
-from foreshot.data.labels import canonical_label, is_fraction
+from foreshot.data.label_sets import in_use, is_object, label_sets
+from foreshot.data.labels import canonical_label, given, is_fraction, not_labelled
 from foreshot.data.marks import mark, refuse_ratings, why_not_a_mark
 from foreshot.data.reading.files import Sheet, open_sheet
 from foreshot.data.texts import excerpt, listing, normalise, place
@@ -28,8 +29,8 @@ class Table:
     """Texts, normalised, with their labels as written; `rows` says where in the source each one stands.
 
     `skipped_rows` counts the rows left out because of `skip_bad_rows`; `announcements` tell what was guessed.
-    Of a multi-label task `labels` are the marks of the first label, which `label_column` names, and `marks` has the 0
-    or 1 of each of `label_names` for every row.
+    Of a multi-label task `labels` are the marks of the first label, and `marks` has the 0 or 1 of each of `label_names`
+    for every row; `label_column` is the first label's, or the one that holds them all.
     `identities` says of each identity group which rows mention it.
     """
 
@@ -52,6 +53,8 @@ def read_table(
     text: str | None = None,
     label: str | None = None,
     labels: Sequence[str] | None = None,
+    leave_out: Sequence[str] = (),
+    combined: bool = False,
     skip_bad_rows: bool = False,
     part: str = "train",
     identity_columns: Sequence[str] = (),
@@ -59,14 +62,21 @@ def read_table(
 ) -> Table:
     """Read a file or dataset (see `open_sheet`) and check its text and label columns, named or guessed.
 
-    `labels` names the columns of a multi-label task, which hold 0 and 1; then there is no `label`.
-    Raises DataError for a missing or ambiguous column, for labels that are scores or ratings, and, unless
-    `skip_bad_rows`, for a row without a text or a label; the message names the first such row.
+    `labels` names the columns of a multi-label task, which hold 0 and 1, or, beside `label`, the labels to look for in
+    that one column's cells (`label_sets`). Rows with a label that `leave_out` names are left out, and counted in an
+    announcement. `combined` takes several labels in one cell for a label of its own.
+    Raises DataError for a missing or ambiguous column, for labels that are scores or ratings, for several labels in one
+    cell that nobody asked for, and, unless `skip_bad_rows`, for a row without a text or a label; the message names the
+    first such row.
     """
     sheet = open_sheet(source, part=part, dialect=dialect)
     if labels is not None:
-        return _multi_label_table(sheet, text, tuple(labels), identity_columns, skip_bad_rows=skip_bad_rows)
+        return _multi_label_table(
+            sheet, text, label, tuple(labels), leave_out, identity_columns, part=part, skip_bad_rows=skip_bad_rows
+        )
     text_column, label_column, announcements = _choose_columns(sheet, text, label)
+    sheet, left_out = _without(sheet, [label_column], leave_out)
+    sheet, read = (sheet, ()) if combined else _with_one_label(sheet, label_column)
     texts, written = sheet.columns[text_column], sheet.columns[label_column]
     _check_labels(sheet, label_column)
     checks = {text_column: _text_complaint, label_column: _label_complaint}
@@ -79,20 +89,38 @@ def read_table(
         text_column=text_column,
         label_column=label_column,
         skipped_rows=len(texts) - len(kept),
-        announcements=announcements,
+        announcements=(*announcements, *left_out, *read),
         identities=read_identity_columns(sheet, identity_columns, kept),
     )
 
 
 def _multi_label_table(
-    sheet: Sheet, text: str | None, names: tuple[str, ...], identity_columns: Sequence[str], *, skip_bad_rows: bool
+    sheet: Sheet,
+    text: str | None,
+    label: str | None,
+    names: tuple[str, ...],
+    leave_out: Sequence[str],
+    identity_columns: Sequence[str],
+    *,
+    part: str,
+    skip_bad_rows: bool,
 ) -> Table:
-    source, columns = sheet.source, sheet.columns
-    for name in (text, *names):
-        _refuse_missing(source, columns, name)
-    text_column = text or _guess(source, columns, "text", TEXT_NAMES, taken=names)
-    if text_column in names:
+    source, label_columns = sheet.source, names if label is None else (label,)
+    if sheet.columns.keys().isdisjoint(label_columns) and label is None:
+        raise DataError(
+            f"{source}: has no column {excerpt(names[0])!r}; its columns are {listing(sheet.columns)}; where one "
+            "column holds all labels of a row, name it with ⟨label⟩, too"
+        )
+    for name in (text, *label_columns):
+        _refuse_missing(source, sheet.columns, name)
+    text_column = text or _guess(source, sheet.columns, "text", TEXT_NAMES, taken=label_columns)
+    if text_column in (*names, label):
         raise DataError(f"{source}: column {excerpt(text_column)!r} can't be both the text and a label")
+    sheet, announcements = _without(sheet, label_columns, leave_out)
+    if label is not None:
+        sheet, read = _with_marks(sheet, label, names, is_training=part == "train")
+        announcements += read
+    columns = sheet.columns
     for name in names:
         refuse_ratings(sheet, name)
     checks = {text_column: _text_complaint, **dict.fromkeys(names, why_not_a_mark)}
@@ -104,13 +132,89 @@ def _multi_label_table(
         labels=[of_row[0] for of_row in marks],
         rows=[sheet.rows[index] for index in kept],
         text_column=text_column,
-        label_column=names[0],
+        label_column=label or names[0],
         skipped_rows=len(sheet.rows) - len(kept),
-        announcements=() if text else (_announcement(source, "text", text_column),),
+        announcements=(*(() if text else (_announcement(source, "text", text_column),)), *announcements),
         label_names=names,
         marks=marks,
         identities=read_identity_columns(sheet, identity_columns, kept),
     )
+
+
+def _without(sheet: Sheet, columns: Collection[str], leave_out: Sequence[str]) -> tuple[Sheet, tuple[str, ...]]:
+    """The sheet without the rows that have one of these labels, and how many there were of each."""
+    if not leave_out:
+        return sheet, ()
+    counts = dict.fromkeys((canonical_label(label).casefold() for label in leave_out), 0)
+    kept = []
+    for index, labels in enumerate(zip(*(sheet.columns[name] for name in columns), strict=True)):
+        found = {folded for label in labels if (folded := canonical_label(label).casefold()) in counts}
+        for label in found:
+            counts[label] += 1
+        if not found:
+            kept.append(index)
+    counted = ", ".join(f"{count:,} labelled {excerpt(label) or 'with nothing'}" for label, count in counts.items())
+    columns_kept = {name: [cells[index] for index in kept] for name, cells in sheet.columns.items()}
+    return (
+        Sheet(sheet.source, columns_kept, [sheet.rows[index] for index in kept]),
+        (f"{sheet.source}: rows left out by --leave-out: {counted}",),
+    )
+
+
+def _with_one_label(sheet: Sheet, column: str) -> tuple[Sheet, tuple[str, ...]]:
+    """The sheet with the one label of each list, where no list has more; raises DataError for cells with several."""
+    sets = label_sets(sheet.columns[column])
+    if sets is None:
+        return sheet, ()
+    used = list(in_use(sets))
+    sizes = list(map(len, sets))
+    if max(sizes) < 2 and (len(used) < 2 or min(sizes) > 0):
+        single = [labels[0] if labels else "none" for labels in sets]
+        announcement = f"{sheet.source}: column {excerpt(column)!r}: each list has one label, or none: read as a class"
+        return replace(sheet, columns={**sheet.columns, column: single}), (announcement,)
+    row = sizes.index(max(sizes))
+    cell = sheet.columns[column][row]
+    shown = f"{place(sheet.source, sheet.rows[row])}, column {excerpt(column)!r}: {excerpt(cell)}"
+    if set(used) <= {"0", "1"}:
+        raise DataError(
+            f"{shown} holds the marks of several labels; write a column for each label and name them with ⟨labels⟩"
+        )
+    combine = "; to make a class of every combination, name all with ⟨classes⟩" if isinstance(cell, str) else ""
+    raise DataError(
+        f"{shown} holds several labels; to learn each of them, add ⟨labels⟩{given(used)} and ⟨label⟩{given([column])} "
+        f"(the first is judged; choose it, and leave out any){combine}; or name another column with ⟨label⟩"
+    )
+
+
+def _with_marks(sheet: Sheet, column: str, names: Sequence[str], *, is_training: bool) -> tuple[Sheet, tuple[str, ...]]:
+    """The sheet with a column of 0 and 1 for each of the named labels, which stand in the cells of one column.
+
+    Raises DataError for a cell that usually says that nobody labelled the row and, where the rows are those to train
+    on, for a label that no cell has.
+    """
+    cells = sheet.columns[column]
+    wanted = {canonical_label(name).casefold(): name for name in names}
+    sets = label_sets(cells, names) or [tuple(filter(None, [canonical_label(cell)])) for cell in cells]
+    used = in_use(sets)
+    found = [{label.casefold() for label in labels} for labels in sets]
+    absent = [name for label, name in wanted.items() if not any(label in labels for labels in found)]
+    if is_training and absent:
+        raise DataError(
+            f"{sheet.source}: no cell of column {excerpt(column)!r} has the label {excerpt(absent[0])!r} of ⟨labels⟩; "
+            f"its labels are {listing(used)}"
+        )
+    for row, cell, labels in zip(sheet.rows, cells, sets, strict=True):
+        if len(labels) == 1 and labels[0].casefold() not in wanted and not_labelled(labels):
+            raise DataError(
+                f"{place(sheet.source, row)}, column {excerpt(column)!r}: {excerpt(cell)!r} usually says that nobody "
+                f"labelled the row; leave such rows out with ⟨leave_out⟩{given([canonical_label(cell)])}, or empty the "
+                "cell if it means that the text has no label"
+            )
+    marks = {name: [int(canonical_label(name).casefold() in labels) for labels in found] for name in names}
+    others = [f"{excerpt(label)} {count:,}" for label, count in used.items() if label.casefold() not in wanted]
+    beside = f"; not asked for, by rows: {listing(others)}" if others else ""
+    announcement = f"{sheet.source}: column {excerpt(column)!r}: a row's labels are read from its cell{beside}"
+    return replace(sheet, columns={**sheet.columns, **marks}), (announcement,)
 
 
 def _good_rows(sheet: Sheet, checks: Mapping[str, Callable[[Any], str | None]], *, skip_bad_rows: bool) -> list[int]:
@@ -210,6 +314,11 @@ def _check_labels(sheet: Sheet, column: str) -> None:
                 f"{excerpt(cell)} is a score, not a class; choose a threshold and write 1 for scores that "
                 "reach it and 0 for the others, or name another column with ⟨label⟩"
             )
+        elif is_object(cell):
+            complaint = (
+                f"{excerpt(cell)} holds the marks of several labels; write a column for each label and name them with "
+                "⟨labels⟩"
+            )
         elif not isinstance(cell, bool | int | str | float | None):
             kind = type(cell).__name__
             complaint = f"a value of type {kind}; labels are whole numbers, true or false, or words"
@@ -226,4 +335,4 @@ def _text_complaint(cell: Any) -> str | None:
 
 
 def _label_complaint(cell: Any) -> str | None:
-    return None if canonical_label(cell) else "no label"
+    return None if canonical_label(cell) else "no label (if that means a class, write its name)"

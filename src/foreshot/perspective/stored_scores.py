@@ -18,6 +18,7 @@ from foreshot.settings.dialect import FOUND, AskedDialect
 SCORE_NAMES = frozenset({"score", "summaryscore", "perspective", "toxicity_score", "perspective_score"})
 WRAPPING = frozenset({"response", "perspective", "attributescores", "summaryscore", "score", "scores", "value"})
 """What stands around an attribute in the API's answers: response.attributeScores.TOXICITY.summaryScore.value."""
+NO_SCORE = -1.0
 HEAD = 1024  # rows that tell what the columns are
 DEEPEST = 8  # levels of nested fields that are looked into
 LONGEST_NAME = 80  # letters of a nested field's name that a message shows, so that it can be given back
@@ -80,6 +81,8 @@ class StoredScores:
             comma = isinstance(score, str) and score.count(",") == 1
             hint = " (write a point, as in 0.7)" if comma else ""
             return f"column {_named(self.score_column)!r}: {excerpt(score)!r} is no number{hint}"
+        if number == NO_SCORE:
+            return f"column {_named(self.score_column)!r}: {number:g}, which usually says that there is no score"
         return StoredRow(record, text, number)
 
 

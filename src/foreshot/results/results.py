@@ -35,8 +35,8 @@ class PartFacts(Facts):
 class DataFacts(Facts):
     """What was trained and tested on, and what was left out of it.
 
-    Of a multi-label task `label_names` are the labels in the order of the logits, `label_column` is the judged one,
-    and `classes` are those of its view: not to have it, and to have it.
+    Of a multi-label task `label_names` are the labels in the order of the logits, `label_column` is the judged one, or
+    the one that holds them all, and `classes` are those of its view: not to have it, and to have it.
     """
 
     synthetic: bool

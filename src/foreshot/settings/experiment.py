@@ -89,8 +89,10 @@ class Experiment(Settings):
     for each recipe, which is then also trained at its best. `matched` gives every recipe the same learning rate:
     their factors count as 1, and rates of their own are refused.
 
-    `labels` names columns of 0 and 1 instead of the one `label`: a text can have several of them, and the first one
-    named is the one that suite, probes and decisions judge. `unlabelled` names texts that only the teacher labels
+    `labels` names columns of 0 and 1 instead of the one `label`, or beside it the labels that its cells hold
+    ("toxic|rude", or lists): a text can have several of them, and the first one named is the one that suite, probes and
+    decisions judge. Rows with a label that `leave_out` names are left out. `classes` names all labels that are classes,
+    where some would be asked about: -1, "unknown", a rating. `unlabelled` names texts that only the teacher labels
     ("demo": those of the built-in corpus).
     `separator` and `quoting` are those of the labelled rows' tables (`settings.dialect`); without them they are found.
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
@@ -112,6 +114,8 @@ class Experiment(Settings):
     positive: tuple[str, ...] | None = None
     separator: str | None = None
     quoting: Literal["csv", "none"] | None = None
+    classes: Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    leave_out: tuple[str, ...] = ()
     skip_bad_rows: bool = False
     max_train_rows: Rows | None = None
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -156,12 +160,12 @@ class Experiment(Settings):
     def _names_a_separator(cls, separator: str | None) -> str | None:
         return None if separator is None else separator_name(separator)
 
-    @field_validator("positive", mode="before")
+    @field_validator("positive", "classes", "leave_out", mode="before")
     @classmethod
-    def _labels_as_written(cls, positive: Any) -> Any:
-        if isinstance(positive, str) or not isinstance(positive, Sequence):
-            return positive
-        return [str(label) for label in positive]  # YAML makes numbers of 0 and 1
+    def _labels_as_written(cls, labels: Any) -> Any:
+        if isinstance(labels, str) or not isinstance(labels, Sequence):
+            return labels
+        return [str(label) for label in labels]  # YAML makes numbers of 0 and 1
 
     @field_validator("recipes", mode="before")
     @classmethod
@@ -187,11 +191,13 @@ class Experiment(Settings):
     @model_validator(mode="after")
     def _one_kind_of_labels(self) -> "Experiment":
         if self.labels is not None:
-            for name in ("label", "positive"):
+            for name in ("classes", "positive"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"labels: are the labels of the task; {name} is for a task with one label column")
+                    raise ValueError(
+                        f"labels: are the labels of the task; {name} is for classes, of which a text has one"
+                    )
             if len(set(self.labels)) < len(self.labels):
-                raise ValueError("labels: a column is named twice")
+                raise ValueError("labels: one is named twice")
         if self.identity_columns is not None and self.identity_terms is not None:
             raise ValueError("give identity_columns or identity_terms, not both")
         return self

@@ -8,16 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from foreshot.data.labels import (
-    BENIGN,
-    BENIGN_WORDS,
-    NO_WORDS,
-    TOXIC,
-    TOXIC_WORDS,
-    YES_WORDS,
-    Classes,
-    canonical_label,
-)
+from foreshot.data.labels import Classes, canonical_label, not_labelled, word_for
 from foreshot.data.reading.files import Sheet, open_sheet
 from foreshot.data.texts import excerpt, listing, normalise, place, printable
 from foreshot.errors import ConfigError, DataError
@@ -182,9 +173,10 @@ def _labels(sheet: Sheet, name: str, classes: Classes, mapping: Mapping[str, str
     for row, label in zip(sheet.rows, written, strict=True):
         meant = given.get(label) or _class_of(label, classes, of_the_data=of_the_data)
         if meant is None:
+            spare = " and usually says that nobody labelled the case; remove it, or" if not_labelled([label]) else ";"
             raise DataError(
                 f"{place(sheet.source, row)}: label {excerpt(label)!r} is none of the classes "
-                f"{listing(classes.names)}; say which it means with ⟨suite_labels⟩"
+                f"{listing(classes.names)}{spare} say which it means with ⟨suite_labels⟩"
             )
         labels.append(meant)
     empty = [name for name in classes.names if name not in labels]
@@ -223,17 +215,8 @@ def _class_of(label: str, classes: Classes, *, of_the_data: bool) -> str | None:
     """
     if label in classes.names:
         return label
-    as_written, as_word = classes.mapping.get(label), classes.of_two.get(_word_for(label))
+    as_written, as_word = classes.mapping.get(label), classes.of_two.get(word_for(label))
     return as_written or as_word if of_the_data else as_word or as_written
-
-
-def _word_for(label: str) -> str:
-    """TOXIC or BENIGN, where a label is a word for either; else nothing."""
-    word = "".join(filter(str.isalnum, label.casefold()))
-    if word in TOXIC_WORDS | YES_WORDS:
-        return TOXIC
-    opposites = {word.removeprefix(no) for no in ("not", "non", "no") if word.startswith(no)}
-    return BENIGN if word in BENIGN_WORDS | NO_WORDS or opposites & TOXIC_WORDS else ""
 
 
 # ---- what contradicts itself ----

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foreshot.data.labels import BENIGN, TOXIC, Classes, canonical_label
+from foreshot.data.labels import Classes, canonical_label, word_for
 from foreshot.data.reading.files import READERS, open_sheet
 from foreshot.data.sample import make_probes
 from foreshot.data.texts import listing, normalise
@@ -14,7 +14,6 @@ from foreshot.results.behaviour import Probe, ProbeAnswer
 from foreshot.settings.dialect import FOUND, AskedDialect
 
 MOST_BYTES = 2**24
-LABEL_WORDS = {"1": TOXIC, "true": TOXIC, "yes": TOXIC, "0": BENIGN, "false": BENIGN, "no": BENIGN}
 
 
 def read_probes(path: str, classes: Classes, dialect: AskedDialect = FOUND) -> list[Probe]:
@@ -39,8 +38,8 @@ def read_probes(path: str, classes: Classes, dialect: AskedDialect = FOUND) -> l
     ):
         if not isinstance(text, str) or not text.strip():
             raise DataError(f"{path}, row {row}: the probe's text is empty; give a text or remove the row")
-        named = None if label in (None, "") else _class_of(label, classes, source=path, row=row)
-        probes.append(Probe(text=normalise(text), label=named, note=str(note) if note else None))
+        named = _class_of(label, classes, source=path, row=row) if canonical_label(label) else None
+        probes.append(Probe(text=normalise(text), label=named, note=str(note) if canonical_label(note) else None))
     if not probes:
         raise DataError(f"{path}: holds no probes; give one text a line")
     return probes
@@ -79,12 +78,14 @@ def counts(probes: list[Probe], answers: list[ProbeAnswer], positive: str | None
 
 def _class_of(label: object, classes: Classes, *, source: str, row: int) -> str:
     written = canonical_label(label)
-    word = written.lower()
-    meant = classes.of_two.get(LABEL_WORDS.get(word, word))
+    meant = classes.of_two.get(word_for(written))
     for candidate in (written, classes.mapping.get(written), meant):
         if candidate in classes.names:
             return str(candidate)
-    raise DataError(f"{source}, row {row}: label {written[:40]!r} is none of the classes {', '.join(classes.names)}")
+    raise DataError(
+        f"{source}, row {row}: label {written[:40]!r} is none of the classes {', '.join(classes.names)}; where nobody "
+        "knows, leave it empty"
+    )
 
 
 def _lines(path: str) -> list[str]:

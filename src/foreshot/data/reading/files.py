@@ -209,4 +209,6 @@ def _from_dataset(source: str, dataset: Any, part: str) -> Sheet:
         if names := getattr(feature, "names", None):
             # -1 is how datasets mark a row without a label.
             sheet.columns[name] = [None if cell is None or cell < 0 else names[cell] for cell in sheet.columns[name]]
+        elif names := getattr(getattr(feature, "feature", None), "names", None):  # a list of labels
+            sheet.columns[name] = [cell and [names[number] for number in cell] for cell in sheet.columns[name]]
     return sheet

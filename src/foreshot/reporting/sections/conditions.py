@@ -78,13 +78,13 @@ def data_table(results: Results) -> Table:
         ]
         for name, part in data.parts.items()
     ]
+    label_column = f"label column {shortened(data.label_column, 80)}"
+    if data.label_names:
+        in_one = data.label_column not in data.label_names
+        kind = f"labels in {label_column}" if in_one else "label columns"
+        label_column = f"{len(data.label_names)} {kind}, of which a row can have several"
     notes = [
-        f"Text column {shortened(data.text_column, 80)}, "
-        + (
-            f"{len(data.label_names)} label columns, of which a row can have several"
-            if data.label_names
-            else f"label column {shortened(data.label_column, 80)}"
-        )
+        f"Text column {shortened(data.text_column, 80)}, {label_column}"
         + (
             f"; {shortened(data.positive, 80)} is the {'label' if data.label_names else 'class'} to flag."
             if data.positive

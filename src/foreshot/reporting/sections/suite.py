@@ -29,9 +29,17 @@ FormCell = Callable[[Estimate | None, Estimate | None], Cell]
 """A share and its change from the teacher, as a cell."""
 
 
+WITHOUT_TOXIC = (
+    "No suite was run: none of the classes is taken for toxic, so nothing here says what any model flags or lets "
+    "through. Name the labels that count as toxic with --positive, or give a suite of these classes with --suite."
+)
+
+
 def section(results: Results) -> Section | None:
-    """The section: every model on the suite, kind by kind, as a map of heat."""
+    """The section: every model on the suite, kind by kind, as a map of heat; or why there is none, if not by choice."""
     heat, lost = functionality_map(results), losses(results)
+    if heat is None and results.data.positive is None:
+        return Section("suite", "Behaviour", "Behaviour: no suite", [Prose(WITHOUT_TOXIC)])
     if heat is None:
         return None
     return Section(
