@@ -82,6 +82,11 @@ def test_texts_are_no_labels():
     assert label_sets([f"the {number}; and {number + 1}; or, {number}" for number in range(60)]) is None
 
 
+@pytest.mark.parametrize("sign", ["|", ";"])
+def test_signs_that_stand_in_no_label_separate_labels_that_occur_once(sign):
+    assert label_sets([f"rude{sign}loud", "civil"]) == [("rude", "loud"), ("civil",)]
+
+
 def test_a_name_that_is_asked_for_tells_what_separates():
     assert label_sets(["rude,loud", ""]) is None
     assert label_sets(["rude,loud", ""], ["loud"]) == [("rude", "loud"), ()]
