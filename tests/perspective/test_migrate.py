@@ -238,6 +238,12 @@ def test_a_bundle_needs_a_class_that_counts_as_toxic(tmp_path: Path, stored: Pat
         migrate(stored, tmp_path / "gone")
 
 
+def test_a_softmax_over_kinds_of_toxicity_is_told(tmp_path: Path, stored: Path) -> None:
+    kinds = tiny_bundle(tmp_path / "kinds", labels=["insult", "toxic"])
+    told = next(note for note in migrate(stored, kinds).announcements if "--problem-type multi-label" in note)
+    assert told.startswith("tiny: a text is taken to have one of its labels (insult, toxic)")
+
+
 def test_thresholds_come_by_comma_or_repeated() -> None:
     assert parse_thresholds(None) == (0.5, 0.7, 0.9)
     assert parse_thresholds(["0.7, 0.8", "0.95"]) == (0.7, 0.8, 0.95)

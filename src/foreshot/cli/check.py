@@ -34,6 +34,9 @@ def check_command(
     positive: Annotated[
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
     ] = None,
+    problem_type: Annotated[
+        str | None, typer.Option(help="single-label or multi-label, where a model's config.json doesn't say.")
+    ] = None,
     file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     fail_under: Annotated[
@@ -53,7 +56,15 @@ def check_command(
         from foreshot.checking.check import check, violations
 
         progress = Terminal(Console(stderr=True, highlight=False))
-        checked = check(model, suite, suite_labels=labels, positive=positive, file=file, progress=progress)
+        checked = check(
+            model,
+            suite,
+            suite_labels=labels,
+            positive=positive,
+            file=file,
+            problem_type=problem_type,
+            progress=progress,
+        )
         complaints = violations(checked, fail_under=fail_under, baseline=baseline, max_drop=max_drop)
         if as_json:
             # ASCII alone, so that no terminal obeys it

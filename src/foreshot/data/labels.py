@@ -17,9 +17,12 @@ YES_WORDS = frozenset({"1", "true", "yes"})
 TOXIC_WORDS = frozenset({
     "toxic", "toxicity", "abuse", "abusive", "hate", "hateful", "hatespeech", "harassment", "insult", "offensive",
     "offensivelanguage", "rude", "sexist", "sexism", "racist", "racism", "misogynistic", "profane",
-    "profanity", "unsafe", "threat", "bully", "bullying", "cyberbullying"
+    "profanity", "unsafe", "threat", "bully", "bullying", "cyberbullying", "obscene", "identityhate", "identityattack"
 })  # fmt: skip
-BENIGN_WORDS = frozenset({"benign", "normal", "none", "ok", "okay", "clean", "safe", "civil", "acceptable"})
+BENIGN_WORDS = frozenset({
+    "benign", "normal", "none", "ok", "okay", "clean", "safe", "civil", "acceptable", "neutral", "neither"
+})  # fmt: skip
+NEGATIONS = ("not", "non", "no")
 
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0*\Z")
 _FRACTION = re.compile(r"[+-]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=e))(e[+-]?[0-9]+)?\Z", re.IGNORECASE)
@@ -74,6 +77,29 @@ def is_fraction(value: object) -> bool:
     if isinstance(value, float):
         return value == value and not value.is_integer()
     return isinstance(value, str) and bool(_FRACTION.match(value.strip())) and not _WHOLE.match(value.strip())
+
+
+def word_for(label: str) -> str:
+    """TOXIC or BENIGN, where a label is a word for either, or 1 or 0; else nothing."""
+    word = folded(label)
+    if word in TOXIC_WORDS | YES_WORDS:
+        return TOXIC
+    opposites = {word.removeprefix(no) for no in NEGATIONS if word.startswith(no)}
+    return BENIGN if word in BENIGN_WORDS | NO_WORDS or opposites & TOXIC_WORDS else ""
+
+
+def several_kinds(labels: Sequence[str]) -> bool:
+    """Whether labels name two kinds of toxicity or more ("toxic", "severe_toxic"), and nothing that is benign.
+
+    A text can have several such labels, or none, so that they can't be classes of which it has one.
+    """
+    kinds = 0
+    for label in labels:
+        words = re.findall(r"[^\W_]+", label.casefold())
+        if word_for(label) == BENIGN or (words and words[0] in NEGATIONS):
+            return False
+        kinds += word_for(label) == TOXIC or not TOXIC_WORDS.isdisjoint(words)
+    return kinds > 1
 
 
 def find_classes(labels: Collection[object], positive: Sequence[str] | None, *, source: str) -> Classes:
@@ -137,15 +163,20 @@ def _classes_of_two(written: list[str], *, source: str) -> Classes:
 
 
 def _names_the_toxic_one(label: str, other: str) -> bool:
-    label, other = ("".join(filter(str.isalnum, name.casefold())) for name in (label, other))
-    if label in BENIGN_WORDS or other in TOXIC_WORDS:
+    if word_for(label) == BENIGN or word_for(other) == TOXIC:
         return False
-    return label in TOXIC_WORDS or other in BENIGN_WORDS or other in {f"not{label}", f"non{label}", f"no{label}"}
+    label, other_is_benign = folded(label), word_for(other) == BENIGN and folded(other) not in NO_WORDS
+    return label in TOXIC_WORDS or other_is_benign or folded(other) in {negation + label for negation in NEGATIONS}
 
 
 def _binary(written: Iterable[str], toxic: Collection[str], announcement: str) -> Classes:
     mapping = {label: TOXIC if label in toxic else BENIGN for label in written}
     return Classes((BENIGN, TOXIC), 1, mapping, (announcement,))
+
+
+def folded(label: str) -> str:
+    """A label without case, white space and punctuation: "NON_HATE" and "non-hate" are "nonhate"."""
+    return "".join(filter(str.isalnum, label.casefold()))
 
 
 def _reading_order(label: str) -> tuple[bool, int, str]:

@@ -67,14 +67,16 @@ def export(
     suite: str | None = None,
     suite_labels: Mapping[str, str] | None = None,
     positive: str | None = None,
+    problem_type: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write the bundle `out` from a classifier: a run's folder (what its verdict ships), a model's folder, or a hub id.
 
     `bits` says which graphs are wanted. Parity is proved on the run's validation rows, or on the column `text` of the
     file `rows`, and on `suite` (a file, or the run's, or the built-in one where it fits). `positive` is the class that
-    counts as toxic, or the label to judge of a multi-label model. Raises ForeshotError for what can't be used and for a
-    graph in 32 bits that isn't the model; `out` is then as it was.
+    counts as toxic, or the label to judge of a multi-label model; `problem_type` ("single-label", "multi-label") says
+    which it is, where its config.json doesn't. Raises ForeshotError for what can't be used and for a graph in 32 bits
+    that isn't the model; `out` is then as it was.
     """
     progress, out = progress or Silent(), Path(out)
     if not bits or not set(bits) <= BITS.keys():
@@ -82,7 +84,7 @@ def export(
     if max_length is not None and max_length < SHORTEST:
         raise ConfigError(f"⟨max_length⟩ {max_length}: must be at least {SHORTEST}")
     refuse_as_target(out)
-    subject = find_subject(str(model), max_length, positive, progress)
+    subject = find_subject(str(model), max_length, positive, problem_type, progress)
     cases = _suite(suite, suite_labels, subject)
     source, others = _other_texts(subject, rows, text)
     texts = [*others, *(case.text for case in cases.cases)] if cases else others

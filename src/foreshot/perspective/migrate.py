@@ -119,7 +119,7 @@ def migrate(
         lower=scored.lower.found,
         suite=manifest.suite if positive == manifest.positive else None,
         suite_result=manifest.suite_result if positive == manifest.positive else None,
-        announcements=looked.announcements,
+        announcements=[*manifest.announcements, *looked.announcements],
     )
 
 

@@ -4,20 +4,11 @@ Of the same layout as HateCheck are the multilingual HateCheck and HatemojiCheck
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from foreshot.data.labels import (
-    BENIGN,
-    BENIGN_WORDS,
-    NO_WORDS,
-    TOXIC,
-    TOXIC_WORDS,
-    YES_WORDS,
-    Classes,
-    canonical_label,
-)
+from foreshot.data.labels import Classes, canonical_label, word_for
 from foreshot.data.reading.files import Sheet, open_sheet
 from foreshot.data.texts import excerpt, listing, normalise, place, printable
 from foreshot.errors import ConfigError, DataError
@@ -106,7 +97,9 @@ def read_suite(source: str, classes: Classes, mapping: Mapping[str, str] | None 
 def _built_in(classes: Classes, mapping: Mapping[str, str] | None) -> Suite:
     names = classes.of_two
     if not names:
-        raise ConfigError("suite: the built-in one is benign or toxic; the data's classes are others: name a file")
+        raise ConfigError(
+            f"suite: the built-in one is benign or toxic; the classes here are {listing(classes.names)}: name a file"
+        )
     if mapping:
         raise ConfigError("suite: ⟨suite_labels⟩ is for the labels of a file; the built-in suite needs none")
     cases = (case.model_copy(update={"label": names[case.label]}) for case in builtin_cases())
@@ -184,13 +177,22 @@ def _labels(sheet: Sheet, name: str, classes: Classes, mapping: Mapping[str, str
                 f"{listing(classes.names)}; say which it means with ⟨suite_labels⟩"
             )
         labels.append(meant)
-    empty = [name for name in classes.names if name not in labels]
-    if empty and len(classes.names) == 2:
+    if missing := _without_cases(set(labels), classes):
         raise DataError(
-            f"{sheet.source}: no case is {excerpt(empty[0])}: the labels {listing(sorted(set(written)))} are all "
-            f"taken for {excerpt(labels[0])}; add cases, or say what the labels mean with ⟨suite_labels⟩"
+            f"{sheet.source}: no case is {' or '.join(map(excerpt, missing))}: the labels "
+            f"{listing(sorted(set(written)))} are all taken for {listing(sorted(set(labels)))}; add cases, or say what "
+            "the labels mean with ⟨suite_labels⟩"
         )
     return labels
+
+
+def _without_cases(used: Collection[str], classes: Classes) -> list[str]:
+    """Classes of which one at least must have cases, and none has: who always says the same would get all right."""
+    toxic = [] if classes.positive is None else [classes.names[classes.positive]]
+    for side in (toxic, [name for name in classes.names if name not in toxic]):
+        if side and not set(side) & set(used):
+            return side
+    return [] if len(used) > 1 else [name for name in classes.names if name not in used]
 
 
 def _given_classes(sheet: Sheet, written: set[str], classes: Classes, mapping: Mapping[str, str]) -> dict[str, str]:
@@ -208,7 +210,13 @@ def _given_classes(sheet: Sheet, written: set[str], classes: Classes, mapping: M
                 f"{sheet.source}: ⟨suite_labels⟩: {excerpt(meaning)!r}, for {excerpt(label)!r}, is none of the classes "
                 f"{listing(classes.names)}"
             )
-        given[canonical_label(label)] = known if known in classes.names else classes.mapping[known]
+        key, name = canonical_label(label), known if known in classes.names else classes.mapping[known]
+        other = key if key in classes.names else given.setdefault(key, name)
+        if other != name:
+            raise DataError(
+                f"{sheet.source}: ⟨suite_labels⟩: {excerpt(label)!r} can't be both {excerpt(other)} and {excerpt(name)}"
+            )
+        given[key] = name
     return given
 
 
@@ -220,17 +228,8 @@ def _class_of(label: str, classes: Classes, *, of_the_data: bool) -> str | None:
     """
     if label in classes.names:
         return label
-    as_written, as_word = classes.mapping.get(label), classes.of_two.get(_word_for(label))
+    as_written, as_word = classes.mapping.get(label), classes.of_two.get(word_for(label))
     return as_written or as_word if of_the_data else as_word or as_written
-
-
-def _word_for(label: str) -> str:
-    """TOXIC or BENIGN, where a label is a word for either; else nothing."""
-    word = "".join(filter(str.isalnum, label.casefold()))
-    if word in TOXIC_WORDS | YES_WORDS:
-        return TOXIC
-    opposites = {word.removeprefix(no) for no in ("not", "non", "no") if word.startswith(no)}
-    return BENIGN if word in BENIGN_WORDS | NO_WORDS or opposites & TOXIC_WORDS else ""
 
 
 # ---- what contradicts itself ----
