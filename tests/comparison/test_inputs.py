@@ -150,8 +150,8 @@ def test_a_teachers_labels_are_told_and_make_another_teacher(models):
     assert told in usual.data_facts().announcements
     turned = inputs_of(models, [recipe("odd")], teacher="teacher", teacher_labels={"toxic": "LABEL_0"})
     assert turned.given_teacher.head.rows == (1, 0)
-    ofs = [student_fingerprint(inputs, usual.experiment.recipes[0], 0) for inputs in (usual, turned)]
-    assert ofs[0] != ofs[1]
+    students = [student_fingerprint(inputs, usual.experiment.recipes[0], 0) for inputs in (usual, turned)]
+    assert students[0] != students[1]
     assert teacher_fingerprint(usual) != teacher_fingerprint(turned)
     message = refused(ConfigError, models, [recipe("odd")], teacher="teacher", teacher_labels={"toxic": "rude"})
     assert "'rude' is no label of" in message

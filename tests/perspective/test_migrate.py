@@ -244,6 +244,14 @@ def test_a_softmax_over_kinds_of_toxicity_is_told(tmp_path: Path, stored: Path) 
     assert told.startswith("tiny: a text is taken to have one of its labels (insult, toxic)")
 
 
+def test_scores_that_run_against_each_other_are_told(bundle: Path, tmp_path: Path) -> None:
+    other_class = write(
+        tmp_path / "benign.csv", [(text, 1 - score) for (text, _), score in zip(ROWS, NEW, strict=True)]
+    )
+    told = migrate(other_class, bundle).announcements
+    assert "column 'TOXICITY' is high where P(toxic) is low: is it the right column (--score), and" in told[-1]
+
+
 def test_thresholds_come_by_comma_or_repeated() -> None:
     assert parse_thresholds(None) == (0.5, 0.7, 0.9)
     assert parse_thresholds(["0.7, 0.8", "0.95"]) == (0.7, 0.8, 0.95)

@@ -190,7 +190,7 @@ def _arrange(model: PreTrainedModel, head: Head, name: str) -> None:
     So everything after – training, export, what is saved – sees an ordinary classifier with these labels. Raises
     ModelError where the rows of that layer turn out not to be the logits.
     """
-    held = model.config.num_labels
+    held = len(model.config.id2label or {})
     if head.rows != tuple(range(held)):
         asked = {"input_ids": model.dummy_inputs["input_ids"][:1]}
         before = model.eval()(**asked).logits
@@ -211,7 +211,6 @@ def _arrange(model: PreTrainedModel, head: Head, name: str) -> None:
             )
     model.config.id2label = dict(enumerate(head.labels))
     model.config.label2id = {label: index for index, label in enumerate(head.labels)}
-    model.num_labels = len(head.labels)
 
 
 def _arrange_rows(layer: nn.Linear, rows: Sequence[int | None]) -> None:

@@ -5,15 +5,18 @@ A head is read from what config.json says; where that leaves two readings, the u
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from foreshot.data.labels import BENIGN, NO_WORDS, TOXIC, YES_WORDS, Classes, folded, several_kinds, word_for
 from foreshot.data.marks import classes_of_mark
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, ModelError
 
-MULTI_LABEL, SINGLE_LABEL = "multi_label_classification", "single_label_classification"
-"""What config.json calls the problem of a model whose logits are labels that a text can have several of, or one of."""
-REGRESSION = "regression"
+MULTI_LABEL: Final = "multi_label_classification"
+SINGLE_LABEL: Final = "single_label_classification"
+REGRESSION: Final = "regression"
+"""What config.json calls the problem of a model whose logits are labels that a text can have several of, or one of, or
+numbers."""
 PROBLEM_TYPES = {"single-label": SINGLE_LABEL, "multi-label": MULTI_LABEL}
 """What a user calls them."""
 
@@ -120,7 +123,7 @@ def _given_labels(
     """The user's mapping, by the names of classes, in their order."""
     chosen: dict[str, str] = {}
     for written, wanted in given.items():
-        name = written if written in names else classes.mapping.get(written)
+        name = written if written in names else classes.mapping.get(written, "")
         if name not in names:
             raise ConfigError(
                 f"⟨teacher_labels⟩: {excerpt(written)!r} is none of the data's labels ({listing(names)}); write the "

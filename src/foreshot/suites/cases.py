@@ -197,7 +197,7 @@ def _without_cases(used: Collection[str], classes: Classes) -> list[str]:
 
 def _given_classes(sheet: Sheet, written: set[str], classes: Classes, mapping: Mapping[str, str]) -> dict[str, str]:
     """The mapping from canonical labels to names of classes."""
-    given = {}
+    given: dict[str, str] = {}
     for label, meaning in mapping.items():
         if canonical_label(label) not in written:
             raise DataError(
