@@ -245,10 +245,8 @@ def test_a_softmax_over_kinds_of_toxicity_is_told(tmp_path: Path, stored: Path) 
 
 
 def test_scores_that_run_against_each_other_are_told(bundle: Path, tmp_path: Path) -> None:
-    other_class = write(
-        tmp_path / "benign.csv", [(text, 1 - score) for (text, _), score in zip(ROWS, NEW, strict=True)]
-    )
-    told = migrate(other_class, bundle).announcements
+    of_benign = [(text, probabilities_of(text)[0]) for text, _ in ROWS]
+    told = migrate(write(tmp_path / "benign.csv", of_benign), bundle).announcements
     assert "column 'TOXICITY' is high where P(toxic) is low: is it the right column (--score), and" in told[-1]
 
 

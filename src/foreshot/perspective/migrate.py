@@ -102,6 +102,7 @@ def migrate(
         thresholds=tuple(sorted(set(thresholds))),
         progress=progress,
     )
+    told = [*manifest.announcements, *looked.announcements, *_against_each_other(looked, positive, agreement)]
     return Migration(
         stored=str(path),
         text_column=looked.text_column,
@@ -119,11 +120,7 @@ def migrate(
         lower=scored.lower.found,
         suite=manifest.suite if positive == manifest.positive else None,
         suite_result=manifest.suite_result if positive == manifest.positive else None,
-        announcements=[
-            *manifest.announcements,
-            *looked.announcements,
-            *_against_each_other(looked, positive, agreement),
-        ],
+        announcements=told,
     )
 
 
