@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from transformers import AutoModelForSequenceClassification
 
 from cli_runs import PROBES, comparable, process_environment, run_process, weights_times
 
@@ -161,9 +162,16 @@ def test_layers_add_students_and_every_seed_trains_each(foreshot: Foreshot, aske
 def test_a_ready_teacher_is_judged_but_not_trained(
     foreshot: Foreshot, asked: list[str], finished_run: Path, tmp_path: Path
 ) -> None:
+    """Its toxic class comes first and has no name; its students are those of the teacher that it was made from."""
+    turned = AutoModelForSequenceClassification.from_pretrained(finished_run / "teacher")
+    for values in turned.classifier.parameters():
+        values.data = values.data.flip(0)
+    turned.config.id2label, turned.config.label2id = {0: "LABEL_0", 1: "LABEL_1"}, {"LABEL_0": 0, "LABEL_1": 1}
+    shutil.copytree(finished_run / "teacher", tmp_path / "turned")
+    turned.save_pretrained(tmp_path / "turned")
     done = foreshot(
-        *("compare", *asked, "--teacher", finished_run / "teacher", "--recipes", "odd,lora"),
-        *("--name", "given", "--runs", tmp_path),
+        *("compare", *asked, "--teacher", tmp_path / "turned", "--teacher-labels", "toxic=LABEL_0"),
+        *("--recipes", "odd,lora", "--name", "given", "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     assert "training teacher" not in done.stdout

@@ -268,6 +268,18 @@ MODELS: dict[str, Case] = {
 
 OPTIONS: dict[str, Case] = {
     "no data": (lambda p: ["--encoder", p.encoder], ["nothing to compare on", "--data", "--demo"]),
+    "labels of a teacher without a sign": (
+        lambda p: p.with_options("--teacher", p.encoder, "--teacher-labels", "toxic"),
+        ["--teacher-labels toxic: must be name=value"],
+    ),
+    "a label of a teacher twice": (
+        lambda p: p.with_options("--teacher", p.encoder, "--teacher-labels", "toxic=LABEL_1,toxic=LABEL_0"),
+        ["--teacher-labels", "names toxic twice"],
+    ),
+    "labels of no teacher": (
+        lambda p: p.with_options("--teacher-labels", "toxic=LABEL_1"),
+        ["teacher_labels: is about a ready classifier"],
+    ),
     "no encoder": (lambda p: ["--data", p.comments], ["name an encoder", "ready teacher"]),
     "the demo with a file": (lambda p: ["--demo", p.file("a.yaml", "name: a")], ["--demo", "leave out the file"]),
     "an unknown recipe": (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_models import SIZES, tiny_classifier, tiny_tokenizer
+from tiny_models import SIZES, tiny_classifier, tiny_model_folder, tiny_tokenizer
 from transformers import SqueezeBertConfig, SqueezeBertModel
 
 from cli_runs import make_comments, write_csv
@@ -175,6 +175,34 @@ def test_what_only_says_how_is_computed_makes_no_other_model(models):
     usual = fingerprints()
     assert fingerprints(accumulate=4, gradient_checkpointing=False, precision="float32") == usual
     assert all(one != other for one, other in zip(fingerprints(precision="bf16"), usual, strict=True))
+
+
+def test_a_teachers_labels_are_told_and_make_another_teacher(models):
+    """Its labels have no names: by themselves they stand as the data's do, and otherwise the user says so."""
+    usual = inputs_of(models, [recipe("odd")], teacher="teacher")
+    (told,) = usual.announcements
+    assert told.endswith(
+        "'LABEL_0' is taken for benign, 'LABEL_1' is taken for toxic (--teacher-labels says otherwise)"
+    )
+    assert told in usual.data_facts().announcements
+    turned = inputs_of(models, [recipe("odd")], teacher="teacher", teacher_labels={"toxic": "LABEL_0"})
+    assert turned.given_teacher.head.rows == (1, 0)
+    students = [student_fingerprint(inputs, usual.experiment.recipes[0], 0) for inputs in (usual, turned)]
+    assert students[0] != students[1]
+    assert teacher_fingerprint(usual) != teacher_fingerprint(turned)
+    message = refused(ConfigError, models, [recipe("odd")], teacher="teacher", teacher_labels={"toxic": "rude"})
+    assert "'rude' is no label of" in message
+
+
+def test_the_data_say_that_a_teachers_labels_are_several(models, tmp_path):
+    rows = [(text, "01"[index % 3 == 0], "01"[index % 2]) for index, (text, _) in enumerate(make_comments(60))]
+    data = write_csv(tmp_path / "marks.csv", rows, header=("comment", "toxic", "threat"))
+    tiny_model_folder(tmp_path / "teacher", labels=("obscene", "threat", "toxic"))
+    settings = {"data": str(data), "label": None, "labels": ["toxic", "threat"]}
+    head = inputs_of(tmp_path, [recipe("all")], teacher="teacher", **settings).given_teacher.head
+    assert (head.labels, head.rows, head.multi_label) == (("toxic", "threat"), (2, 1), True)
+    message = refused(ConfigError, tmp_path, [recipe("all")], teacher="teacher", data=str(data))
+    assert "look like ones that a text can have several of; say problem_type multi-label" in message
 
 
 def test_the_demos_unlabelled_texts_are_the_rows_that_no_part_has(models):

@@ -224,9 +224,13 @@ def test_gradients_refuse_unknown_baselines_and_steps(folder: Path) -> None:
             Explainer(folder, method=GRADIENTS, **options)
 
 
-def test_a_model_of_one_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="has one class alone"):
-        Explainer(tiny_model_folder(tmp_path / "one", labels=("toxic",)))
+def test_a_head_of_one_logit_is_explained_on_either_side(tmp_path: Path) -> None:
+    """The two sides of a sigmoid add up to 1, so a word's scores for them are opposites."""
+    explain = Explainer(tiny_model_folder(tmp_path / "one", labels=("toxic",)), label="toxic")
+    (for_it,) = explain("w1 w2")
+    (against_it,) = Explainer(tmp_path / "one", label="not toxic")("w1 w2")
+    assert against_it.probability == pytest.approx(1 - for_it.probability)
+    assert [word.score for word in against_it.words] == pytest.approx([-(word.score or 0) for word in for_it.words])
 
 
 def test_a_runs_folder_is_refused(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from tiny_models import tiny_classifier, tiny_tokenizer
+from tiny_models import tiny_classifier, tiny_model_folder, tiny_tokenizer
 from tokenizers import Tokenizer
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 import foreshot
-from cli_runs import INSULTS, contents, make_comments, write_csv
+from cli_runs import INSULTS, SUITE_COLUMNS, contents, make_comments, write_csv
 from foreshot.errors import BundleError, ConfigError, ForeshotError, ModelError
 from foreshot.exporting import export as exporting
 from foreshot.exporting import parity as parity_gates
@@ -263,8 +263,8 @@ def change_config(folder: Path, **fields: Any) -> None:
             lambda folder: change_config(folder, problem_type="multi_label_classification"),
             "is not of the model's labels",
         ),
-        (lambda folder: change_config(folder, problem_type="regression"), "no classifier that gives a text one of sev"),
-        (lambda folder: change_config(folder, id2label={"0": "a", "1": "a"}), "two of its classes have the same name"),
+        (lambda folder: change_config(folder, problem_type="regression"), "its problem_type is regression: its logits"),
+        (lambda folder: change_config(folder, id2label={"0": "a", "1": "a"}), "two of its labels have the same name"),
         (lambda folder: (folder / "config.json").unlink(), "has no config.json"),
         (lambda folder: (folder / "model.safetensors").unlink(), "its weights are not there"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"\0" * 99), "can't be loaded as a text classifier"),
@@ -302,11 +302,14 @@ def test_a_tokenizer_that_gives_other_tokens_without_transformers_is_refused(
         export(alone, tmp_path / "bundle", suite=str(suite))
 
 
-def test_a_model_of_one_number_is_no_classifier(tmp_path: Path) -> None:
-    tiny_classifier(layers=1, labels=1).save_pretrained(tmp_path / "one")
-    tiny_tokenizer().save_pretrained(tmp_path / "one")
-    with pytest.raises(ModelError, match="one: is no classifier that gives a text one of several classes"):
-        export(tmp_path / "one", tmp_path / "bundle")
+def test_the_sigmoid_of_one_logit_is_a_bundles_score(tmp_path: Path) -> None:
+    folder = tiny_model_folder(tmp_path / "one", labels=("toxic",))
+    suite = write_csv(tmp_path / "suite.csv", [("w1", "1", "f", ""), ("w2", "0", "f", "")], header=SUITE_COLUMNS)
+    manifest = export(folder, tmp_path / "bundle", suite=str(suite), bits=["32"])
+    assert (manifest.labels, manifest.positive) == (["not toxic", "toxic"], "toxic")
+    expected = [answer["score"] for answer in pipeline("text-classification", str(folder))(["w1 w2", "w7", "w3"])]
+    found = foreshot.load(tmp_path / "bundle")(["w1 w2", "w7", "w3"])
+    assert [prediction.scores["toxic"] for prediction in found] == pytest.approx(expected, abs=1e-5)
 
 
 def test_adapters_and_unknown_models(finished_run: Path, tmp_path: Path) -> None:

@@ -285,24 +285,15 @@ def test_a_ready_classifier_says_what_it_said(classifier_folder):
     assert list(loaded.config.id2label.values()) == list(NAMES)
 
 
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (("benign", "rude", "toxic"), "has 2 classes, the data 3"),
-        (("benign", "rude"), r"its classes are \['benign', 'toxic'\], the data's are \['benign', 'rude'\]"),
-        (("toxic", "benign"), "in this order"),
-    ],
-)
-def test_a_classifier_of_other_classes_is_refused(classifier_folder, names, message):
-    with pytest.raises(ModelError, match=message):
+@pytest.mark.parametrize("names", [("benign", "rude", "toxic"), ("benign", "rude"), ("toxic", "benign")])
+def test_a_classifier_of_other_classes_is_refused(classifier_folder, names):
+    with pytest.raises(ModelError, match=rf"its classes are benign, toxic, the data's are {', '.join(names)}, in this"):
         load_classifier(find_model(str(classifier_folder)), names)
 
 
-def test_a_classifier_without_names_of_its_own_takes_those_of_the_data(tmp_path):
-    tiny_classifier("bert", 1, labels=12).save_pretrained(tmp_path)
-    names = [f"class {number}" for number in range(12)]
-    loaded = load_classifier(find_model(str(tmp_path)), names)
-    assert loaded.config.id2label == dict(enumerate(names))
+def test_an_adapter_alone_is_refused(encoder_folder):
+    (encoder_folder / "config.json").rename(encoder_folder / "adapter_config.json")
+    assert "is a LoRA adapter alone; name the folder of the model that it was merged into" in refused(encoder_folder)
 
 
 # ---- several labels ----

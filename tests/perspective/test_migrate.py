@@ -238,6 +238,18 @@ def test_a_bundle_needs_a_class_that_counts_as_toxic(tmp_path: Path, stored: Pat
         migrate(stored, tmp_path / "gone")
 
 
+def test_a_softmax_over_kinds_of_toxicity_is_told(tmp_path: Path, stored: Path) -> None:
+    kinds = tiny_bundle(tmp_path / "kinds", labels=["insult", "toxic"])
+    told = next(note for note in migrate(stored, kinds).announcements if "--problem-type multi-label" in note)
+    assert told.startswith("tiny: a text is taken to have one of its labels (insult, toxic)")
+
+
+def test_scores_that_run_against_each_other_are_told(bundle: Path, tmp_path: Path) -> None:
+    of_benign = [(text, probabilities_of(text)[0]) for text, _ in ROWS]
+    told = migrate(write(tmp_path / "benign.csv", of_benign), bundle).announcements
+    assert "column 'TOXICITY' is high where P(toxic) is low: is it the right column (--score), and" in told[-1]
+
+
 def test_thresholds_come_by_comma_or_repeated() -> None:
     assert parse_thresholds(None) == (0.5, 0.7, 0.9)
     assert parse_thresholds(["0.7, 0.8", "0.95"]) == (0.7, 0.8, 0.95)

@@ -238,6 +238,13 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
             "matched: gives every recipe the same learning rate, and own has one of its own; leave one of them out",
         ),
         ({"recipes": [{"name": "own"}]}, "recipes.0.layers: Field required"),
+        ({"teacher_labels": {"toxic": "LABEL_1"}}, "teacher_labels: is about a ready classifier; name it as teacher"),
+        ({"problem_type": "multi-label"}, "problem_type: is about a ready classifier; name it as teacher"),
+        (
+            {"teacher": "folder", "problem_type": "both"},
+            "problem_type: Input should be 'single-label' or 'multi-label'",
+        ),
+        ({"teacher": "folder", "teacher_labels": "toxic"}, "teacher_labels: Input should be a valid dictionary"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(settings, message):
@@ -326,6 +333,13 @@ def test_a_loss_that_weighs_something_at_any_time_is_looked_at():
 
 def test_a_ready_teacher_is_enough():
     assert make_experiment({**LEAST, "encoder": None, "teacher": "folder"}).encoder is None
+
+
+@pytest.mark.parametrize("setting", ["suite_labels", "teacher_labels"])
+def test_labels_that_yaml_takes_for_numbers_are_kept_as_written(setting, tmp_path):
+    path = tmp_path / "toxic.yaml"
+    path.write_text(f"data: a.csv\nteacher: folder\n{setting}: {{1: LABEL_1, hateful: 0}}\n")
+    assert getattr(load_experiment(path), setting) == {"1": "LABEL_1", "hateful": "0"}
 
 
 def test_values_are_frozen():

@@ -326,6 +326,10 @@ def test_a_case_may_stand_twice_where_its_author_numbered_both(write):
             "{path}: no case is benign: the labels hateful, non-hateful are all taken for toxic; add cases, or say "
             "what the labels mean with suite_labels",
         ),
+        (
+            {"non-hateful": "benign", "non-hateful ": "toxic"},
+            "{path}: suite_labels: 'non-hateful' can't be both benign and toxic",
+        ),
     ],
 )
 def test_a_bad_mapping_is_refused(write, mapping, message):
@@ -333,6 +337,29 @@ def test_a_bad_mapping_is_refused(write, mapping, message):
     with pytest.raises(DataError) as caught:
         read_suite(path, BINARY, mapping)
     assert str(caught.value) == message.format(path=path)
+
+
+OFFENSIVE = Classes(("fine", "offensive", "hateful"), 2, {}, ())  # a model of three classes, of which one is toxic
+
+
+@pytest.mark.parametrize(
+    ("classes", "mapping", "message"),
+    [
+        (THREE, {"hateful": "c", "non-hateful": "c"}, "no case is a or b: the labels .* are all taken for c;"),
+        (OFFENSIVE, {"hateful": "hateful", "non-hateful": "hateful"}, "no case is fine or offensive: "),
+        (OFFENSIVE, {"hateful": "offensive", "non-hateful": "fine"}, "'hateful' can't be both hateful and offensive"),
+        (NAMED, {"hateful": "civil", "non-hateful": "civil"}, "no case is rude: "),
+    ],
+)
+def test_a_mapping_that_no_model_can_fail_is_refused(write, classes, mapping, message):
+    with pytest.raises(DataError, match=message):
+        read_suite(write(HATECHECK), classes, mapping)
+
+
+def test_two_labels_of_a_suite_may_be_one_class(write):
+    path = write(table("a,hateful,f", "b,offensive,f", "c,fine,f"))
+    assert [case.label for case in read_suite(path, NAMED, {"fine": "civil"}).cases] == ["rude", "rude", "civil"]
+    assert {case.label for case in read_suite(path, OFFENSIVE).cases} == {"hateful", "offensive", "fine"}
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):

@@ -44,6 +44,7 @@ class Checkable(Protocol):
     labels: list[str]
     positive: str | None  # where the model says so
     decision: Decision | LabelDecisions
+    announcements: tuple[str, ...]  # what was guessed about its labels
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """Logits (texts, classes or labels) of texts that are normalised already; each that is done is reported."""
@@ -80,20 +81,22 @@ def check(
     file: str | None = None,
     separator: str | None = None,
     quoting: str | None = None,
+    problem_type: str | None = None,
     progress: Progress | None = None,
 ) -> Checked:
     """Judge a classifier (a bundle, a model's folder or a hub id) by the share of a suite's cases that it gets right.
 
     A bundle needs the base install alone; `file` chooses one of its graphs. Of other models their own thresholds
     are used where they stand beside them (decision.json). `positive` names the class that counts as toxic, where
-    the model or its classes' names don't tell; of a multi-label model it names the label to judge. `separator` and
-    `quoting` are the suite's (`settings.dialect`), else found. Raises ForeshotError for a model or a suite that can't
-    be used.
+    the model or its classes' names don't tell; of a multi-label model it names the label to judge. `problem_type` says
+    whether a text has one of the labels of a model or can have several ("single-label" or "multi-label"), where its
+    config.json doesn't. `separator` and `quoting` are the suite's (`settings.dialect`), else found. Raises
+    ForeshotError for a model or a suite that can't be used.
     """
     progress = progress or Silent()
     said: list[str] = []
     dialect = asked_dialect(separator, quoting, say=said.append)
-    judged = load_checkable(model, file, positive)
+    judged = load_checkable(model, file, positive, problem_type)
     classes = classes_of(judged, positive)
     cases = read_suite(suite, classes, suite_labels, dialect)
     progress.begin(f"scoring {judged.name} on {cases.name}", len(cases.cases))
@@ -130,6 +133,7 @@ class BundleGraph:
         self.labels = bundle.manifest.labels
         self.positive = bundle.manifest.positive
         self.decision = bundle.manifest.deciding
+        self.announcements = bundle.manifest.announcements
         if isinstance(self.decision, LabelDecisions):
             self.decision = judging(self.decision, judged, source=str(folder))
 
@@ -147,15 +151,21 @@ class BundleGraph:
         return self._classifier.looked_at(text)
 
 
-def load_checkable(model: str | Path, file: str | None, judged: str | None) -> Checkable:
-    """A bundle, a model's folder or a hub id, ready to be asked; see `check` for `file`, and for what is raised.
+def load_checkable(
+    model: str | Path, file: str | None, judged: str | None, problem_type: str | None = None
+) -> Checkable:
+    """A bundle, a model's folder or a hub id, ready to be asked; see `check` for the options, and for what is raised.
 
     `judged` is the label to judge of a multi-label model, where it is another than the model's.
     """
-    return BundleGraph(Path(model), file, judged) if is_bundle(Path(model)) else _load(str(model), file, judged)
+    if not is_bundle(Path(model)):
+        return _load(str(model), file, judged, problem_type)
+    if problem_type is not None:
+        raise ConfigError(f"⟨problem_type⟩: is for other models; the bundle {model} says it itself: export it again")
+    return BundleGraph(Path(model), file, judged)
 
 
-def _load(name: str, file: str | None, judged: str | None) -> Checkable:
+def _load(name: str, file: str | None, judged: str | None, problem_type: str | None) -> Checkable:
     """A model of Hugging Face's layout; only this needs PyTorch."""
     if (Path(name) / EXPERIMENT_FILE).is_file():
         raise ConfigError(f"{name}: is a run's folder; name one of its models, such as {Path(name) / TEACHER_FOLDER}")
@@ -165,7 +175,7 @@ def _load(name: str, file: str | None, judged: str | None) -> Checkable:
         raise ModelError(f"{name}: is no bundle, and any other model needs PyTorch: pip install 'foreshot[train]'")
     from foreshot.models.classifiers import HubClassifier
 
-    return HubClassifier(name, max_length=_run_max_length(Path(name)), judged=judged)
+    return HubClassifier(name, max_length=_run_max_length(Path(name)), judged=judged, problem_type=problem_type)
 
 
 def _run_max_length(model: Path) -> int | None:
@@ -177,8 +187,10 @@ def _run_max_length(model: Path) -> int | None:
 def classes_of(model: Checkable, positive: str | None) -> Classes:
     """What a model's texts are judged as: its classes, or the two of its judged label's view; see `model_classes`."""
     if isinstance(model.decision, LabelDecisions):
-        return judged_classes(model.name, model.decision, announced=positive is None)
-    return model_classes(model.name, model.labels, model.positive if positive is None else positive)
+        classes = judged_classes(model.name, model.decision, announced=positive is None)
+    else:
+        classes = model_classes(model.name, model.labels, model.positive if positive is None else positive)
+    return replace(classes, announcements=(*model.announcements, *classes.announcements))
 
 
 def judged_classes(name: str, decisions: LabelDecisions, *, announced: bool) -> Classes:

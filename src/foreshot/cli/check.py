@@ -34,6 +34,9 @@ def check_command(
     positive: Annotated[
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
     ] = None,
+    problem_type: Annotated[
+        str | None, typer.Option(help="single-label or multi-label, where a model's config.json doesn't say.")
+    ] = None,
     file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
     separator: Separator = None,
     quoting: Quoting = None,
@@ -63,6 +66,7 @@ def check_command(
             file=file,
             separator=separator,
             quoting=quoting,
+            problem_type=problem_type,
             progress=progress,
         )
         complaints = violations(checked, fail_under=fail_under, baseline=baseline, max_drop=max_drop)

@@ -61,6 +61,12 @@ def compare_command(
     max_train_rows: Annotated[int | None, typer.Option(help="Train on a sample of at most so many rows.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Pretrained encoder: a hub id or a folder.")] = None,
     teacher: Annotated[str | None, typer.Option(help="A ready classifier, instead of fine-tuning the encoder.")] = None,
+    teacher_labels: Annotated[
+        str | None, typer.Option(help="The data's labels as the teacher calls them: toxic=LABEL_1,benign=LABEL_0.")
+    ] = None,
+    problem_type: Annotated[
+        str | None, typer.Option(help="single-label or multi-label, where the teacher's config.json doesn't say.")
+    ] = None,
     recipes: Annotated[str | None, typer.Option(help="Recipes by comma: odd,even,lora,odd-lora …")] = None,
     layers: Annotated[
         list[str] | None,
@@ -119,8 +125,9 @@ def compare_command(
         "labels": by_comma(labels), "positive": by_comma(positive), "classes": by_comma(classes),
         "leave_out": by_comma(leave_out), "separator": separator, "quoting": quoting,
         "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
-        "encoder": encoder, "teacher": teacher, "recipes": by_comma(recipes),
-        "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes, "suite": suite, "decision": decision,
+        "encoder": encoder, "teacher": teacher, "problem_type": problem_type,
+        "recipes": by_comma(recipes), "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes,
+        "suite": suite, "decision": decision,
         "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,
         "matched": matched, "tune_learning_rates": LEARNING_RATES if tune_lr else None, "device": device,
     }  # fmt: skip
@@ -132,6 +139,7 @@ def compare_command(
     console = Console(highlight=False)
     with errors_as_one_line():
         given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)
+        given["teacher_labels"] = pairs_by_comma("--teacher-labels", teacher_labels)
         given["policy"] = margins(policy)
         settings, runs = settings_to_start_from(experiment, demo, runs)
         source = str(experiment) if experiment else "settings"

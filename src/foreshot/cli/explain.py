@@ -60,6 +60,9 @@ def explain_command(
     separator: Separator = None,
     quoting: Quoting = None,
     file: Annotated[str | None, typer.Option(help="Which of a bundle's graphs: model.onnx or model.int8.onnx.")] = None,
+    problem_type: Annotated[
+        str | None, typer.Option(help="single-label or multi-label, where a model's config.json doesn't say.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a page with the words marked to this file.")] = None,
 ) -> None:
@@ -85,6 +88,7 @@ def explain_command(
             baselines=by_comma(baselines),
             steps=steps,
             file=file,
+            problem_type=problem_type,
             most_words=most_words,
             progress=telling,
         )

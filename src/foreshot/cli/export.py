@@ -31,6 +31,9 @@ def export_command(
     positive: Annotated[
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
     ] = None,
+    problem_type: Annotated[
+        str | None, typer.Option(help="single-label or multi-label, where a model's config.json doesn't say.")
+    ] = None,
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
     console = Console(highlight=False)
@@ -50,6 +53,7 @@ def export_command(
             suite=suite,
             suite_labels=labels,
             positive=positive,
+            problem_type=problem_type,
             progress=Terminal(console),
         )
         graphs = " and ".join(graph.file for graph in manifest.graphs)

@@ -49,6 +49,9 @@ def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[
     merged = {**settings, **given}
     if "suite" in given and "suite_labels" not in given:
         merged.pop("suite_labels", None)  # those of another suite
+    for of_teacher in ("teacher_labels", "problem_type"):
+        if "teacher" in given and of_teacher not in given:
+            merged.pop(of_teacher, None)
     for identities, others in (("identity_columns", "identity_terms"), ("identity_terms", "identity_columns")):
         if identities in given and others not in given:
             merged.pop(others, None)  # a run may be asked about its groups anew
@@ -110,7 +113,10 @@ def pairs_by_comma(option: str, text: str | None) -> dict[str, str] | None:
     pairs = [part.partition("=") for part in text.split(",")]
     if any(not key.strip() or not sign or not value.strip() for key, sign, value in pairs):
         raise ConfigError(f"{option} {text}: must be name=value, by comma")
-    return {key.strip(): value.strip() for key, _, value in pairs}
+    keys = [key.strip() for key, _, _ in pairs]
+    if repeated := next((key for index, key in enumerate(keys) if key in keys[:index]), None):
+        raise ConfigError(f"{option} {text}: names {repeated} twice")
+    return {key: value.strip() for key, (_, _, value) in zip(keys, pairs, strict=True)}
 
 
 def margins(text: str | None) -> dict[str, str] | None:

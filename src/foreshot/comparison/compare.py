@@ -149,7 +149,7 @@ def write_results(results: Results, findings: Findings, folder: Path) -> None:
 
 def describe(inputs: Inputs, progress: Progress) -> None:
     """Say what will be trained on what, and which layers each student keeps."""
-    for announcement in inputs.split.announcements:
+    for announcement in (*inputs.split.announcements, *inputs.announcements):
         progress.say(announcement)
     progress.say(f"computed on {device_name(inputs.device)}, trained in {inputs.experiment.training.precision}")
     counts = ", ".join(f"{len(part):,} {name}" for name, part in inputs.split.parts.items())

@@ -23,6 +23,7 @@ from foreshot.judging.guards import check_parts_apart
 from foreshot.judging.task import Task, task_of
 from foreshot.judging.thresholds import check_enough
 from foreshot.models.batches import EncodedRows, encode, rows_without_label
+from foreshot.models.classifiers import find_classifier
 from foreshot.models.encoders import (
     ModelSource,
     find_model,
@@ -32,6 +33,7 @@ from foreshot.models.encoders import (
     load_tokenizer,
     longest_input,
 )
+from foreshot.models.heads import MULTI_LABEL, match_head
 from foreshot.models.importance import first_layer_stays
 from foreshot.models.layers import layer_map
 from foreshot.models.states import Look, check_look
@@ -89,6 +91,7 @@ class Inputs:
     evasions: Evasions | None
     explained: ExplainedTexts | None
     data_fingerprint: str
+    announcements: tuple[str, ...]  # about the models
     device: torch.device  # where models are trained and asked
 
     @property
@@ -165,7 +168,7 @@ class Inputs:
             label_conflicts=split.label_conflicts,
             skipped_rows=split.skipped_rows,
             unlabelled_rows=len(self.unlabelled.texts) if self.unlabelled else 0,
-            announcements=list(split.announcements),
+            announcements=[*split.announcements, *self.announcements],
             fingerprint=self.data_fingerprint,
         )
 
@@ -241,6 +244,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         evasions=evasions,
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
+        announcements=teacher.announcements if teacher else (),
         device=device,
     )
 
@@ -411,7 +415,7 @@ def _explained(experiment: Experiment, split: Split, dialect: AskedDialect) -> E
 def _find_models(experiment: Experiment, task: Task) -> tuple[ModelSource | None, ModelSource | None]:
     names, multi_label, layers_at = task.names, task.multi_label, experiment.layer_stack
     encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
-    teacher = find_model(experiment.teacher, layers_at=layers_at) if experiment.teacher else None
+    teacher = _find_teacher(experiment.teacher, experiment, task) if experiment.teacher else None
     if encoder:
         _check_inside(
             load_encoder(encoder, names, seed=0, multi_label=multi_label), experiment, teaches=teacher is None
@@ -419,6 +423,22 @@ def _find_models(experiment: Experiment, task: Task) -> tuple[ModelSource | None
     if teacher:
         _check_inside(load_classifier(teacher, names, multi_label=multi_label), experiment, teaches=True)
     return encoder, teacher
+
+
+def _find_teacher(name: str, experiment: Experiment, task: Task) -> ModelSource:
+    """The ready classifier, with the logits of the data's classes."""
+    unsaid = MULTI_LABEL if task.multi_label else None
+    teacher = find_classifier(name, experiment.problem_type, unsaid=unsaid, layers_at=experiment.layer_stack)
+    assert teacher.head is not None
+    head = match_head(
+        teacher.head,
+        task.names,
+        task.classes,
+        multi_label=task.multi_label,
+        given=experiment.teacher_labels,
+        source=teacher.name,
+    )
+    return replace(teacher, head=head)
 
 
 def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bool) -> None:

@@ -94,7 +94,8 @@ def all_layers(inputs: Inputs, measures: Sequence[LayerMeasure]) -> dict[str, tu
 def teacher_fingerprint(inputs: Inputs) -> str:
     """What the teacher is made from."""
     if inputs.given_teacher:
-        return fingerprint([inputs.given_teacher.fingerprint, inputs.task.names])
+        head = inputs.given_teacher.head
+        return fingerprint([inputs.given_teacher.fingerprint, inputs.task.names, *((head.rows,) if head else ())])
     return fingerprint(
         [
             inputs.data_fingerprint,

@@ -19,9 +19,12 @@ YES_WORDS = frozenset({"1", "true", "yes"})
 TOXIC_WORDS = frozenset({
     "toxic", "toxicity", "abuse", "abusive", "hate", "hateful", "hatespeech", "harassment", "insult", "offensive",
     "offensivelanguage", "rude", "sexist", "sexism", "racist", "racism", "misogynistic", "profane",
-    "profanity", "unsafe", "threat", "bully", "bullying", "cyberbullying"
+    "profanity", "unsafe", "threat", "bully", "bullying", "cyberbullying", "obscene", "identityhate", "identityattack"
 })  # fmt: skip
-BENIGN_WORDS = frozenset({"benign", "normal", "none", "ok", "okay", "clean", "safe", "civil", "acceptable"})
+BENIGN_WORDS = frozenset({
+    "benign", "normal", "none", "ok", "okay", "clean", "safe", "civil", "acceptable", "neutral", "neither"
+})  # fmt: skip
+NEGATIONS = ("not", "non", "no")
 # What stands where nobody labelled a row, or nobody could: asked about, and never a class by itself.
 NOT_LABELLED_WORDS = frozenset({
     "nan", "na", "null", "nil", "unk", "unknown", "unlabelled", "unlabeled", "notlabelled", "notlabeled", "nolabel",
@@ -90,11 +93,25 @@ def is_fraction(value: object) -> bool:
 
 def word_for(label: str) -> str:
     """TOXIC or BENIGN, where a label is a word for either, or 1 or 0; else nothing."""
-    word = "" if label.startswith("-") else _folded(label)  # -1 is not 1
+    word = "" if label.startswith("-") else folded(label)  # -1 is not 1
     if word in TOXIC_WORDS | YES_WORDS:
         return TOXIC
-    opposites = {word.removeprefix(no) for no in ("not", "non", "no") if word.startswith(no)}
+    opposites = {word.removeprefix(no) for no in NEGATIONS if word.startswith(no)}
     return BENIGN if word in BENIGN_WORDS | NO_WORDS or opposites & TOXIC_WORDS else ""
+
+
+def several_kinds(labels: Sequence[str]) -> bool:
+    """Whether labels name two kinds of toxicity or more ("toxic", "severe_toxic"), and nothing that is benign.
+
+    A text can have several such labels, or none, so that they can't be classes of which it has one.
+    """
+    kinds = 0
+    for label in labels:
+        words = re.findall(r"[^\W_]+", label.casefold())
+        if word_for(label) == BENIGN or (words and words[0] in NEGATIONS):
+            return False
+        kinds += word_for(label) == TOXIC or not TOXIC_WORDS.isdisjoint(words)
+    return kinds > 1
 
 
 def not_labelled(written: Collection[str]) -> list[str]:
@@ -103,7 +120,7 @@ def not_labelled(written: Collection[str]) -> list[str]:
     A number beside its neighbour (-2 and -1) is one of a scale, and so is 99 beside 50. "none" is a class unless the
     others are numbers, or another one is benign already.
     """
-    others = [label for label in written if _folded(label) != "none"]
+    others = [label for label in written if folded(label) != "none"]
     none_is_spare = any(_is_number(label) or word_for(label) == BENIGN for label in others)
     return [label for label in written if _says_not_labelled(label, written, none_is_spare=none_is_spare)]
 
@@ -112,7 +129,7 @@ def _says_not_labelled(label: str, written: Collection[str], *, none_is_spare: b
     if label in NOT_LABELLED_NUMBERS:
         others = [int(other) for other in written if _is_number(other) and other != label]
         return int(label) - 1 not in others if label.startswith("-") else max(others, default=0) <= 10
-    word = _folded(label)
+    word = folded(label)
     if not word:
         return bool(label) and all(unicodedata.category(letter).startswith("P") for letter in label)
     return word in NOT_LABELLED_WORDS or (word == "none" and none_is_spare)
@@ -280,10 +297,10 @@ def _classes_of_two(written: list[str], *, source: str) -> Classes:
 
 
 def _names_the_toxic_one(label: str, other: str) -> bool:
-    label, other = _folded(label), _folded(other)
-    if label in BENIGN_WORDS or other in TOXIC_WORDS:
+    if word_for(label) == BENIGN or word_for(other) == TOXIC:
         return False
-    return label in TOXIC_WORDS or other in BENIGN_WORDS or other in {f"not{label}", f"non{label}", f"no{label}"}
+    label, other_is_benign = folded(label), word_for(other) == BENIGN and folded(other) not in NO_WORDS
+    return label in TOXIC_WORDS or other_is_benign or folded(other) in {negation + label for negation in NEGATIONS}
 
 
 def _binary(written: Iterable[str], toxic: Collection[str], announcement: str) -> Classes:
@@ -291,13 +308,13 @@ def _binary(written: Iterable[str], toxic: Collection[str], announcement: str) -
     return Classes((BENIGN, TOXIC), 1, mapping, (announcement,))
 
 
-def _folded(label: str) -> str:
-    """A label without case, white space and punctuation."""
-    return "".join(filter(str.isalnum, label.casefold()))
-
-
 def _is_number(label: str) -> bool:
     return bool(re.fullmatch(r"-?[0-9]{1,18}", label))
+
+
+def folded(label: str) -> str:
+    """A label without case, white space and punctuation: "NON_HATE" and "non-hate" are "nonhate"."""
+    return "".join(filter(str.isalnum, label.casefold()))
 
 
 def _reading_order(label: str) -> tuple[bool, int, str]:

@@ -73,6 +73,7 @@ def explain(
     baselines: Sequence[str] | None = None,
     steps: int | None = None,
     file: str | None = None,
+    problem_type: str | None = None,
     most_words: int = MOST_WORDS,
     progress: Progress | None = None,
 ) -> list[Explanation]:
@@ -88,6 +89,7 @@ def explain(
         baselines=baselines,
         steps=steps,
         file=file,
+        problem_type=problem_type,
         most_words=most_words,
         progress=progress,
     )
@@ -106,9 +108,9 @@ class Explainer:
     which needs a model in PyTorch; `baselines` and `steps` are for the latter (`words.gradients.attribute`).
     `label` is the class or label whose scores are wanted; "not X" is the other side of a multi-label model's X. By
     default it is what the model decides on for each text. `positive` names the class that counts as toxic, or the label
-    to judge, where the model doesn't tell; `file` chooses one of a bundle's graphs; of longer texts the first
-    `most_words` words are scored. Raises ConfigError for what makes no sense, other ForeshotErrors for a model that
-    can't be used.
+    to judge, where the model doesn't tell; `file` chooses one of a bundle's graphs; `problem_type` is as in `check`; of
+    longer texts the first `most_words` words are scored. Raises ConfigError for what makes no sense, other
+    ForeshotErrors for a model that can't be used.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class Explainer:
         baselines: Sequence[str] | None = None,
         steps: int | None = None,
         file: str | None = None,
+        problem_type: str | None = None,
         most_words: int = MOST_WORDS,
         progress: Progress | None = None,
     ) -> None:
@@ -134,9 +137,7 @@ class Explainer:
         if most_words < 1:
             raise ConfigError(f"⟨most_words⟩ {most_words}: must be at least 1")
         self._most_words = most_words
-        self._model = load_checkable(model, file, positive)
-        if len(self._model.labels) < 2 and not isinstance(self._model.decision, LabelDecisions):
-            raise ConfigError(f"{self._model.name}: has one class alone, so no word could make it another")
+        self._model = load_checkable(model, file, positive, problem_type)
         options: dict[str, Any] = {"baselines": baselines, "steps": steps}
         self._gradient_options = {name: value for name, value in options.items() if value is not None}
         if gradients:

@@ -71,15 +71,17 @@ def export(
     positive: str | None = None,
     separator: str | None = None,
     quoting: str | None = None,
+    problem_type: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write the bundle `out` from a classifier: a run's folder (what its verdict ships), a model's folder, or a hub id.
 
     `bits` says which graphs are wanted. Parity is proved on the run's validation rows, or on the column `text` of the
     file `rows`, and on `suite` (a file, or the run's, or the built-in one where it fits). `positive` is the class that
-    counts as toxic, or the label to judge of a multi-label model. `separator` and `quoting` are those of `rows`
-    (`settings.dialect`), else found. Raises ForeshotError for what can't be used and for a
-    graph in 32 bits that isn't the model; `out` is then as it was.
+    counts as toxic, or the label to judge of a multi-label model; `problem_type` ("single-label", "multi-label") says
+    which it is, where its config.json doesn't. `separator` and `quoting` are those of `rows` (`settings.dialect`), else
+    found. Raises ForeshotError for what can't be used and for a graph in 32 bits that isn't the model; `out` is then as
+    it was.
     """
     progress, out = progress or Silent(), Path(out)
     if not bits or not set(bits) <= BITS.keys():
@@ -88,7 +90,7 @@ def export(
         raise ConfigError(f"⟨max_length⟩ {max_length}: must be at least {SHORTEST}")
     dialect = asked_dialect(separator, quoting, say=progress.say)
     refuse_as_target(out)
-    subject = find_subject(str(model), max_length, positive, progress)
+    subject = find_subject(str(model), max_length, positive, problem_type, progress)
     cases = _suite(suite, suite_labels, subject, replace(dialect, firm=False))
     source, others = _other_texts(subject, rows, text, dialect)
     texts = [*others, *(case.text for case in cases.cases)] if cases else others

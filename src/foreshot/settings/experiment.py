@@ -96,6 +96,8 @@ class Experiment(Settings):
     ("demo": those of the built-in corpus).
     `separator` and `quoting` are those of the labelled rows' tables (`settings.dialect`); without them they are found.
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
+    `teacher_labels` leads from the data's classes to what a ready teacher calls them, and `problem_type` says what its
+    config.json doesn't: whether a text has one of its labels or can have several.
     `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
     training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
     (0: one after every step). `device` is where models are trained and asked: "auto" takes a GPU where there is one.
@@ -122,6 +124,8 @@ class Experiment(Settings):
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     encoder: Named | None = None
     teacher: Named | None = None
+    teacher_labels: Annotated[dict[str, str], Field(default_factory=dict)]
+    problem_type: Literal["single-label", "multi-label"] | None = None
     layer_stack: Named | None = None
     layer_sample: Rows = 256
     checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = 60.0
@@ -167,6 +171,13 @@ class Experiment(Settings):
             return labels
         return [str(label) for label in labels]  # YAML makes numbers of 0 and 1
 
+    @field_validator("suite_labels", "teacher_labels", mode="before")
+    @classmethod
+    def _mapping_as_written(cls, labels: Any) -> Any:
+        if not isinstance(labels, Mapping):
+            return labels
+        return {str(label): str(meaning) for label, meaning in labels.items()}
+
     @field_validator("recipes", mode="before")
     @classmethod
     def _look_up_names(cls, recipes: Any) -> Any:
@@ -186,6 +197,9 @@ class Experiment(Settings):
     def _starts_from_something(self) -> "Experiment":
         if self.encoder is None and self.teacher is None:
             raise ValueError("name an encoder to start from (a model id or a folder), or a ready teacher")
+        if self.teacher is None and (self.teacher_labels or self.problem_type):
+            setting = "teacher_labels" if self.teacher_labels else "problem_type"
+            raise ValueError(f"{setting}: is about a ready classifier; name it as teacher")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ Of the same layout as HateCheck are the multilingual HateCheck and HatemojiCheck
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -100,7 +100,9 @@ def read_suite(
 def _built_in(classes: Classes, mapping: Mapping[str, str] | None) -> Suite:
     names = classes.of_two
     if not names:
-        raise ConfigError("suite: the built-in one is benign or toxic; the data's classes are others: name a file")
+        raise ConfigError(
+            f"suite: the built-in one is benign or toxic; the classes here are {listing(classes.names)}: name a file"
+        )
     if mapping:
         raise ConfigError("suite: ⟨suite_labels⟩ is for the labels of a file; the built-in suite needs none")
     cases = (case.model_copy(update={"label": names[case.label]}) for case in builtin_cases())
@@ -179,18 +181,27 @@ def _labels(sheet: Sheet, name: str, classes: Classes, mapping: Mapping[str, str
                 f"{listing(classes.names)}{spare} say which it means with ⟨suite_labels⟩"
             )
         labels.append(meant)
-    empty = [name for name in classes.names if name not in labels]
-    if empty and len(classes.names) == 2:
+    if missing := _without_cases(set(labels), classes):
         raise DataError(
-            f"{sheet.source}: no case is {excerpt(empty[0])}: the labels {listing(sorted(set(written)))} are all "
-            f"taken for {excerpt(labels[0])}; add cases, or say what the labels mean with ⟨suite_labels⟩"
+            f"{sheet.source}: no case is {' or '.join(map(excerpt, missing))}: the labels "
+            f"{listing(sorted(set(written)))} are all taken for {listing(sorted(set(labels)))}; add cases, or say what "
+            "the labels mean with ⟨suite_labels⟩"
         )
     return labels
 
 
+def _without_cases(used: Collection[str], classes: Classes) -> list[str]:
+    """Classes of which one at least must have cases, and none has: who always says the same would get all right."""
+    toxic = [] if classes.positive is None else [classes.names[classes.positive]]
+    for side in (toxic, [name for name in classes.names if name not in toxic]):
+        if side and not set(side) & set(used):
+            return side
+    return [] if len(used) > 1 else [name for name in classes.names if name not in used]
+
+
 def _given_classes(sheet: Sheet, written: set[str], classes: Classes, mapping: Mapping[str, str]) -> dict[str, str]:
     """The mapping from canonical labels to names of classes."""
-    given = {}
+    given: dict[str, str] = {}
     for label, meaning in mapping.items():
         if canonical_label(label) not in written:
             raise DataError(
@@ -203,7 +214,13 @@ def _given_classes(sheet: Sheet, written: set[str], classes: Classes, mapping: M
                 f"{sheet.source}: ⟨suite_labels⟩: {excerpt(meaning)!r}, for {excerpt(label)!r}, is none of the classes "
                 f"{listing(classes.names)}"
             )
-        given[canonical_label(label)] = known if known in classes.names else classes.mapping[known]
+        key, name = canonical_label(label), known if known in classes.names else classes.mapping[known]
+        other = key if key in classes.names else given.setdefault(key, name)
+        if other != name:
+            raise DataError(
+                f"{sheet.source}: ⟨suite_labels⟩: {excerpt(label)!r} can't be both {excerpt(other)} and {excerpt(name)}"
+            )
+        given[key] = name
     return given
 
 
