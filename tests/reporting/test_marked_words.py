@@ -1,8 +1,11 @@
 """Words marked in a text: where they stand, how full their colour is, and which of them are named."""
 
+import re
+from importlib import resources
+
 import pytest
 
-from foreshot.reporting.marked_words import Piece, pieces, signed, strongest
+from foreshot.reporting.marked_words import FAINTEST, FULL_AT, FULL_FROM, Piece, pieces, signed, strongest
 
 
 def shares(*scores: float) -> list[float]:
@@ -53,3 +56,10 @@ def test_the_faintest_words_are_not_named():
 
 def test_numbers_have_a_true_minus():
     assert [signed(score) for score in (2.345, -0.5, 0.0, 31.0)] == ["+2.35", "−0.50", "+0.00", "+31.00"]
+
+
+def test_the_servers_page_marks_by_the_same_numbers():
+    script = resources.files("foreshot.serving").joinpath("static/influence.js").read_text(encoding="utf-8")
+    found = {name: float(value) for name, value in re.findall(r"^const (\w+) = ([\d.]+);", script, re.MULTILINE)}
+    expected = {"FAINTEST": FAINTEST, "FULL_FROM": FULL_FROM, "FULL_AT": FULL_AT}
+    assert {name: found[name] for name in expected} == expected

@@ -124,7 +124,7 @@ def test_influences_by_hand(client: TestClient) -> None:
     assert [word["influence"] for word in result["words"]] == pytest.approx(
         [whole - probabilities_of(rest)[1] for rest in rests], abs=1e-6
     )
-    # (16 r − (n − r)) / (n + 2) of n words, r of them rude: 14 / 5, without a plain one 15 / 4, without the rude −1 / 2.
+    # (16 r − (n − r)) / (n + 2) of n words, r of them rude: 14 / 5, without a plain one 15 / 4, without "walnut" −1 / 2
     assert [word["log_odds_difference"] for word in result["words"]] == pytest.approx([-0.95, -0.95, 3.3], abs=1e-6)
     assert result["saturated"] is False
 
