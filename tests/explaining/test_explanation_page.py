@@ -116,7 +116,7 @@ def test_with_colours_each_word_is_marked_by_sign_and_strength():
         (
             {"probability": 0.99991, "log_odds": 9.3157, "saturated": True},
             [
-                "The score is saturated: above 0.999 or below 0.001 most words hardly change a score, "
+                "The score is saturated: above 0.999 or below 0.001, most words hardly change a score, "
                 "and log-odds still tell them apart. The text's are +9.32."
             ],
         ),

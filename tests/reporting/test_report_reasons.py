@@ -216,7 +216,7 @@ def test_a_saturated_score_is_called_so_and_its_words_are_told_apart():
     for report in (html_report(saturated), markdown_report(saturated)):
         report = html.unescape(report)
         assert "toxic</bdi> 1.00, saturated" in report or "| toxic | 1.00, saturated | aa +2.50, bb −0.70 |" in report
-        assert "Some scores are saturated: above 0.999 or below 0.001 most words hardly change a score" in report
+        assert "Some scores are saturated: above 0.999 or below 0.001, most words hardly change a score" in report
     for report in (html_report(plain := explained("aa", [(0, 2)], [2.5])), markdown_report(plain)):
         assert "saturated" not in report
 

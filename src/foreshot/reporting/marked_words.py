@@ -14,7 +14,7 @@ where one does much more than e³ = 20 times the odds, it doesn't make the other
 NONE = f"No single word moves it by {FAINTEST} or more in log-odds."
 IN_ODDS = "+1.0 multiplies the odds by 2.7, as from 0.50 to 0.73; −1.0 divides them by it"
 SATURATED = (
-    f"saturated: above {SATURATED_FROM} or below {1 - SATURATED_FROM:.3f} most words hardly change a score, and "
+    f"saturated: above {SATURATED_FROM} or below {1 - SATURATED_FROM:.3f}, most words hardly change a score, and "
     "log-odds still tell them apart"
 )
 

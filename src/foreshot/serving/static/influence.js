@@ -10,7 +10,7 @@ const FULL_AT = 3;
 const MOST_LISTED = 5;
 const IN_ODDS = "+1.0 multiplies them by 2.7, as from a score of 0.50 to 0.73; −1.0 divides them by it";
 const SATURATED =
-  "The score is saturated: so near 0 or 1 most words hardly change it, and log-odds still tell them apart.";
+  "The score is saturated: so near 0 or 1, most words hardly change it, and log-odds still tell them apart.";
 
 /** A text as nodes. `words` have `begin` and `end` in code points, which are not JavaScript's string indices. */
 export function markedText(text, words) {
