@@ -34,7 +34,7 @@ def test_texts_are_explained_in_words(foreshot, bundle):
     done = foreshot("explain", bundle, *TEXTS)
     assert done.exit_code == 0, done.stderr
     first, second, _ = done.stdout.split("\n\n")
-    assert first.splitlines()[:3] == ["decided: toxic (94.3%)", TEXTS[0], "  +0.57  walnut"]
+    assert first.splitlines()[:3] == ["decided: toxic (94.3%)", TEXTS[0], "  +3.30  walnut"]
     assert second.splitlines()[0] == "decided: benign (62.2%)"
 
 
@@ -46,6 +46,10 @@ def test_json_lines_are_what_the_library_gives(foreshot, bundle):
         {"text": text, **found.model_dump(mode="json")} for text, found in zip(TEXTS, expected, strict=True)
     ]
     assert lines[0]["limited"]
+    numbers = [(word["score"], word["log_odds_difference"]) for word in lines[0]["words"]]
+    assert (
+        numbers == [(pytest.approx(0.0343, abs=1e-4), pytest.approx(0.95, abs=1e-5))] * 2
+    )  # 1/(1 + e^2.8) − 1/(1 + e^3.75)
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "txt", "parquet"])

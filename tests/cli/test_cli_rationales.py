@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def test_a_run_is_asked_about_peoples_marks_without_training(foreshot: Foreshot,
         marked = [example["text"][word["begin"] : word["end"]] for word in example["words"] if word["marked"]]
         assert len(marked) == 1
         assert marked[0].lower() in INSULTS
+        for view in example["models"]:
+            # log-odds give the probability without each word: p − score, by way of p / (1 − p)
+            whole = log(view["probability"] / (1 - view["probability"]))
+            without = [1 / (1 + exp(difference - whole)) for difference in view["log_odds_differences"]]
+            assert without == pytest.approx([view["probability"] - score for score in view["scores"]], abs=1e-9)
+            assert any(view["log_odds_differences"])
 
     by_gradients = foreshot("compare", run, "--set", "explanations.method=integrated-gradients")
     assert by_gradients.exit_code == 0, by_gradients.stderr
@@ -67,6 +74,8 @@ def test_a_run_is_asked_about_peoples_marks_without_training(foreshot: Foreshot,
     assert again["models"][0]["numbers"]["auprc"]["value"]["value"] > 0.8
     assert again["students"][0]["rank_correlation"] != found["students"][0]["rank_correlation"]
     assert weights_times(run) == before
+    for view in (view for example in again["examples"] for view in example["models"]):
+        assert view["log_odds_differences"] == view["scores"]
 
 
 def test_no_text_need_be_explained(foreshot: Foreshot, run: Path) -> None:

@@ -1,5 +1,6 @@
 """Explaining: scores by the tiny bundle's formula, signs, offsets into the text as given, and what isn't scored."""
 
+from math import exp, log
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,10 @@ def scores(explanation: Explanation) -> dict[str, float | None]:
     return {word.word: word.score for word in explanation.words}
 
 
+def differences(explanation: Explanation) -> dict[str, float | None]:
+    return {word.word: word.log_odds_difference for word in explanation.words}
+
+
 # ---- leave-one-out ----
 
 
@@ -56,7 +61,45 @@ def test_scores_are_what_the_decided_label_loses_without_the_word(bundle: Path) 
     assert scores(kind) == pytest.approx({"thank": expected, "you": expected}, abs=1e-6)
     assert expected > 0
     assert rude.model == str(bundle / "model.onnx")
-    assert (rude.rest, rude.deltas, rude.log_odds) == (None, None, None)
+    assert (rude.rest, rude.deltas, rude.baseline_log_odds) == (None, None, None)
+
+
+def test_log_odds_by_hand(bundle: Path) -> None:
+    """Of n words, r of them rude, they are (16 r − (n − r)) / (n + 2)."""
+    (rude,) = explain(bundle, RUDE)
+    assert rude.log_odds == pytest.approx(14 / 5, abs=1e-6)
+    # Without a plain word 15 / 4, without the rude one −2 / 4.
+    assert differences(rude) == pytest.approx({"you": -0.95, "absolute": -0.95, "walnut": 3.3}, abs=1e-6)
+    (benign,) = explain(bundle, RUDE, label="benign")
+    assert benign.log_odds == pytest.approx(-14 / 5, abs=1e-6)
+    assert differences(benign) == pytest.approx({"you": 0.95, "absolute": 0.95, "walnut": -3.3}, abs=1e-6)
+    assert not rude.saturated
+
+
+def test_of_three_classes_the_odds_are_those_against_the_other_two_together(tmp_path: Path) -> None:
+    (found,) = explain(tiny_bundle(tmp_path / "three", labels=["sport", "food", "weather"]), "you walnut")
+    # Logits of (1, 16, 0) / 4; without "walnut" (1, 0, 0) / 3, without "you" (0, 16, 0) / 3.
+    whole, without_walnut, without_you = 4 - log(exp(1 / 4) + 1), -log(exp(1 / 3) + 1), 16 / 3 - log(2)
+    assert (found.label, found.log_odds) == ("food", pytest.approx(whole, abs=1e-6))
+    assert differences(found) == pytest.approx({"you": whole - without_you, "walnut": whole - without_walnut}, abs=1e-6)
+
+
+@pytest.mark.parametrize("several_labels", [False, True])
+def test_where_no_probability_moves_the_log_odds_still_tell_words_apart(tmp_path: Path, several_labels: bool) -> None:
+    """A temperature of 1/20 makes of 14/5 and 15/4 log-odds of 56 and 75: both probabilities are 1 to the last bit."""
+    sharp = Decision(policy="argmax", temperature=0.05)
+    options = {"decisions": label_decisions("toxic", "insult", toxic=sharp)} if several_labels else {"decision": sharp}
+    (found,) = explain(tiny_bundle(tmp_path / "sharp", **options, self_test=[]), "you fool walnut")
+    assert (found.decided, found.probability, found.saturated) == ("toxic", 1.0, True)
+    assert list(scores(found).values()) == [0.0, 0.0, 0.0]
+    # Of two rude words and a plain one (32 − k) / 5, without a rude one (16 − k) / 4, without the plain one 32 / 4,
+    # all times 20; a plain word counts k = 1 as a class against another, 3 as the first of several labels.
+    plain = 3 if several_labels else 1
+    whole, without_rude = (32 - plain) / 5, (16 - plain) / 4
+    rude = 20 * (whole - without_rude)
+    expected = {"you": 20 * (whole - 32 / 4), "fool": rude, "walnut": rude}
+    assert found.log_odds == pytest.approx(20 * whole, abs=1e-4)
+    assert differences(found) == pytest.approx(expected, abs=1e-4)
 
 
 def test_another_label_can_be_asked_for(bundle: Path) -> None:
@@ -90,6 +133,11 @@ def test_of_several_labels_the_judged_one_is_explained_unless_one_is_named(
     assert found.probability == pytest.approx(probability(text), abs=1e-6)
     expected = {first: probability(text) - probability(second), second: probability(text) - probability(first)}
     assert scores(found) == pytest.approx(expected, abs=1e-6)
+    odds = {words: log(probability(words) / (1 - probability(words))) for words in (text, first, second)}
+    assert found.log_odds == pytest.approx(odds[text], abs=1e-5)
+    assert differences(found) == pytest.approx(
+        {first: odds[text] - odds[second], second: odds[text] - odds[first]}, abs=1e-5
+    )
 
 
 def test_decisions_follow_the_models_threshold(tmp_path: Path) -> None:
@@ -134,6 +182,7 @@ def test_words_that_the_model_never_sees_have_no_score(bundle: Path, folder: Pat
         for words in (read, read + 1, read + 5):
             (found,) = explain(model, " ".join(f"w{number % 8}" for number in range(words)), method=method)
             unscored = [number for number, word in enumerate(found.words) if word.score is None]
+            assert unscored == [number for number, word in enumerate(found.words) if word.log_odds_difference is None]
             assert unscored == list(range(read, words)), (model.name, method, words)
             assert found.truncated == (words > read)
 
@@ -153,6 +202,8 @@ def test_a_model_in_pytorch_is_explained_as_its_answers_say(folder: Path) -> Non
     shares = np.exp(logits.astype(float)) / np.exp(logits.astype(float)).sum(axis=1, keepdims=True)
     assert found.probability == pytest.approx(shares[0, 1])
     assert list(scores(found).values()) == pytest.approx((shares[0, 1] - shares[1:, 1]).tolist(), abs=1e-9)
+    odds = logits[:, 1].astype(float) - logits[:, 0]
+    assert list(differences(found).values()) == pytest.approx((odds[0] - odds[1:]).tolist(), abs=1e-9)
 
 
 # ---- integrated gradients ----

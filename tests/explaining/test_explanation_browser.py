@@ -17,12 +17,19 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def explained(text: str) -> Explanation:
     """Marks every character, at every strength, towards the label or away from it."""
     words = [
-        WordScore(begin=at, end=at + 1, word=letter, score=(-1) ** at * (1 + at // 2 % LEVELS) / LEVELS)
+        WordScore(
+            begin=at,
+            end=at + 1,
+            word=letter,
+            score=0.0,
+            log_odds_difference=(-1) ** at * (1 + at // 2 % LEVELS) / LEVELS,
+        )
         for at, letter in enumerate(text)
     ]
     names = {"model": text, "decided": text, "label": text}
     counts = {"words": words, "words_total": len(words), "limited": False, "truncated": True}
-    return Explanation(method="leave-one-out", probability=0.5, **names, **counts)
+    sure = {"probability": 1.0, "log_odds": 40.0, "saturated": True}
+    return Explanation(method="leave-one-out", **sure, **names, **counts)
 
 
 def test_the_page_is_quiet_and_legible_on_a_phone(tmp_path):

@@ -11,16 +11,23 @@ from rich.console import Console
 
 from foreshot.cli.explain import explanation_json, print_explanation
 from foreshot.explaining.explain import Explanation, WordScore
-from foreshot.explaining.page import MOST_LISTED, SHOWN_AFTER, Piece, explanation_page, pieces, strongest
+from foreshot.explaining.page import MOST_LISTED, SHOWN_AFTER, drivers, explanation_page, marked
+from foreshot.reporting.marked_words import Piece
 
 TEXT = "you &amp; (walnut) 😀!\nthanks"
 
 
 def make_explanation(text: str = TEXT, scores: dict[str, float | None] | None = None, **fields) -> Explanation:
-    """The words are looked for in the text; each of them occurs in it once."""
+    """The words are looked for in the text; each occurs in it once, and does five times its score to the log-odds."""
     scores = {"you": -0.05, "&amp;": 0.004, "walnut": 0.49, "thanks": None} if scores is None else scores
     words = [
-        WordScore(begin=text.index(word), end=text.index(word) + len(word), word=word, score=score)
+        WordScore(
+            begin=text.index(word),
+            end=text.index(word) + len(word),
+            word=word,
+            score=score,
+            log_odds_difference=None if score is None else 5 * score,
+        )
         for word, score in scores.items()
     ]
     values = {
@@ -29,6 +36,8 @@ def make_explanation(text: str = TEXT, scores: dict[str, float | None] | None = 
         "decided": "toxic",
         "label": "toxic",
         "probability": 0.9427,
+        "log_odds": 2.8,
+        "saturated": False,
         "words": words,
         "words_total": len(words),
         "limited": False,
@@ -41,35 +50,34 @@ def make_explanation(text: str = TEXT, scores: dict[str, float | None] | None = 
 
 
 def test_words_are_marked_where_they_stand_and_nothing_of_the_text_is_lost():
-    assert pieces(TEXT, make_explanation()) == [
-        Piece("you", "away", pytest.approx(0.05 / 0.49), "−0.05"),
-        Piece(" &amp; ("),
-        Piece("walnut", "towards", 1.0, "+0.49"),
-        Piece(") 😀! ↵ thanks"),
+    assert marked(TEXT, make_explanation()) == [
+        Piece("you", -0.25, pytest.approx(0.25 / 2.45)),
+        Piece(" "),
+        Piece("&amp;", 0.02, pytest.approx(0.02 / 2.45)),
+        Piece(" ("),
+        Piece("walnut", 2.45, 1.0),
+        Piece(") 😀! ↵ thanks"),  # the model doesn't see the last word
     ]
-
-
-def test_words_that_all_do_little_are_not_painted_as_if_they_did_much():
-    found = pieces("a b", make_explanation("a b", {"a": 0.02, "b": 0.001}))
-    assert found == [Piece("a", "towards", pytest.approx(0.2), "+0.02"), Piece(" b")]
 
 
 def test_what_follows_the_scored_words_is_cut_short():
     text = "walnut " + "x" * 5000
-    shown = "".join(piece.text for piece in pieces(text, make_explanation(text, {"walnut": 0.5})))
+    shown = "".join(piece.text for piece in marked(text, make_explanation(text, {"walnut": 0.5})))
     assert shown == text[: len("walnut") + SHOWN_AFTER] + "…"
-    assert pieces("", make_explanation("", {})) == []
+    assert marked("", make_explanation("", {})) == []
 
 
 def test_the_strongest_words_come_first_and_are_few():
-    scores = {f"w{number}w": (-1) ** number * number / 100 for number in range(25)}
-    found = strongest(make_explanation(" ".join(scores), scores))
-    assert [word.score for word in found] == [
-        (-1) ** number * number / 100 for number in range(24, 24 - MOST_LISTED, -1)
-    ]
+    scores = {f"w{number}w": (-1) ** number * number / 50 for number in range(25)}
+    found = drivers(make_explanation(" ".join(scores), scores))
+    assert [word.score for word in found] == pytest.approx(
+        [(-1) ** number * number / 10 for number in range(24, 24 - MOST_LISTED, -1)]
+    )
 
 
 # ---- the terminal ----
+
+STILL = WordScore(begin=0, end=3, word="you", score=0.03, log_odds_difference=0.099)
 
 
 def printed(text: str, explanation: Explanation, **options) -> str:
@@ -82,9 +90,10 @@ def test_without_colours_the_strongest_words_are_listed_with_their_numbers():
     assert printed(TEXT, make_explanation()).splitlines() == [
         "decided: toxic (94.3%)",
         "you &amp; (walnut) 😀! ↵ thanks",
-        "  +0.49  walnut",
-        "  −0.05  you",
-        "Leave-one-out: how much lower the label's probability is without the word.",
+        "  +2.45  walnut",
+        "  −0.25  you",
+        "Leave-one-out: how much lower the label's log-odds are without the word; "
+        "+1.0 multiplies the odds by 2.7, as from 0.50 to 0.73; −1.0 divides them by it.",
         "",
     ]
     terminal = {"force_terminal": True, "no_color": True}
@@ -103,7 +112,14 @@ def test_with_colours_each_word_is_marked_by_sign_and_strength():
     [
         ({"label": "benign"}, ["decided: toxic; explained: benign (94.3%)"]),
         ({"words": []}, ["It has no word to score."]),
-        ({"words": [WordScore(begin=0, end=3, word="you", score=0.0)]}, ["No single word's score is 0.01 or more."]),
+        ({"words": [STILL]}, ["No single word moves it by 0.1 or more in log-odds."]),
+        (
+            {"probability": 0.99991, "log_odds": 9.3157, "saturated": True},
+            [
+                "The score is saturated: above 0.999 or below 0.001, most words hardly change a score, "
+                "and log-odds still tell them apart. The text's are +9.32."
+            ],
+        ),
         ({"limited": True, "words_total": 12_000}, ["Only the first 4 of 12,000 words were scored."]),
         (
             {"truncated": True},
@@ -119,7 +135,8 @@ def test_with_colours_each_word_is_marked_by_sign_and_strength():
             },
             [
                 "Integrated gradients: a word's part of the label's log-odds, in nats, "
-                "against the baselines mask, zero.",
+                "against the baselines mask, zero; "
+                "+1.0 multiplies the odds by 2.7, as from 0.50 to 0.73; −1.0 divides them by it.",
                 "Punctuation and other words: −0.25. Left over by the steps: mask +0.00, zero −0.03.",
             ],
         ),
@@ -148,7 +165,7 @@ def test_json_lines_are_one_line_of_ascii_each():
     assert "\n" not in line
     found = json.loads(line)
     assert found["text"] == text
-    assert found["words"] == [{"begin": 0, "end": 2, "word": "ça", "score": 0.1}]
+    assert found["words"] == [{"begin": 0, "end": 2, "word": "ça", "score": 0.1, "log_odds_difference": 0.5}]
 
 
 # ---- the page ----
@@ -183,7 +200,7 @@ def test_the_page_marks_words_and_lists_the_strongest():
     assert reader.marks[2:] == [("away level-2", "you"), ("towards level-10", "walnut")]  # after the legend's two
     shown = "".join(reader.texts)
     assert "you &amp; (walnut) 😀! ↵ thanks" in shown
-    assert re.search(r"walnut \+0\.49\s+you −0\.05", shown)
+    assert re.search(r"walnut \+2\.45\s+you −0\.25", shown)
     assert "There were more texts" not in shown
     assert "more texts; the first 1 are shown" in explanation_page([(TEXT, make_explanation())], more=True)
     assert "There was no text to explain." in explanation_page([])

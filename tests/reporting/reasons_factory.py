@@ -73,6 +73,11 @@ def score_of(model: str, word: str) -> float:
     return round(-0.5 * score, 3) if model == BLINDED else score
 
 
+def log_odds_of(model: str, word: str) -> float:
+    """What a word does to a model's log-odds: five times as much."""
+    return round(5 * score_of(model, word), 3)
+
+
 def _model(
     name: str, numbers: Sequence[float | None], teacher: Sequence[float | None], rationales: bool
 ) -> ModelReasons:
@@ -131,6 +136,7 @@ def _example(number: int, text: str, models: Sequence[str], label: str, other: s
                 decided=label if chances[model] >= 0.5 else other,
                 probability=chances[model],
                 scores=scores[model],
+                log_odds_differences=[log_odds_of(model, text[begin:end]) for begin, end in spans],
             )
             for model in models
         ],

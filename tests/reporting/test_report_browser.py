@@ -164,7 +164,7 @@ def test_words_are_coloured_by_where_they_push_and_how_strongly(browser, usual_r
     assert [word["line"] for word in (walnut, nobody, stupid)] == ["underline", "none", "underline"]
     away = page.locator("ul.views").nth(1).locator("mark.away").first
     assert away.inner_text() == "lovely"
-    assert away.get_attribute("title") == "−0.33"
+    assert away.get_attribute("title") == "−1.65"
     assert away.evaluate("word => getComputedStyle(word).backgroundColor").startswith("rgba(0, 114, 178")
     page.close()
 

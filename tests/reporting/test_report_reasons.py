@@ -5,10 +5,10 @@ import re
 
 import pytest
 from markdown_it import MarkdownIt
-from reasons_factory import BASELINES, BLINDED, CLEAR, EXPLAINED, NUMBERS, score_of
+from reasons_factory import BASELINES, BLINDED, CLEAR, EXPLAINED, NUMBERS, log_odds_of
 from results_factory import HOSTILE, make_results
 
-from foreshot.reporting.explained_texts import Piece, examples
+from foreshot.reporting.explained_texts import examples
 from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.sections.metrics import metrics_table
 from foreshot.reporting.sections.reasons import (
@@ -41,10 +41,11 @@ def with_reasons(results: Results, **changes: object) -> Results:
     return results.model_copy(update={"reasons": results.reasons.model_copy(update=changes)})
 
 
-def explained(text: str, spans: list[tuple[int, int]], scores: list[float]) -> Results:
+def explained(text: str, spans: list[tuple[int, int]], log_odds: list[float], probability: float = 0.912) -> Results:
     """Results with this text as the only example, as the teacher alone saw it, and nobody marked."""
     words = [ExplainedWord(begin=begin, end=end, marked=None) for begin, end in spans]
-    view = ModelView(model="teacher", decided="toxic", probability=0.912, scores=scores)
+    numbers = {"scores": [0.0] * len(spans), "log_odds_differences": log_odds}
+    view = ModelView(model="teacher", decided="toxic", probability=probability, **numbers)
     example = ExplainedText(text=text, chosen_as="typical", words=words, models=[view])
     results = make_results(models=("teacher",), explained=EXPLAINED, rationales=False)
     return with_reasons(results, examples=[example])
@@ -132,7 +133,7 @@ def test_it_is_said_what_was_explained_and_that_agreement_decides_nothing(result
     said = " ".join(introduction(results))
     assert "412 texts with 9,876 words, from rationales.jsonl" in said
     assert "Left out: nothing marked (31); repeated (2)." in said
-    assert "how far the probability of toxic falls without it" in said
+    assert "how far the log-odds of toxic fall without it (+1.0 multiplies the odds by 2.7" in said
     assert "People marked 1,234 of the words" in said
     assert "The verdict doesn't look at these numbers. A model can be right for reasons that people didn't mark" in said
     assert "Here the word list does: AUPRC 0.731, against 0.701 of teacher, the best model." in said
@@ -180,33 +181,44 @@ def test_a_line_is_the_text_with_each_word_coloured_by_its_score(results):
         assert "".join(piece.text for piece in line.pieces) == EXPLAINED[0]
         scored = {piece.text: piece for piece in line.pieces if piece.score is not None}
         for word, piece in scored.items():
-            score = score_of(line.model, word)
+            score = log_odds_of(line.model, word)
             assert piece.score == score
             assert piece.direction == ("towards" if score > 0 else "away" if score < 0 else "")
             assert piece.by_people == (word in ("walnut", "stupid"))
     assert (lines["teacher"].decided, lines["teacher"].probability) == ("toxic", "0.74")
-    assert lines["teacher"].strongest == (("stupid", "+0.41"), ("walnut", "+0.08"), ("nobody", "+0.05"))
+    assert lines["teacher"].strongest == (("stupid", "+2.05"), ("walnut", "+0.40"), ("nobody", "+0.25"))
     walnut = next(piece for piece in lines["teacher"].pieces if piece.text == "walnut")
-    assert walnut.share == pytest.approx(0.08 / 0.41)
+    assert walnut.share == pytest.approx(0.40 / 2.05)
     assert [word for word, _ in lines[BLINDED].strongest] == ["stupid", "walnut", "nobody"]
-    assert lines[BLINDED].strongest[0][1] == "−0.20"
+    assert lines[BLINDED].strongest[0][1] == "−1.02"
 
 
 def test_words_that_do_little_are_pale_or_not_coloured_at_all():
-    (line,) = examples(explained("aa bb cc", [(0, 2), (3, 5), (6, 8)], [0.02, -0.009, 0.01]))[0].lines
+    (line,) = examples(explained("aa bb cc", [(0, 2), (3, 5), (6, 8)], [0.2, -0.09, 0.1]))[0].lines
     words = [piece for piece in line.pieces if piece.score is not None]
     assert [(piece.direction, round(piece.share, 2)) for piece in words] == [
         ("towards", 0.2),
         ("", 0.09),
         ("towards", 0.1),
     ]
-    assert line.strongest == (("aa", "+0.02"), ("cc", "+0.01"))
+    assert line.strongest == (("aa", "+0.20"), ("cc", "+0.10"))
     nothing = explained("aa", [(0, 2)], [0.0])
     assert examples(nothing)[0].lines[0].strongest == ()
     page = html_report(nothing)
-    assert "no word moves it by 0.01" in page
-    assert "| teacher | toxic | 0.91 | no word moves it by 0.01 |" in markdown_report(nothing)
+    said = "No single word moves it by 0.1 or more in log-odds."
+    assert said in page
+    assert f"| teacher | toxic | 0.91 | {said} |" in markdown_report(nothing)
     assert "arked by people" not in page
+
+
+def test_a_saturated_score_is_called_so_and_its_words_are_told_apart():
+    saturated = explained("aa bb", [(0, 2), (3, 5)], [2.5, -0.7], probability=0.99993)
+    for report in (html_report(saturated), markdown_report(saturated)):
+        report = html.unescape(report)
+        assert "toxic</bdi> 1.00, saturated" in report or "| toxic | 1.00, saturated | aa +2.50, bb −0.70 |" in report
+        assert "Some scores are saturated: above 0.999 or below 0.001, most words hardly change a score" in report
+    for report in (html_report(plain := explained("aa", [(0, 2)], [2.5])), markdown_report(plain)):
+        assert "saturated" not in report
 
 
 @pytest.mark.parametrize(
@@ -217,9 +229,10 @@ def test_words_that_do_little_are_pale_or_not_coloured_at_all():
         ("e\u0301te\u0301 שלום", [(0, 5), (6, 10)], ["e\u0301te\u0301", " ", "שלום"]),
         ("a\r\nb!", [(0, 1), (3, 4)], ["a", " ↵ ", "b", "!"]),
         ("", [], []),
-        ("y" * 700, [(0, 700)], ["y" * 59 + "…", "…"]),
+        ("y" * 700, [(0, 700)], ["y" * 59 + "…"]),
+        ("y" * 700 + "!", [(0, 700)], ["y" * 59 + "…", "…"]),
         ("z " * 1000, [(at, at + 1) for at in range(0, 2000, 2)], ["z", " "] * 299 + ["z", " …"]),
-        (" " * 5000 + "far", [(5000, 5003)], [" " * 59 + "…", "far", "…"]),
+        (" " * 5000 + "far", [(5000, 5003)], [" " * 59 + "…", "far"]),
     ],
 )
 def test_words_keep_their_places_in_any_text(text, spans, shown):
@@ -229,9 +242,9 @@ def test_words_keep_their_places_in_any_text(text, spans, shown):
 
 def test_every_line_stands_in_the_page_with_scores_as_titles_and_in_markdown_as_a_table(results, page):
     text = markdown_report(results)
-    assert '<mark class="towards by-people" style="--share:1.000" title="+0.41">stupid</mark> opinion.' in page
-    assert '<mark class="away" style="--share:0.532" title="−0.33">lovely</mark>' in page
-    assert "| teacher | toxic | 0.74 | stupid +0.41, walnut +0.08, nobody +0.05 |" in text
+    assert '<mark class="towards by-people" style="--share:1.000" title="+2.05">stupid</mark> opinion.' in page
+    assert '<mark class="away" style="--share:0.550" title="−1.65">lovely</mark>' in page
+    assert "| teacher | toxic | 0.74 | stupid +2.05, walnut +0.40, nobody +0.25 |" in text
     assert "Marked by people: walnut, stupid\n" in text
     assert "Marked by people: nothing\n" in text  # of the second
 
@@ -301,7 +314,3 @@ def test_hostile_words_are_only_text_in_markdown(hostile_sections):
     assert len(quotes) == len(HOSTILE)
     for at, text in zip(quotes, HOSTILE[:-1], strict=False):
         assert "".join(part.content for part in tokens[at + 2].children) == visible(text)
-
-
-def test_a_piece_between_words_has_no_number():
-    assert (Piece(" ").number, Piece(" ").direction) == ("", "")

@@ -14,7 +14,7 @@ from tiny_bundles import label_decisions, label_probabilities_of, probabilities_
 from foreshot.results.base import Estimate
 from foreshot.results.behaviour import CellResult, SuiteFacts, SuiteResult
 from foreshot.results.decisions import Decision
-from foreshot.runtime.bundle import SUMS_FILE, Origin
+from foreshot.runtime.bundle import SUMS_FILE, Origin, SelfTest
 from foreshot.runtime.tokenization import TextTokenizer, Tokens
 from foreshot.settings.recipes import RECIPES
 
@@ -55,6 +55,7 @@ def test_a_result_says_all_of_it(client: TestClient, bundles: dict[str, Path]) -
         "decision": "block",
         "band": {"low": THRESHOLD, "high": 1.0},
         "truncated": False,
+        "saturated": False,
         "words": None,
         "model": "odd",
         "checksum": f"sha256:{sha256((bundles['odd'] / SUMS_FILE).read_bytes()).hexdigest()}",
@@ -123,6 +124,21 @@ def test_influences_by_hand(client: TestClient) -> None:
     assert [word["influence"] for word in result["words"]] == pytest.approx(
         [whole - probabilities_of(rest)[1] for rest in rests], abs=1e-6
     )
+    # (16 r − (n − r)) / (n + 2) of n words, r of them rude: 14 / 5, without a plain one 15 / 4, without "walnut" −1 / 2
+    assert [word["log_odds_difference"] for word in result["words"]] == pytest.approx([-0.95, -0.95, 3.3], abs=1e-6)
+    assert result["saturated"] is False
+
+
+def test_words_of_a_saturated_score_differ_in_log_odds(tmp_path: Path) -> None:
+    """At a temperature of 1/20 they are 20 times as much: 56, 75 without a plain word, −10 without "walnut"."""
+    sharp = Decision(policy="argmax", temperature=0.05)
+    even = SelfTest(text="", scores={"model.onnx": [0.5, 0.5]})
+    with served({"sharp": tiny_bundle(tmp_path / "sharp", decision=sharp, self_test=[even])}) as client:
+        (result,) = classify(client, [RUDE], explain=True)
+    assert (result["scores"]["toxic"], result["saturated"]) == (1.0, True)
+    numbers = [(word["influence"], word["log_odds_difference"]) for word in result["words"]]
+    assert numbers[:2] == [(0.0, pytest.approx(-19, abs=1e-4))] * 2
+    assert numbers[2] == (pytest.approx(1 - 1 / (1 + exp(10)), abs=1e-6), pytest.approx(66, abs=1e-4))
 
 
 def test_offsets_count_code_points_of_the_text_as_it_was_sent(client: TestClient) -> None:
@@ -155,6 +171,8 @@ def test_without_a_positive_class_the_labels_own_probability_is_explained(client
     (result,) = classify(client, [KIND], explain=True, model="pets")
     expected = probabilities_of("thank you")[0] - probabilities_of("you")[0]
     assert [word["influence"] for word in result["words"]] == pytest.approx([expected, expected], abs=1e-6)
+    # Logits of (2, 0) / 4, and of (1, 0) / 3 without either word.
+    assert [word["log_odds_difference"] for word in result["words"]] == pytest.approx([2 / 4 - 1 / 3] * 2, abs=1e-6)
 
 
 def test_the_words_of_all_texts_share_one_allowance(bundles: dict[str, Path]) -> None:
@@ -263,6 +281,10 @@ def test_the_words_are_those_of_the_judged_label(several: TestClient) -> None:
     toxic = {text: label_probabilities_of(text, SEVERAL)[0] for text in ("you fool", "fool", "you")}
     expected = [toxic["you fool"] - toxic["fool"], toxic["you fool"] - toxic["you"]]
     assert [word["influence"] for word in result["words"]] == pytest.approx(expected, abs=1e-6)
+    # Logits of the first label: (16 − 3) / 4, of "fool" 16 / 3, of "you" −3 / 3.
+    assert [word["log_odds_difference"] for word in result["words"]] == pytest.approx(
+        [13 / 4 - 16 / 3, 13 / 4 + 1], abs=1e-6
+    )
 
 
 def test_a_multi_label_model_is_described_label_by_label(several: TestClient, client: TestClient) -> None:

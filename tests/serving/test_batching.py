@@ -21,7 +21,9 @@ AT_ONCE = {"batch_wait_seconds": 0}
 
 def echo(texts: Sequence[str]) -> list[Prediction]:
     """Predictions that tell which text each is of."""
-    return [Prediction(label=text, labels=(text,), scores={}, decision=None, truncated=False) for text in texts]
+    return [
+        Prediction(label=text, labels=(text,), scores={}, decision=None, truncated=False, logits=()) for text in texts
+    ]
 
 
 class Gate:

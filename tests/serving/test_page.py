@@ -5,6 +5,8 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from page_browser import THRESHOLD, ask, make_origin, needs_chromium, visiting  
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle  # noqa: E402
 
 from foreshot.results.decisions import Decision  # noqa: E402
+from foreshot.runtime.bundle import SelfTest  # noqa: E402
 from foreshot.runtime.classifier import Prediction  # noqa: E402
 from foreshot.serving.batching import Batcher  # noqa: E402
 from foreshot.serving.catalogue import Catalogue  # noqa: E402
@@ -29,6 +32,17 @@ BETWEEN = "you are kind absolute idiot"  # 0.87: odd blocks it, careful would ha
 
 def toxicity(text: str) -> float:
     return probabilities_of(text)[1]
+
+
+def log_odds(text: str) -> float:
+    benign, toxic = probabilities_of(text)
+    return log(toxic / benign)
+
+
+def tempered(folder: Path, temperature: float) -> Path:
+    """A bundle that divides its logits; an empty text still has an even chance."""
+    even = SelfTest(text="", scores={"model.onnx": [0.5, 0.5]})
+    return tiny_bundle(folder, decision=Decision(policy="argmax", temperature=temperature), self_test=[even])
 
 
 def test_a_toxic_and_a_benign_comment_get_their_verdicts_in_words_and_in_a_bar(browser, one_model):
@@ -58,16 +72,20 @@ def test_a_score_that_rounds_to_the_threshold_is_shown_with_more_digits(browser,
 def test_the_words_that_drove_it_are_marked_with_what_leaving_them_out_does(browser, one_model):
     with visiting(browser, one_model) as page:
         ask(page, TOXIC)
-        influence = {
-            "you": toxicity(TOXIC) - toxicity("absolute walnut"),
-            "absolute": toxicity(TOXIC) - toxicity("you walnut"),
-            "walnut": toxicity(TOXIC) - toxicity("you absolute"),
-        }
+        rests = {"you": "absolute walnut", "absolute": "you walnut", "walnut": "you absolute"}
+        influence = {word: log_odds(TOXIC) - log_odds(rest) for word, rest in rests.items()}
         assert page.locator("mark.towards").all_inner_texts() == ["walnut"]
         assert page.locator("mark.away").all_inner_texts() == ["you", "absolute"]
         listed = dict(line.split("\n") for line in page.locator(".drivers li").all_inner_texts())
         assert listed == {word: f"{value:+.2f}".replace("-", "−") for word, value in influence.items()}
         assert next(iter(listed)) == "walnut"  # the strongest
+        lost = toxicity(TOXIC) - toxicity(rests["walnut"])
+        assert page.locator("mark", has_text="walnut").get_attribute("title") == (
+            f"{influence['walnut']:+.2f} in log-odds, {lost:+.2f} of the score"
+        )
+        note = page.locator(".words .note")
+        expect(note).to_contain_text("in log-odds: +1.0 multiplies them by 2.7, as from a score of 0.50 to 0.73")
+        expect(note).not_to_contain_text("saturated")
         style = "mark => getComputedStyle(mark)"
         lines = [
             page.locator(f"mark.{way}").first.evaluate(f"{style}.textDecorationStyle") for way in ("towards", "away")
@@ -75,12 +93,30 @@ def test_the_words_that_drove_it_are_marked_with_what_leaving_them_out_does(brow
         assert lines == ["solid", "dotted"]  # not by colour alone
 
 
+def test_of_a_saturated_score_the_words_are_still_told_apart(browser, tmp_path):
+    """At a temperature of 1/10 the score is 1 to twelve places, and stays it without a plain word."""
+    bundle = tempered(tmp_path / "sharp", 0.1)
+    with live_app({"sharp": bundle}) as address, visiting(browser, address) as page:
+        ask(page, TOXIC)
+        assert page.locator(".drivers li").all_inner_texts() == ["walnut\n+33.00", "you\n−9.50", "absolute\n−9.50"]
+        shares = page.locator("mark").evaluate_all("marks => marks.map(mark => mark.style.getPropertyValue('--share'))")
+        assert shares == ["1.000"] * 3  # the strongest doesn't make the others pale
+        expect(page.locator(".words .note")).to_contain_text("The score is saturated")
+
+
+def test_words_that_do_nothing_are_not_marked(browser, tmp_path):
+    with live_app({"mild": tempered(tmp_path / "mild", 40.0)}) as address, visiting(browser, address) as page:
+        ask(page, TOXIC)  # 3.3 / 40 at most
+        assert page.locator("mark").count() == 0
+        expect(page.locator(".words")).to_have_text("No single word moves the score by 0.1 or more in log-odds.")
+
+
 @pytest.mark.parametrize(
     ("text", "marked"),
     [
         ("😀👩‍👧 e\u0301 <i>\n (walnut)! 😀 \u202efool\u202c", ["😀👩‍👧", "e\u0301", "<i>", "walnut", "😀", "fool"]),
-        ("ca\u0327fe\u0301s &amp; שלום\u200f", ["ca\u0327fe\u0301s", "&amp;", "שלום"]),
-        ("😀 👩‍👧\n👍🏽", ["😀", "👩‍👧", "👍🏽"]),
+        ("ca\u0327fe\u0301s &amp; שלום\u200f fool", ["ca\u0327fe\u0301s", "&amp;", "שלום", "fool"]),
+        ("😀 👩‍👧\n👍🏽 fool", ["😀", "👩‍👧", "👍🏽", "fool"]),
     ],
 )
 def test_words_are_marked_in_their_places_whatever_they_are_and_stands_before_them(browser, one_model, text, marked):

@@ -11,9 +11,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from foreshot.errors import ConfigError, ModelError
 from foreshot.models.encoders import head_modules
+from foreshot.runtime.log_odds import Target
 from foreshot.runtime.words import Word, words_of
 from foreshot.words import gradients as attribution
-from foreshot.words.gradients import Target, attribute, gather_words, integrated_gradients
+from foreshot.words.gradients import attribute, gather_words, integrated_gradients, tensor_log_odds
 
 TEXT = "w1 (w2), w3! w2"
 
@@ -100,8 +101,9 @@ def test_another_function_against_a_plain_riemann_sum():
 )
 def test_log_odds_by_hand_and_by_the_probability(target, expected):
     logits = torch.tensor([[1.0, 3.0, -2.0]])
-    found = target.log_odds(logits)
+    found = tensor_log_odds(target, logits)
     assert found.tolist() == pytest.approx([expected], rel=1e-6)
+    assert target.log_odds(logits.numpy()).tolist() == pytest.approx([expected], rel=1e-12)
     scaled = logits / target.temperature
     share = (scaled.sigmoid() if target.multi_label else scaled.softmax(dim=1))[0, target.index].item()
     share = 1 - share if target.negated else share

@@ -1,5 +1,6 @@
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def scores_for(*strong: str) -> list[np.ndarray]:
 def model(*strong: str, decided: Sequence[bool] = (True, True, True), comprehensiveness: float = 0.5) -> WordScores:
     return WordScores(
         scores=scores_for(*strong),
+        log_odds=[4 * scores for scores in scores_for(*strong)],
         decided=np.array(decided),
         probabilities=np.where(decided, 0.9, 0.2),
         comprehensiveness=np.full(3, comprehensiveness),
@@ -91,6 +93,17 @@ def test_likeness_to_the_teacher_and_texts_with_other_reasons() -> None:
     assert same.other_reasons == 0
 
 
+def test_models_are_alike_by_log_odds_where_no_probability_moves() -> None:
+    still = [np.zeros(5)] * 3
+    saturated = {name: [replace(model(*words), scores=still)] for name, words in (
+        ("teacher", ("fool", "liar")), ("odd", ("fool", "liar")), ("even", ("home", "you")),
+    )}  # fmt: skip
+    odd, even = found(saturated).students
+    assert (odd.rank_correlation.value, odd.overlap.value, odd.other_reasons) == (pytest.approx(1), 1, 0)
+    assert even.overlap.value == 0
+    assert next(one for one in even.listed if one.text == TEXTS[0]).student_words == ["home"]
+
+
 def test_seeds_that_decide_otherwise_are_no_same_decision() -> None:
     by_seed = [model("home"), model("home", decided=(False, False, True))]
     assert found({"teacher": [model("fool")], "odd": by_seed}).students[0].same_decisions == 1
@@ -117,12 +130,16 @@ def test_examples_are_those_least_and_most_alike_for_every_model() -> None:
     view = examples[0].models[0]
     assert view.decided == "toxic"
     assert view.probability == pytest.approx(0.9)
+    (text,) = [index for index, text in enumerate(TEXTS) if text == examples[0].text]
+    assert view.scores == pytest.approx(scores_for("fool", "liar")[text].tolist())
+    assert view.log_odds_differences == pytest.approx((4 * scores_for("fool", "liar")[text]).tolist())
 
 
 def test_one_text_is_enough() -> None:
     single = ExplainedTexts(source="here", texts=["fool"], words=[words_of("fool")], marked=[np.array([True])])
     one = WordScores(
         scores=[np.array([0.5])],
+        log_odds=[np.array([2.5])],
         decided=np.array([True]),
         probabilities=np.array([0.9]),
         comprehensiveness=np.array([0.5]),
@@ -152,6 +169,7 @@ def test_what_is_clear_about_agreement_is_a_note_that_decides_nothing() -> None:
     def of(order: Sequence[float]) -> WordScores:
         return WordScores(
             scores=[np.array(order)] * 12,
+            log_odds=[np.array(order)] * 12,
             decided=np.ones(12, dtype=bool),
             probabilities=np.full(12, 0.9),
             comprehensiveness=np.linspace(0, 1, 12),

@@ -42,7 +42,8 @@ def test_faithfulness_is_of_the_decision() -> None:
     removed, kept = [0.4, 0.4, 0.4, 0.4, 0.1], [0.9, 0.9, 0.9, 0.9, 0.8]
     removed_benign, kept_benign = [0.5] * 5, [0.3] * 5
     reduced = np.array([*removed, *kept, *removed_benign, *kept_benign])
-    found = with_faithfulness([np.zeros(3), np.array([0.5, -0.1])], decided, probabilities, reduced)
+    log_odds = [np.zeros(3), np.array([0.5, -0.1])]
+    found = with_faithfulness([np.zeros(3), np.zeros(2)], log_odds, decided, probabilities, reduced)
     assert found.comprehensiveness == pytest.approx([0.9 - 0.34, 0.8 - 0.5])
     assert found.sufficiency == pytest.approx([0.9 - 0.88, 0.8 - 0.7])
     assert found.towards_decision(1).tolist() == [-0.5, 0.1]

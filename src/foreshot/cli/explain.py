@@ -21,7 +21,7 @@ from foreshot.settings.dialect import AskedDialect, asked_dialect
 
 if TYPE_CHECKING:
     from foreshot.explaining.explain import Explanation
-    from foreshot.explaining.page import Piece
+    from foreshot.reporting.marked_words import Piece
 
 MOST_ON_PAGE = 1000
 """Texts; a page of more would be too much for a browser."""
@@ -149,22 +149,22 @@ def explanation_json(text: str, explanation: "Explanation") -> str:
 
 def print_explanation(text: str, explanation: "Explanation", console: Console) -> None:
     """Print a text with its words marked, where there are colours; then the strongest words with their numbers."""
-    from foreshot.explaining.page import LONGEST_NAME, headline, meaning, pieces, remarks, signed, strongest
+    from foreshot.explaining.page import drivers, headline, marked, meaning, remarks
 
     console.print(Text(headline(explanation), style="bold"))
     if console.is_terminal and not console.no_color:
-        console.print(Text.assemble(*((piece.text, _style(piece)) for piece in pieces(text, explanation))))
+        console.print(Text.assemble(*((piece.text, _style(piece)) for piece in marked(text, explanation))))
     else:
         console.print(Text(shortened(text)), soft_wrap=True)
-    for word in strongest(explanation):
-        console.print(Text(f"  {signed(word.score or 0)}  {shortened(word.word, LONGEST_NAME)}"), soft_wrap=True)
+    for word in drivers(explanation):
+        console.print(Text(f"  {word.number}  {word.text}"), soft_wrap=True)
     for remark in (meaning(explanation), *remarks(explanation)):
         console.print(Text(remark, style="dim"), soft_wrap=True)
     console.print()
 
 
 def _style(piece: "Piece") -> str:
-    if not piece.way:
+    if not piece.direction:
         return ""
-    styles = TERMINAL_STYLES[piece.way]
+    styles = TERMINAL_STYLES[piece.direction]
     return styles[min(int(piece.share * len(styles)), len(styles) - 1)]

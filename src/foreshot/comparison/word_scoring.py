@@ -13,8 +13,9 @@ from foreshot.comparison.scores import Kept, digest, read_kept, score, write_kep
 from foreshot.files.fingerprints import fingerprint
 from foreshot.models.batches import encode
 from foreshot.progress import Progress
+from foreshot.runtime.log_odds import Target, target_of
 from foreshot.words.explained import ExplainedTexts
-from foreshot.words.gradients import Target, attribute
+from foreshot.words.gradients import attribute
 from foreshot.words.word_scores import leave_one_out_scores, reduced_texts, with_faithfulness
 
 GRADIENTS = "explained-by-integrated-gradients"
@@ -25,13 +26,17 @@ def explain_decisions(model: Scored, inputs: Inputs, run: RunFolder, progress: P
     explained, positive = inputs.explained, inputs.positive
     if explained is None or positive is None:
         return model
+    assert inputs.task.judged_output is not None  # nothing is explained without one
+    target = target_of(model.decisions, inputs.task.judged_output)
     probabilities = model.probabilities(EXPLAINED)[:, positive]
     decided = model.decided(EXPLAINED, positive) == positive
     if inputs.experiment.explanations.method == "leave-one-out":
         scores = leave_one_out_scores(explained, probabilities, model.probabilities(LEFT_OUT)[:, positive])
+        whole, parts = (target.log_odds(model.scores.logits[rows]) for rows in (EXPLAINED, LEFT_OUT))
+        log_odds = leave_one_out_scores(explained, whole, parts)
     else:
-        scores = _gradients(explained, model, inputs, run, progress)
-    rows = encode(reduced_texts(explained, scores, decided), inputs.tokenizer, inputs.experiment.training.max_length)
+        scores = log_odds = _gradients(explained, model, target, inputs, run, progress)
+    rows = encode(reduced_texts(explained, log_odds, decided), inputs.tokenizer, inputs.experiment.training.max_length)
     folder = run.path / model.job.folder
     reduced = score(
         folder,
@@ -44,17 +49,14 @@ def explain_decisions(model: Scored, inputs: Inputs, run: RunFolder, progress: P
     )
     with_reduced = replace(model, scores=replace(model.scores, logits={**model.scores.logits, **reduced.logits}))
     of_reduced = with_reduced.probabilities(REDUCED)[:, positive]
-    return replace(with_reduced, word_scores=with_faithfulness(scores, decided, probabilities, of_reduced))
+    return replace(with_reduced, word_scores=with_faithfulness(scores, log_odds, decided, probabilities, of_reduced))
 
 
 def _gradients(
-    explained: ExplainedTexts, model: Scored, inputs: Inputs, run: RunFolder, progress: Progress
+    explained: ExplainedTexts, model: Scored, target: Target, inputs: Inputs, run: RunFolder, progress: Progress
 ) -> list[np.ndarray]:
     """Each text's word scores by integrated gradients, kept in the model's folder; words beyond its end have 0."""
     settings, folder = inputs.experiment.explanations, run.path / model.job.folder
-    task = inputs.task
-    assert task.judged_output is not None  # nothing is explained without one
-    target = Target(index=task.judged_output, multi_label=task.multi_label, temperature=model.decision.temperature)
     asked = [model.job.made_from, digest(inputs.rows[EXPLAINED]), settings.baselines, settings.steps, asdict(target)]
     made_from = fingerprint(asked)
     kept = read_kept(folder, GRADIENTS).get(GRADIENTS)

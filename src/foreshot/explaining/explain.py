@@ -16,8 +16,9 @@ from foreshot.progress import Progress, Silent
 from foreshot.results.base import Facts
 from foreshot.results.decisions import LabelDecisions
 from foreshot.runtime.classifier import text_list
-from foreshot.runtime.decisions import decide, scores_of, view_of
+from foreshot.runtime.decisions import decide, view_of
 from foreshot.runtime.leave_one_out import left_out, word_scores
+from foreshot.runtime.log_odds import Target, is_saturated, probabilities_of, target_of
 from foreshot.runtime.tokenization import LONGEST_TEXT
 from foreshot.runtime.words import Word, words_of
 
@@ -29,23 +30,25 @@ MOST_WORDS = 200
 class WordScore(Facts):
     """A word and its score; `begin` and `end` count code points of the text as it was given.
 
-    `word` is what the model reads there. `score` is None for a word that it doesn't: the text is cut before it.
+    `word` is what the model reads there. Both numbers are None for a word that it doesn't: the text is cut before it.
     """
 
     begin: int
     end: int
     word: str
     score: float | None
+    log_odds_difference: float | None
 
 
 class Explanation(Facts):
     """Why a model says what it says about a text: positive scores push towards `label`, negative ones away from it.
 
-    `decided` is what the model decides on; `label` is that too, unless another was asked for, and `probability` its
-    own. By leave-one-out a score is that probability minus the one without the word. By integrated gradients it is the
-    word's part, in nats, of the difference of `log_odds` from the mean of `baseline_log_odds`; `rest` is the part of
-    what is no word here, and `deltas` what the steps leave over for each baseline. `limited` says that only the first
-    words were scored of `words_total`, `truncated` that the end of the text was not looked at.
+    `decided` is what the model decides on; `label` is that too, unless another was asked for, and `probability` and
+    `log_odds` its own; `saturated` says that the probability is too near 0 or 1 to tell words apart. By leave-one-out a
+    word's `score` is the probability minus the one without it, and its `log_odds_difference` likewise. By integrated
+    gradients both are the word's part, in nats, of the difference of `log_odds` from the mean of `baseline_log_odds`;
+    `rest` is the part of what is no word here, and `deltas` what the steps leave over for each baseline. `limited` says
+    that only the first words were scored of `words_total`, `truncated` that the end of the text was not looked at.
     """
 
     model: str
@@ -53,11 +56,12 @@ class Explanation(Facts):
     decided: str
     label: str
     probability: float
+    log_odds: float
+    saturated: bool
     words: list[WordScore]
     words_total: int
     limited: bool
     truncated: bool
-    log_odds: float | None = None
     baseline_log_odds: dict[str, float] | None = None
     rest: float | None = None
     deltas: dict[str, float] | None = None
@@ -161,13 +165,17 @@ class Explainer:
         seen = [word for word in read.words if read.sees(word)]
         logits = self._model.logits([read.normalised, *left_out(read.normalised, seen)], Silent())
         decided, view = self._decided(logits[:1])
-        whole, *without = view.probabilities(scores_of(self._model.decision, logits)).tolist()
-        scores = dict(zip(seen, word_scores(whole, without), strict=True))
+        of_texts = view.target.log_odds(logits)
+        log_odds, *without = of_texts.tolist()
+        probability, *without_each = probabilities_of(of_texts).tolist()
+        differences = zip(word_scores(probability, without_each), word_scores(log_odds, without), strict=True)
+        found = dict(zip(seen, differences, strict=True))
         progress.advance(1)
-        return self._explanation(read, decided, view, whole, [scores.get(word) for word in read.words])
+        numbers = [found.get(word, (None, None)) for word in read.words]
+        return self._explanation(read, decided, view, probability, numbers, log_odds=log_odds)
 
     def _by_integrated_gradients(self, texts: Sequence[str], progress: Progress) -> list[Explanation]:
-        from foreshot.words.gradients import Target, attribute
+        from foreshot.words.gradients import attribute
 
         model = self._in_pytorch()
         if not texts:
@@ -181,17 +189,18 @@ class Explainer:
             model.tokenizer,
             normalised,
             [read.words for read in reads],
-            [Target(**self._view_settings(view)) for _, view in decisions],
+            [view.target for _, view in decisions],
             max_length=model.max_length,
             progress=progress,
             **self._gradient_options,
         )
         found = []
         for read, row, (decided, view), one in zip(reads, logits, decisions, attributions, strict=True):
-            (probability,) = view.probabilities(scores_of(model.decision, row[np.newaxis])).tolist()
-            scores = [None if np.isnan(score) else score for score in one.scores.tolist()]
+            (probability,) = probabilities_of(view.target.log_odds(row[np.newaxis])).tolist()
+            parts = [None if np.isnan(part) else part for part in one.scores.tolist()]
+            numbers = list(zip(parts, parts, strict=True))
             details = {name: getattr(one, name) for name in ("log_odds", "baseline_log_odds", "rest", "deltas")}
-            found.append(self._explanation(read, decided, view, probability, scores, **details))
+            found.append(self._explanation(read, decided, view, probability, numbers, **details))
         return found
 
     def _check_gradients(self) -> None:
@@ -224,23 +233,15 @@ class Explainer:
         return decided, self._asked or self._view(decided)
 
     def _view(self, label: str) -> "_View":
-        labels, several = self._model.labels, isinstance(self._model.decision, LabelDecisions)
+        labels, decision = self._model.labels, self._model.decision
         if label in labels:
-            return _View(label, labels.index(label), negated=False)
+            return _View(label, target_of(decision, labels.index(label)))
         for index, name in enumerate(labels):
-            if several and label == classes_of_mark(name).names[0]:
-                return _View(label, index, negated=True)
+            if isinstance(decision, LabelDecisions) and label == classes_of_mark(name).names[0]:
+                return _View(label, target_of(decision, index, negated=True))
         raise ConfigError(
             f"⟨label⟩ {excerpt(label)}: is no label of {self._model.name}; its labels are {listing(labels)}"
         )
-
-    def _view_settings(self, view: "_View") -> dict[str, Any]:
-        """The view as fields of a `words.gradients.Target`."""
-        decision, settings = self._model.decision, {"index": view.index, "negated": view.negated}
-        if isinstance(decision, LabelDecisions):
-            own = decision.by_label[self._model.labels[view.index]]
-            return {**settings, "multi_label": True, "temperature": own.temperature}
-        return {**settings, "multi_label": False, "temperature": decision.temperature}
 
     def _explanation(
         self,
@@ -248,19 +249,21 @@ class Explainer:
         decided: str,
         view: "_View",
         probability: float,
-        scores: Sequence[float | None],
+        numbers: Sequence[tuple[float | None, float | None]],
         **details: Any,
     ) -> Explanation:
+        """`numbers` are each word's score and its difference in log-odds."""
         words = []
-        for word, score in zip(read.words, scores, strict=True):
+        for word, (score, difference) in zip(read.words, numbers, strict=True):
             begin, end = read.aligned.original_span(word.begin, word.end)
-            words.append(WordScore(begin=begin, end=end, word=word.word, score=score))
+            words.append(WordScore(begin=begin, end=end, word=word.word, score=score, log_odds_difference=difference))
         return Explanation(
             model=self._model.name,
             method=self._method,
             decided=decided,
             label=view.label,
             probability=probability,
+            saturated=is_saturated(probability),
             words=words,
             words_total=read.words_total,
             limited=read.words_total > len(words),
@@ -288,12 +291,7 @@ class _Read:
 
 @dataclass(frozen=True)
 class _View:
-    """The label that is explained: class or label number `index`, or with `negated` that the text hasn't got it."""
+    """The label that is explained, and its log-odds."""
 
     label: str
-    index: int
-    negated: bool
-
-    def probabilities(self, scores: np.ndarray) -> np.ndarray:
-        """Of scores (rows, labels), (rows,)."""
-        return 1 - scores[:, self.index] if self.negated else scores[:, self.index]
+    target: Target

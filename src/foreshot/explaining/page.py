@@ -4,20 +4,15 @@ import base64
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from foreshot.data.texts import valid_unicode
 from foreshot.explaining.explain import INTEGRATED_GRADIENTS, Explanation, WordScore
+from foreshot.reporting.marked_words import IN_ODDS, NONE, SATURATED, Piece, pieces, signed, strongest
 from foreshot.reporting.texts import shortened, visible
 
-FAINTEST = 0.01
-"""Smaller scores are noise to a reader, and aren't marked."""
-PALEST_SCALE = 0.1
-"""The least that counts as strong, so that a text whose words all do little isn't painted as if they did much."""
 MOST_LISTED = 10
 SHOWN_AFTER = 300
 """Characters that are shown after the last word that has a score."""
@@ -25,45 +20,19 @@ LONGEST_NAME = 60
 LEVELS = 10
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A part of a text that is shown; `way` is "towards" or "away" for a marked word, else "".
-
-    `share` is how strong it is among the text's words, 0 to 1.
-    """
-
-    text: str
-    way: str = ""
-    share: float = 0.0
-    number: str = ""
+def marked(text: str, explanation: Explanation) -> list[Piece]:
+    """A text in parts; what follows the scored words is cut short."""
+    scored = _scored(explanation)
+    spans = [(word.begin, word.end) for word in scored]
+    end = max((end for _, end in spans), default=0) + SHOWN_AFTER
+    return pieces(text, spans, [word.log_odds_difference or 0.0 for word in scored], end=end)
 
 
-def pieces(text: str, explanation: Explanation) -> list[Piece]:
-    """A text in parts, each of them visible as a whole; what follows the scored words is cut short."""
-    scored = [word for word in explanation.words if word.score is not None]
-    scale = max([PALEST_SCALE, *(abs(word.score or 0) for word in scored)])
-    found, at = [], 0
-    for word in scored:
-        score = word.score or 0.0
-        if abs(score) < FAINTEST:
-            continue
-        found.append(Piece(_shown(text[at : word.begin])))
-        found.append(Piece(_shown(text[word.begin : word.end]), _way(score), abs(score) / scale, signed(score)))
-        at = word.end
-    end = max([at, *(word.end for word in scored)]) + SHOWN_AFTER
-    found.append(Piece(_shown(text[at:end]) + ("…" if len(text) > end else "")))
-    return [piece for piece in found if piece.text]
-
-
-def strongest(explanation: Explanation) -> list[WordScore]:
-    """The words that do most, the strongest first."""
-    scored = [word for word in explanation.words if abs(word.score or 0) >= FAINTEST]
-    return sorted(scored, key=lambda word: -abs(word.score or 0))[:MOST_LISTED]
-
-
-def signed(score: float) -> str:
-    """A score with its sign, to two places."""
-    return f"{'−' if score < 0 else '+'}{abs(score):.2f}"
+def drivers(explanation: Explanation) -> list[Piece]:
+    """The words that do most, the strongest first, as a list shows them."""
+    scored = _scored(explanation)
+    scores = [word.log_odds_difference or 0.0 for word in scored]
+    return [Piece(shortened(scored[at].word, LONGEST_NAME), scores[at]) for at in strongest(scores, MOST_LISTED)]
 
 
 def headline(explanation: Explanation) -> str:
@@ -78,16 +47,21 @@ def meaning(explanation: Explanation) -> str:
     """What a score is, in a sentence."""
     if explanation.method == INTEGRATED_GRADIENTS:
         names = ", ".join(explanation.baseline_log_odds or {})
-        return f"Integrated gradients: a word's part of the label's log-odds, in nats, against the baselines {names}."
-    return "Leave-one-out: how much lower the label's probability is without the word."
+        return (
+            f"Integrated gradients: a word's part of the label's log-odds, in nats, against the baselines {names}; "
+            f"{IN_ODDS}."
+        )
+    return f"Leave-one-out: how much lower the label's log-odds are without the word; {IN_ODDS}."
 
 
 def remarks(explanation: Explanation) -> Iterator[str]:
     """What a reader must know about one text's scores."""
     if not explanation.words:
         yield "It has no word to score."
-    elif not strongest(explanation):
-        yield f"No single word's score is {FAINTEST} or more."
+    elif not drivers(explanation):
+        yield NONE
+    if explanation.saturated:
+        yield f"The score is {SATURATED}. The text's are {signed(explanation.log_odds)}."
     if explanation.limited:
         yield f"Only the first {len(explanation.words):,} of {explanation.words_total:,} words were scored."
     if explanation.truncated:
@@ -115,11 +89,8 @@ def explanation_page(explained: Sequence[tuple[str, Explanation]], *, more: bool
     texts = [
         {
             "headline": headline(explanation),
-            "pieces": pieces(text, explanation),
-            "strongest": [
-                (shortened(word.word, LONGEST_NAME), signed(word.score or 0), _way(word.score or 0))
-                for word in strongest(explanation)
-            ],
+            "pieces": marked(text, explanation),
+            "strongest": drivers(explanation),
             "remarks": list(remarks(explanation)),
         }
         for text, explanation in explained
@@ -135,10 +106,5 @@ def explanation_page(explained: Sequence[tuple[str, Explanation]], *, more: bool
     )
 
 
-def _way(score: float) -> str:
-    return "towards" if score > 0 else "away"
-
-
-def _shown(part: str) -> str:
-    """A part of a text as `visible` shows it, with the white space at its ends."""
-    return visible(f"|{valid_unicode(part)}|")[1:-1]
+def _scored(explanation: Explanation) -> list[WordScore]:
+    return [word for word in explanation.words if word.log_odds_difference is not None]

@@ -1,47 +1,19 @@
 """Explained texts: for each model a line with its words coloured by where they push, and how strongly."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from foreshot.reporting.behaviour import LONGEST_NAME
+from foreshot.reporting.marked_words import NONE, Piece, pieces, signed, strongest
 from foreshot.reporting.tables import Column, Table, table
 from foreshot.reporting.texts import shortened, visible_characters
 from foreshot.results.reasons import ExplainedText, ModelView, Reasons
 from foreshot.results.results import Results
+from foreshot.runtime.log_odds import is_saturated
 
 MOST_NAMED = 5  # strongest words of a line
 LONGEST_EXAMPLE = 600
 LONGEST_SOURCE, LONGEST_WORD = 120, 60
-FAINTEST = 0.01
-"""A word that moves the score by less is not coloured."""
-NO_WORD = f"no word moves it by {FAINTEST}"
-PALEST_SCALE = 0.1
-"""The least score that has the full colour: a text whose words all do little isn't painted as if they did much."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of an explained text: a word, or what stands between words, as it is shown.
-
-    `share` is the word's strength beside the strongest of its line, 0 to 1; `by_people`: people marked the word.
-    """
-
-    text: str
-    score: float | None = None
-    share: float = 0.0
-    by_people: bool = False
-
-    @property
-    def direction(self) -> str:
-        """Where the word pushes; empty where it hardly does, and between words."""
-        if self.score is None or abs(self.score) < FAINTEST:
-            return ""
-        return "towards" if self.score > 0 else "away"
-
-    @property
-    def number(self) -> str:
-        """The score with its sign; empty between words."""
-        return "" if self.score is None else _signed(self.score)
 
 
 @dataclass(frozen=True)
@@ -51,6 +23,7 @@ class Line:
     model: str
     decided: str
     probability: str
+    saturated: bool
     pieces: tuple[Piece, ...]
     strongest: tuple[tuple[str, str], ...]  # words and their scores; none where all are weaker than FAINTEST
 
@@ -76,7 +49,7 @@ def examples(results: Results) -> list[Example]:
 def _example(number: int, found: ExplainedText, reasons: Reasons) -> Example:
     characters = visible_characters(found.text)
     shown = ["".join(characters[word.begin : word.end]) for word in found.words]
-    lines = tuple(_line(found, view, characters, shown) for view in found.models)
+    lines = tuple(_line(found, view, shown) for view in found.models)
     marked = [word.marked for word in found.words if word.marked is not None]
     return Example(
         number=number,
@@ -90,34 +63,27 @@ def _example(number: int, found: ExplainedText, reasons: Reasons) -> Example:
     )
 
 
-def _line(found: ExplainedText, view: ModelView, characters: Sequence[str], shown: Sequence[str]) -> Line:
-    order = sorted(range(len(shown)), key=lambda at: -abs(view.scores[at]))
-    strongest = [at for at in order[:MOST_NAMED] if abs(view.scores[at]) >= FAINTEST]
+def _line(found: ExplainedText, view: ModelView, shown: Sequence[str]) -> Line:
+    scores = view.log_odds_differences
+    spans = [(word.begin, word.end) for word in found.words]
+    parts = pieces(
+        found.text,
+        spans,
+        scores,
+        end=max([LONGEST_EXAMPLE, *(end for _, end in spans[:1])]),
+        by_people=[word.marked for word in found.words],
+    )
+    saturated = is_saturated(view.probability)
     return Line(
         model=view.model,
         decided=shortened(view.decided, LONGEST_NAME),
-        probability=f"{view.probability:.2f}",
-        pieces=_pieces(found, view, characters, shown),
-        strongest=tuple((shortened(shown[at], LONGEST_WORD), _signed(view.scores[at])) for at in strongest),
+        probability=f"{view.probability:.2f}{', saturated' if saturated else ''}",
+        saturated=saturated,
+        pieces=tuple(replace(piece, text=_cut(piece.text)) for piece in parts),
+        strongest=tuple(
+            (shortened(shown[at], LONGEST_WORD), signed(scores[at])) for at in strongest(scores, MOST_NAMED)
+        ),
     )
-
-
-def _pieces(
-    found: ExplainedText, view: ModelView, characters: Sequence[str], shown: Sequence[str]
-) -> tuple[Piece, ...]:
-    """The text in order, word by word; what lies beyond LONGEST_EXAMPLE code points is left out."""
-    scale = max([PALEST_SCALE, *map(abs, view.scores)])
-    pieces: list[Piece] = []
-    at = 0
-    for word, score, text in zip(found.words, view.scores, shown, strict=True):
-        if word.end > LONGEST_EXAMPLE and pieces:
-            break
-        pieces.append(Piece(_cut("".join(characters[at : word.begin]))))
-        pieces.append(Piece(_cut(text), score, abs(score) / scale, bool(word.marked)))
-        at = word.end
-    rest = "".join(characters[at:LONGEST_EXAMPLE])
-    pieces.append(Piece(f"{rest}…" if len(characters) > LONGEST_EXAMPLE else rest))
-    return tuple(piece for piece in pieces if piece.text)
 
 
 def _cut(text: str) -> str:
@@ -136,12 +102,8 @@ def _lines_table(number: int, lines: Sequence[Line], label: str) -> Table:
             line.model,
             line.decided,
             line.probability,
-            ", ".join(f"{word} {score}" for word, score in line.strongest) or NO_WORD,
+            ", ".join(f"{word} {score}" for word, score in line.strongest) or NONE,
         ]
         for line in lines
     ]
     return table(f"example-{number}", f"Example {number}", columns, rows)
-
-
-def _signed(score: float) -> str:
-    return f"{score:+.2f}".replace("-", "−")

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from foreshot.results.base import Estimate, Facts
 from foreshot.results.identity import ComparedScore
 
@@ -53,12 +55,17 @@ class ExplainedWord(Facts):
 
 
 class ModelView(Facts):
-    """What a model made of an explained text: the decision, P(positive class), and each word's score for that class."""
+    """What a model made of an explained text: the decision, P(positive class), and what each word does to that class.
+
+    `log_odds_differences` are in nats; of results that were made before there were any they are empty. `scores` are by
+    leave-one-out differences of the probability, by gradients the same as `log_odds_differences`.
+    """
 
     model: str
     decided: str
     probability: float
     scores: list[float]
+    log_odds_differences: list[float] = Field(default_factory=list)
 
 
 class ExplainedText(Facts):
@@ -74,7 +81,7 @@ class Reasons(Facts):
     """Why models decide as they do: word scores on the same texts, beside people's marks and the teacher's scores.
 
     `source` says where the texts are from; `rationales` whether people marked words of them. `left_out` counts the
-    others by reason. Scores push towards `label`. `models` has the teacher first, then the students, then the
+    others by reason. Words push towards `label`. `models` has the teacher first, then the students, then the
     baselines "word list" and "random" where there are rationales.
     """
 

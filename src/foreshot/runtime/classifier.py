@@ -27,7 +27,7 @@ class Prediction:
 
     Of a multi-label model `labels` are all labels that the text is decided to have, perhaps none, and `scores` are
     each label's own, which don't add up to 1. `decision` and `label` are the judged label's: "toxic" or "not toxic".
-    Of any other model `labels` is `label` alone.
+    Of any other model `labels` is `label` alone. `logits` are the graph's own, in the order of `scores`.
     """
 
     label: str
@@ -35,6 +35,7 @@ class Prediction:
     scores: dict[str, float]
     decision: str | None
     truncated: bool
+    logits: tuple[float, ...]
 
 
 class Classifier:
@@ -124,9 +125,10 @@ class Classifier:
                 scores=dict(zip(manifest.labels, probabilities, strict=True)),
                 decision=routed,
                 truncated=cut,
+                logits=tuple(of_graph),
             )
-            for label, of_text, probabilities, routed, cut in zip(
-                decided, labels, scores, routes, truncated.tolist(), strict=True
+            for label, of_text, probabilities, routed, cut, of_graph in zip(
+                decided, labels, scores, routes, truncated.tolist(), logits.tolist(), strict=True
             )
         ]
 

@@ -1,4 +1,4 @@
-"""Leave-one-out: what each word does to a score, by leaving it out (Li et al. 2016, arXiv:1612.08220)."""
+"""Leave-one-out: what each word does to an answer, by leaving it out (Li et al. 2016, arXiv:1612.08220)."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def kept_only(words: Sequence[Word]) -> str:
 
 
 def word_scores(whole: float, without_each: Sequence[float]) -> list[float]:
-    """What each word adds to a probability, -1 to 1: that of the whole text minus that without the word."""
+    """What each word adds to a probability or to log-odds: those of the whole text minus those without the word."""
     return [whole - rest for rest in without_each]
 
 

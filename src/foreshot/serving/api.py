@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from foreshot.data.texts import escape_entities, excerpt
 from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.classifier import Prediction
 from foreshot.runtime.leave_one_out import left_out, word_scores
+from foreshot.runtime.log_odds import is_saturated, target_of
 from foreshot.runtime.words import Word, words_of
 from foreshot.serving.bands import band_of, bands_between, bands_of
 from foreshot.serving.bodies import read_body
@@ -91,9 +93,13 @@ async def _explained(
     for number, (text, prediction) in enumerate(zip(texts, predictions, strict=True)):
         aligned, words = await asyncio.to_thread(_aligned_words, text, left)
         without = [escape_entities(rest) for rest in left_out(aligned.normalised, words)]
-        label = model.classifier.manifest.positive or prediction.label
-        scores = [rest.scores[label] for rest in await model.batcher.score(without)]
-        found[number] = _influences(aligned, words, word_scores(prediction.scores[label], scores))
+        label = _explained_label(model, prediction)
+        target = target_of(model.classifier.manifest.deciding, model.classifier.manifest.labels.index(label))
+        asked = [prediction, *await model.batcher.score(without)]
+        probabilities = [one.scores[label] for one in asked]
+        log_odds = target.log_odds(np.array([one.logits for one in asked])).tolist()
+        differences = [word_scores(values[0], values[1:]) for values in (probabilities, log_odds)]
+        found[number] = _influences(aligned, words, *differences)
         left -= len(words)
         if not left:
             break
@@ -105,11 +111,19 @@ def _aligned_words(text: str, most: int) -> tuple[Aligned, list[Word]]:
     return aligned, words_of(aligned.normalised, most)
 
 
-def _influences(aligned: Aligned, words: Sequence[Word], scores: Sequence[float]) -> list[dict[str, Any]]:
+def _explained_label(model: ServedModel, prediction: Prediction) -> str:
+    return model.classifier.manifest.positive or prediction.label
+
+
+def _influences(
+    aligned: Aligned, words: Sequence[Word], influences: Sequence[float], log_odds_differences: Sequence[float]
+) -> list[dict[str, Any]]:
     spans = [aligned.original_span(word.begin, word.end) for word in words]
     return [
-        {"begin": begin, "end": end, "word": word.word, "influence": score}
-        for (begin, end), word, score in zip(spans, words, scores, strict=True)
+        {"begin": begin, "end": end, "word": word.word, "influence": influence, "log_odds_difference": difference}
+        for (begin, end), word, influence, difference in zip(
+            spans, words, influences, log_odds_differences, strict=True
+        )
     ]
 
 
@@ -125,6 +139,7 @@ def _result(
         "decision": prediction.decision,
         "band": None if band is None else {"low": band.low, "high": band.high},
         "truncated": prediction.truncated,
+        "saturated": is_saturated(prediction.scores[_explained_label(model, prediction)]),
         "words": words,
         "model": model.name,
         "checksum": model.checksum,

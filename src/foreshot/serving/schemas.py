@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from foreshot.results.behaviour import SuiteFacts, SuiteResult
+from foreshot.runtime.log_odds import SATURATED_FROM
 from foreshot.serving.settings import Limits
 from foreshot.settings.recipes import Recipe
 
@@ -46,16 +47,18 @@ class DecisionBand(Band):
 
 
 class WordInfluence(BaseModel):
-    """What a word does: the probability of the positive class with it minus without it (leave-one-out).
+    """What a word does (leave-one-out) to the positive class; without a positive class, to the label.
 
-    `begin` and `end` count code points of the text as it was sent; `word` is what the model reads there, without the
-    punctuation around it. Without a positive class the probability is that of the label.
+    `influence` is its probability with the word minus without it, and `log_odds_difference` the same of its log-odds,
+    in nats, which still tell words apart where the probability is saturated. `begin` and `end` count code points of the
+    text as it was sent; `word` is what the model reads there, without the punctuation around it.
     """
 
     begin: int
     end: int
     word: str
     influence: float
+    log_odds_difference: float
 
 
 class Result(BaseModel):
@@ -67,6 +70,9 @@ class Result(BaseModel):
     decision: Annotated[Route | None, Field(description="By the bundle's policy; null where no class is toxic.")]
     band: Annotated[Band | None, Field(description="null where the decision goes by the likeliest of several classes.")]
     truncated: Annotated[bool, Field(description="Whether the end of the text was not looked at.")]
+    saturated: Annotated[
+        bool, Field(description=f"Whether the explained score is beyond {SATURATED_FROM}, or below 1 minus that.")
+    ]
     words: Annotated[
         list[WordInfluence] | None, Field(description="With explain: the first words of the request's texts.")
     ]
@@ -83,6 +89,7 @@ EXAMPLE: dict[str, Any] = {
             "decision": "block",
             "band": {"low": 0.62, "high": 1.0},
             "truncated": False,
+            "saturated": False,
             "words": None,
             "model": "odd",
             "checksum": "sha256:0c5a58dee5b051d38bdedf531ff3ef17ff8f8ffb6386079f9097dc3cab31a560",
@@ -94,6 +101,7 @@ EXAMPLE: dict[str, Any] = {
             "decision": "allow",
             "band": {"low": 0.0, "high": 0.62},
             "truncated": False,
+            "saturated": False,
             "words": None,
             "model": "odd",
             "checksum": "sha256:0c5a58dee5b051d38bdedf531ff3ef17ff8f8ffb6386079f9097dc3cab31a560",

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from foreshot.data.texts import excerpt
 from foreshot.errors import ConfigError, ModelError
 from foreshot.progress import Progress, Silent
+from foreshot.runtime.log_odds import Target
 from foreshot.runtime.tokenization import span_of
 from foreshot.runtime.words import Word
 from foreshot.settings.experiment import MOST_STEPS
@@ -23,29 +24,6 @@ DEFAULT_BASELINES = ("mask", "pad", "zero")
 STEPS = 32
 TOKENS_AT_ONCE = 1024
 """Tokens of one forward and backward pass: more of them take gigabytes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """The log-odds that are attributed: log p − log(1 − p), p the probability of class or label number `index`.
-
-    With `multi_label` p is the sigmoid of the label's own logit, else its share of the softmax; `negated` makes it
-    that of "not X". Logits are divided by `temperature` first, as a `results.decisions.Decision` has it.
-    """
-
-    index: int
-    multi_label: bool = False
-    negated: bool = False
-    temperature: float = 1.0
-
-    def log_odds(self, logits: torch.Tensor) -> torch.Tensor:
-        """In nats: logits (rows, labels) → (rows,)."""
-        scaled = logits / self.temperature
-        found = scaled[:, self.index]
-        if not self.multi_label:
-            others = [number for number in range(logits.shape[1]) if number != self.index]
-            found = found - torch.logsumexp(scaled[:, others], dim=1)
-        return -found if self.negated else found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +112,16 @@ def integrated_gradients(
     return attributions.detach().sum(dim=-1)
 
 
+def tensor_log_odds(target: Target, logits: torch.Tensor) -> torch.Tensor:
+    """`Target.log_odds` with gradients: logits (rows, labels) → (rows,), of their type."""
+    scaled = logits / target.temperature
+    found = scaled[:, target.index]
+    if not target.multi_label:
+        others = [number for number in range(logits.shape[1]) if number != target.index]
+        found = found - torch.logsumexp(scaled[:, others], dim=1)
+    return -found if target.negated else found
+
+
 def gather_words(
     token_scores: np.ndarray, spans: Sequence[tuple[int, int]], words: Sequence[Word]
 ) -> tuple[np.ndarray, float]:
@@ -200,7 +188,7 @@ def _attribution(
     steps: int,
 ) -> Attribution:
     def log_odds(vectors: torch.Tensor) -> torch.Tensor:
-        return target.log_odds(_logits(model, vectors))
+        return tensor_log_odds(target, _logits(model, vectors))
 
     with torch.no_grad():
         vectors = model.get_input_embeddings()(tokens.ids.to(model.device))

@@ -190,7 +190,7 @@ def _student(
     """How alike a student's word scores and its teacher's are, over seeds and texts."""
     columns = np.stack(
         [
-            [_likeness_columns(first, second) for first, second in zip(of_seed.scores, teacher.scores, strict=True)]
+            [_likeness_columns(first, second) for first, second in zip(of_seed.log_odds, teacher.log_odds, strict=True)]
             for of_seed in seeds
         ]
     )
@@ -287,9 +287,9 @@ def _examples(
 
 
 def _mean_likeness(index: int, by_model: Mapping[str, Sequence[WordScores]], teacher: str) -> float:
-    reference = by_model[teacher][0].scores[index]
+    reference = by_model[teacher][0].log_odds[index]
     found = [
-        rank_correlation(of_seed.scores[index], reference)
+        rank_correlation(of_seed.log_odds[index], reference)
         for name, seeds in by_model.items()
         if name != teacher
         for of_seed in seeds
@@ -305,4 +305,5 @@ def _view(name: str, seeds: Sequence[WordScores], index: int, class_names: tuple
         decided=class_names[int(votes > 0.5)],
         probability=float(np.mean([of_seed.probabilities[index] for of_seed in seeds])),
         scores=np.mean([of_seed.scores[index] for of_seed in seeds], axis=0).tolist(),
+        log_odds_differences=np.mean([of_seed.log_odds[index] for of_seed in seeds], axis=0).tolist(),
     )

@@ -12,21 +12,23 @@ from foreshot.words.faithfulness import SHARES, chosen_words, mean_fall
 
 @dataclass(frozen=True, kw_only=True)
 class WordScores:
-    """Of one model: `scores[i]` (words of text i,) push towards the class that counts as toxic.
+    """Of one model: what the words of text i do to the class that counts as toxic, `log_odds[i]` (words,), in nats.
 
+    `scores[i]` (words,) are by leave-one-out the same of its probability; by gradients they are `log_odds[i]`.
     `decided` (texts,) tells what is decided to be of that class, `probabilities` (texts,) how likely it is;
     `comprehensiveness` and `sufficiency` (texts,) are those of the decision.
     """
 
     scores: list[np.ndarray]
+    log_odds: list[np.ndarray]
     decided: np.ndarray
     probabilities: np.ndarray
     comprehensiveness: np.ndarray
     sufficiency: np.ndarray
 
     def towards_decision(self, index: int) -> np.ndarray:
-        """The scores of a text, turned where they push away from what is decided."""
-        return toward(self.scores[index], bool(self.decided[index]))
+        """The log-odds of a text's words, turned where they push away from what is decided."""
+        return toward(self.log_odds[index], bool(self.decided[index]))
 
 
 def toward(scores: np.ndarray, positive: bool) -> np.ndarray:
@@ -42,7 +44,7 @@ def texts_left_out(explained: ExplainedTexts) -> list[str]:
 
 
 def leave_one_out_scores(explained: ExplainedTexts, whole: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
-    """From the probabilities of the texts (texts,) and of `texts_left_out`, each text's word scores."""
+    """From the probabilities, or log-odds, of the texts (texts,) and of `texts_left_out`, each text's word scores."""
     parts_of_texts = np.split(parts, np.cumsum(explained.word_counts)[:-1])
     return [
         np.array(word_scores(float(one), of_text.tolist())) for one, of_text in zip(whole, parts_of_texts, strict=True)
@@ -59,7 +61,11 @@ def reduced_texts(explained: ExplainedTexts, scores: Sequence[np.ndarray], decid
 
 
 def with_faithfulness(
-    scores: list[np.ndarray], decided: np.ndarray, probabilities: np.ndarray, reduced: np.ndarray
+    scores: list[np.ndarray],
+    log_odds: list[np.ndarray],
+    decided: np.ndarray,
+    probabilities: np.ndarray,
+    reduced: np.ndarray,
 ) -> WordScores:
     """Word scores with what the probabilities of `reduced_texts` (of the positive class) say about them."""
     of_decision = np.where(decided, probabilities, 1 - probabilities)
@@ -70,6 +76,7 @@ def with_faithfulness(
     )
     return WordScores(
         scores=scores,
+        log_odds=log_odds,
         decided=decided,
         probabilities=probabilities,
         comprehensiveness=falls[:, 0],

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from foreshot.judging.statistics import SIGNIFICANCE
 from foreshot.reporting.behaviour import LONGEST_NAME
-from foreshot.reporting.explained_texts import LONGEST_SOURCE, LONGEST_WORD, NO_WORD, examples
+from foreshot.reporting.explained_texts import LONGEST_SOURCE, LONGEST_WORD, examples
+from foreshot.reporting.marked_words import IN_ODDS, NONE, SATURATED
 from foreshot.reporting.section import Block, Heading, Own, Prose, Quote, Section, Shown, blocks, shown
 from foreshot.reporting.tables import (
     NOTHING,
@@ -63,9 +64,12 @@ def _examples(results: Results, *, chosen_by_likeness: bool) -> Own | None:
     found = examples(results)
     if not found:
         return None
+    saturated = f"Some scores are {SATURATED}." if any(line.saturated for one in found for line in one.lines) else ""
     instead: list[Block] = []
     if chosen_by_likeness:
         instead.append(Prose("Examples, chosen by how alike the scores of students and teacher are:"))
+    if saturated:
+        instead.append(Prose(saturated))
     for example in found:
         instead += [Heading(f"Example {example.number}: {example.chosen_as}"), Quote(example.text)]
         if example.people is not None:
@@ -75,7 +79,8 @@ def _examples(results: Results, *, chosen_by_likeness: bool) -> Own | None:
         "examples": found,
         "explained_label": explained_label(results),
         "chosen_by_likeness": chosen_by_likeness,
-        "no_word": NO_WORD,
+        "no_word": NONE,
+        "saturated": saturated,
     }
     return Own("examples.html.j2", given, instead)
 
@@ -118,7 +123,8 @@ def people_table(results: Results) -> Table | None:
         "against words marked. At half: words with at least half of the text's strongest positive score. At the best "
         "threshold: the share of it that is best on these very texts, which flatters every row. IOU F1: spans, found "
         "where they overlap a marked one by at least half. AUPRC: the area under precision and recall, which needs no "
-        "threshold, for each text, averaged.",
+        "threshold, for each text, averaged. By leave-one-out these scores are falls of the probability, whose order "
+        "within a text is that of the log-odds.",
         _intervals_note("nearer to people than the teacher", "further from them"),
     ]
     return table("people", "Agreement with people", columns, rows, *notes)
@@ -217,10 +223,10 @@ def _left_out(found: Reasons) -> str:
 def _method(found: Reasons) -> str:
     label = _label(found)
     said = {
-        "leave-one-out": f"Leave-one-out: a word's score is how far the probability of {label} falls without it; it is "
-        "negative where the probability rises.",
+        "leave-one-out": f"Leave-one-out: a word's score is how far the log-odds of {label} fall without it "
+        f"({IN_ODDS}); it is negative where they rise.",
         "integrated-gradients": f"Integrated gradients (Sundararajan et al. 2017): a word's score is its share, in "
-        f"nats, of the change of the log-odds of {label} from a reference that says nothing.",
+        f"nats, of the change of the log-odds of {label} from a reference that says nothing ({IN_ODDS}).",
     }[found.method]
     settings = ", ".join(
         f"{shortened(name, LONGEST_NAME)} {shortened(value, LONGEST_SOURCE)}" for name, value in found.settings.items()
