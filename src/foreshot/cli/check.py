@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foreshot.cli.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import VIOLATED, interruption_as_one_line
 from foreshot.cli.options import pairs_by_comma
 from foreshot.progress import Terminal, printable
 from foreshot.reporting.texts import shortened, visible
@@ -48,7 +48,7 @@ def check_command(
 ) -> None:
     """Judge one model by itself on a suite; fit to be a gate in CI."""
     console = Console(highlight=False)
-    with errors_as_one_line(), interruption_as_one_line(None):
+    with interruption_as_one_line(None):
         labels = pairs_by_comma("--suite-label", suite_label)
         from foreshot.checking.check import check, violations
 

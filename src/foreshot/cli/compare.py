@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import interruption_as_one_line
 from foreshot.cli.options import (
     assigned,
     by_comma,
@@ -114,21 +114,20 @@ def compare_command(
     given["distillation"] = given_ones({"temperature": temperature})
     given["explanations"] = given_ones({"rationales": rationales})
     console = Console(highlight=False)
-    with errors_as_one_line():
-        given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)
-        given["policy"] = margins(policy)
-        settings, runs = settings_to_start_from(experiment, demo, runs)
-        source = str(experiment) if experiment else "settings"
-        asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
-        with interruption_as_one_line(runs / asked.name):
-            # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
-            from foreshot.comparison.compare import compare
-            from foreshot.reporting.terminal import print_table
+    given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)
+    given["policy"] = margins(policy)
+    settings, runs = settings_to_start_from(experiment, demo, runs)
+    source = str(experiment) if experiment else "settings"
+    asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
+    with interruption_as_one_line(runs / asked.name):
+        # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
+        from foreshot.comparison.compare import compare
+        from foreshot.reporting.terminal import print_table
 
-            results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
-            print_table(results, console)
-            report = printable(str(runs / asked.name / "report.html"))
-            console.print(f"report: {report}", markup=False, soft_wrap=True)
+        results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
+        print_table(results, console)
+        report = printable(str(runs / asked.name / "report.html"))
+        console.print(f"report: {report}", markup=False, soft_wrap=True)
 
 
 def _command() -> str:
