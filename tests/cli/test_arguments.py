@@ -58,7 +58,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("new-key", "name: is missing; foreshot new-key --help says what it is"),
         ("export m", "--out: is missing; foreshot export --help says what it is"),
         ("verify a b", "b: is more than foreshot verify takes; put quotes around what belongs together"),
-        ("compare a.yaml b.yaml", "b.yaml: is more than foreshot compare takes; put quotes around what belongs together"),
+        ("compare a.yaml b c", "b: is more than foreshot compare takes; put quotes around what belongs together"),
         ("verify -- a -b", "-b: is more than foreshot verify takes; put quotes around what belongs together"),
         # commands
         ("comprae", "comprae: no such command; did you mean compare?"),

@@ -142,7 +142,10 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
         ({"training": {"temperature": 3}}, "training.temperature: no such setting; did you mean distillation.temp"),
         ({"seed": 3}, "experiment.yaml: seed: no such setting; did you mean seeds?"),
         ({"nonsense": 3}, "experiment.yaml: nonsense: no such setting"),
-        ({"distillation": {"temperature": {"strat": 4, "end": 1}}}, "temperature.strat: no such setting; did you mean start?"),
+        (
+            {"distillation": {"temperature": {"strat": 4, "end": 1}}},
+            "strat: no such setting; did you mean start?",
+        ),
         ({"recipes": [{"name": "own", "layer": "odd"}]}, "recipes.0.layer: no such setting; did you mean layers?"),
         ({"training": {"epochs": 0}}, "training.epochs: Input should be greater than or equal to 1"),
         ({"training": {"epochs": 10**30}}, "training.epochs: Input should be less than or equal to 10000"),
