@@ -14,6 +14,7 @@ from cli_runs import as_process, process_environment
 from foreshot.cli import COMMANDS
 
 Foreshot = Callable[..., Any]
+TWICE = "is given twice; give all its values at once, by comma"
 IS_TEXT = " (if it is a text: write -- before it)"
 
 
@@ -35,8 +36,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("serve b --no-acces-log", "--no-acces-log: no such option; did you mean --no-access-log?"),
         ("predict b hello --fiel x", f"--fiel: no such option; did you mean --file?{IS_TEXT}"),
         ("explain b --xyzzy", f"--xyzzy: no such option; foreshot explain --help lists them{IS_TEXT}"),
-        ("compare --epochs 3 --seeds 0 --epochs=4", "--epochs: is given twice; give it once"),
-        ("serve b --access-log --no-access-log", "--no-access-log: is given twice; give it once"),
+        ("compare --seeds 0 --epochs 3 --seeds=1", f"--seeds: {TWICE}"),
+        ("check m --suite-label a=b --suite-label c=d", f"--suite-label: {TWICE}"),
+        ("export m --bits 32 --out b --bits 8", f"--bits: {TWICE}"),
         # their values
         ("compare --epochs three", "--epochs three: must be a whole number"),
         ("compare --epochs=", "--epochs : must be a whole number"),
@@ -71,6 +73,19 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_typed_wrongly_is_one_line(foreshot: Foreshot, typed: str, line: str) -> None:
     done = foreshot(*typed.split())
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"foreshot: {line}\n")
+
+
+@pytest.mark.parametrize("again", [["--text", "b"], ["--text=b"]])
+def test_of_an_option_with_one_value_the_last_one_counts_as_in_other_programs(
+    foreshot: Foreshot, bundle: Path, tmp_path: Path, again: list[str]
+) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("a,b\nhello,you fool\n")
+    done = foreshot("predict", bundle, rows, "--text", "a", *again, "--out", tmp_path / "out.csv")
+    assert done.exit_code == 0, done.stderr
+    scored = (tmp_path / "out.csv").read_text()
+    assert foreshot("predict", bundle, rows, "--text", "b", "--out", tmp_path / "b.csv").exit_code == 0
+    assert scored == (tmp_path / "b.csv").read_text()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -17,6 +17,8 @@ OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]*(=.*)?", re.DOTALL)
 """The shape of an option. What begins with a dash and has another one, as "- so what", "-_-" or "-1", is a text."""
 TEXTS = "inputs"
 """What the argument of a command that takes texts is called."""
+BY_COMMA = "by comma"
+"""What the help says of an option with several values: given twice, it means both. Of others the last one counts."""
 MUST_BE = {
     "int_parsing": "a whole number",
     "float_parsing": "a number",
@@ -84,8 +86,8 @@ class Command(TyperCommand):
                 others.append(word)
                 continue
             option = options[name]
-            if option.name in given and not option.multiple:
-                raise ConfigError(f"{name}: is given twice; give it once")
+            if option.name in given and not option.multiple and BY_COMMA in (option.help or ""):
+                raise ConfigError(f"{name}: is given twice; give all its values at once, {BY_COMMA}")
             given.add(option.name)
             if option.is_flag and assigned:
                 raise ConfigError(f"{name}: takes no value")

@@ -29,7 +29,7 @@ def check_command(
     ],
     suite: Annotated[str, typer.Option(help="builtin, or a file (own format or HateCheck's).")] = "builtin",
     suite_label: Annotated[
-        str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
+        str | None, typer.Option(help="The suite's labels as the model's, by comma: hateful=toxic,non-hateful=benign.")
     ] = None,
     positive: Annotated[
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")

@@ -61,7 +61,7 @@ def compare_command(
         str | None, typer.Option(help="Behavioural suite: builtin, none, or a file (own format or HateCheck's).")
     ] = None,
     suite_label: Annotated[
-        str | None, typer.Option(help="The suite's labels as the data's: hateful=toxic,non-hateful=benign.")
+        str | None, typer.Option(help="The suite's labels as the data's, by comma: hateful=toxic,non-hateful=benign.")
     ] = None,
     identity_columns: Annotated[
         str | None, typer.Option(help="Columns of the test rows, by comma, that say which group a row mentions.")
@@ -76,7 +76,8 @@ def compare_command(
         str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(help="The verdict's margins: metric=0.02,suite=0.05,functionality=0.25,seeds=3.")
+        str | None,
+        typer.Option(help="The verdict's margins, by comma: metric=0.02,suite=0.05,functionality=0.25,seeds=3."),
     ] = None,
     matched: Annotated[
         bool | None,

@@ -24,7 +24,7 @@ def export_command(
     text: Annotated[str | None, typer.Option(help="Column with the texts of --rows.")] = None,
     suite: Annotated[str | None, typer.Option(help="builtin, or a file; else the run's.")] = None,
     suite_label: Annotated[
-        str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
+        str | None, typer.Option(help="The suite's labels as the model's, by comma: hateful=toxic,non-hateful=benign.")
     ] = None,
     positive: Annotated[
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
