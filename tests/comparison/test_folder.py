@@ -7,7 +7,6 @@ import pytest
 
 from foreshot.comparison.folder import LOCK_FILE, at_work, check_free, open_run
 from foreshot.errors import RunFolderError
-from foreshot.files import locks
 from foreshot.files.atomic import write_atomically
 from foreshot.files.stages import building
 from foreshot.results.run_folder import EXPERIMENT_FILE, TEACHER_FOLDER, read_run
@@ -39,24 +38,6 @@ def test_a_process_that_is_at_work_rids_the_run_of_what_killed_ones_left(tmp_pat
     assert LOCK_FILE not in names(run)
 
 
-def test_where_there_are_no_locks_the_lock_file_is_to_be_removed_by_who_knows_that_nothing_is_at_work(
-    tmp_path, monkeypatch
-):
-    def without_locks(*_):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(locks.fcntl, "flock", without_locks)
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / LOCK_FILE).write_text("4711\n")
-    with pytest.raises(RunFolderError, match=r"run/\.lock: process 4711 is at work .* or was killed: .* remove it"):
-        check_free(run)
-    (run / LOCK_FILE).unlink()
-    with at_work(run, make_experiment(LEAST)):
-        pass
-    assert LOCK_FILE not in names(run)
-
-
 def test_no_lock_is_put_into_a_strangers_folder(tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(RunFolderError, match="is not a run's folder"), at_work(tmp_path, make_experiment(LEAST)):
@@ -68,6 +49,23 @@ def test_a_process_killed_before_it_wrote_what_was_asked_left_no_strangers_folde
     (tmp_path / LOCK_FILE).write_text("4711\n")
     with at_work(tmp_path, make_experiment(LEAST)):
         pass
+    assert names(tmp_path) == {EXPERIMENT_FILE}
+
+
+def test_without_locks_a_killed_process_may_look_alive_and_the_line_says_what_to_do(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    (tmp_path / LOCK_FILE).write_text("4711\n")
+    with (
+        pytest.raises(RunFolderError, match=r"\.lock: process 4711 is at work .* or was killed: .* remove it"),
+        at_work(tmp_path, make_experiment(LEAST)),
+    ):
+        pass
+    (tmp_path / LOCK_FILE).unlink()
+    with at_work(tmp_path, make_experiment(LEAST)):
+        assert names(tmp_path) == {EXPERIMENT_FILE, LOCK_FILE}
     assert names(tmp_path) == {EXPERIMENT_FILE}
 
 

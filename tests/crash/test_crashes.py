@@ -67,13 +67,16 @@ def test_killed_at_one_rename_after_another_it_ends_as_if_it_never_was(
     assert_ended_alike(place_for_runs / "run", undisturbed.run)
 
 
-def test_a_process_that_keeps_sets_in_another_order_writes_the_same_files(
+# ---- in another process ----
+
+
+def test_every_file_has_the_same_bits_however_python_hashes(
     small: list[str], undisturbed: Undisturbed, place_for_runs: Path
 ) -> None:
-    """Under the hash seeds 0, of the forks, and 1 the set of LoRA's two targets has different orders."""
+    """The forks hash by the seed 0; by another one a set of two words has another order."""
     environment = {**process_environment(), "PYTHONHASHSEED": "1"}
-    ended = run_process(*comparison(small, place_for_runs), env=environment)
-    assert ended.returncode == 0, ended.stderr
+    done = run_process(*comparison(small, place_for_runs), env=environment)
+    assert done.returncode == 0, done.stderr
     assert_ended_alike(place_for_runs / "run", undisturbed.run)
 
 

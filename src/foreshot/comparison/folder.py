@@ -105,7 +105,7 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except HeldError as error:
         who = f"process {error.pid}" if error.pid else "another process"
-        if not error.certain:
+        if not error.sure:
             raise RunFolderError(
                 f"{folder / LOCK_FILE}: {who} is at work on this run or was killed: its file system has no locks "
                 "that would tell; if nothing is at work, remove it and start again"
