@@ -55,7 +55,7 @@ runs/demo-bundles/teacher runs/demo-bundles/odd: | $(READY)
 # so that what a commit's tests say doesn't change; the slow ones make up new ones.
 test: $(READY) chromium $(NODE_MODULES)  ## run the tests but the slow ones
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  --hypothesis-seed=0
+	  --hypothesis-seed=0 --max-worker-restart=0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
 test-slow: $(READY) chromium $(NODE_MODULES)  ## run the slow tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

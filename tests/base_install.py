@@ -12,6 +12,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -35,7 +37,7 @@ class BaseInstall:
     def run(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run its Python with these arguments."""
         command = [str(self.python), *map(str, arguments)]
-        options = {"capture_output": True, "text": True, "timeout": 60, "env": self.environment, **options}
+        options = {"capture_output": True, "text": True, "timeout": PATIENCE, "env": self.environment, **options}
         return subprocess.run(command, check=False, **options)
 
     def foreshot(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from waiting import PATIENCE
+
 SHOUTED_AT = ["referee", "driver", "painter", "singer", "cook", "mayor", "author", "goalie", "builder", "guide"]
 DID = ["wrote", "played", "made", "fixed", "told", "drew", "sent", "read"]
 THINGS = ["the second map", "that song", "our soup", "this page", "a long story", "the old bridge"]
@@ -100,5 +102,5 @@ def hear_ctrl_c() -> None:
 
 def run_process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `foreshot` in a process of its own."""
-    options = {"capture_output": True, "text": True, "timeout": 300, "env": process_environment(), **options}
+    options = {"capture_output": True, "text": True, "timeout": PATIENCE, "env": process_environment(), **options}
     return subprocess.run(as_process(*arguments), check=False, **options)

@@ -9,6 +9,7 @@ import os
 import shutil
 import string
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,15 @@ def own_logging() -> Iterator[None]:
     yield
     for log, (log.handlers, level, log.propagate) in zip(loggers, before, strict=True):
         log.setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for one file: Playwright holds the thread's event loop, which other files need."""
+    from browser import chromium
+
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +126,16 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def foreshot() -> Callable[..., Any]:
+def known_drawings() -> Iterator[dict[bytes, str]]:
+    """Figures of the same numbers are drawn once from here on; `known_drawings.py` says why."""
+    from known_drawings import drawing_once
+
+    with drawing_once() as known:
+        yield known
+
+
+@pytest.fixture(scope="session")
+def foreshot(known_drawings: dict[bytes, str]) -> Callable[..., Any]:
     """Runs the command line in this process: `foreshot("compare", …)` gives exit_code, stdout and stderr."""
     from typer.testing import CliRunner
 
@@ -152,8 +171,18 @@ def run(finished_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_run, tmp_path / "runs" / finished_run.name))
 
 
+@pytest.fixture(scope="session")
+def torchlib_read_once() -> Iterator[None]:
+    """For each graph the exporter reads the sources of 500 functions, which takes as long as a layer's export."""
+    from torch.onnx._internal.exporter._registration import onnxscript_apis
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(onnxscript_apis, "get_torchlib_ops", cache(onnxscript_apis.get_torchlib_ops))
+        yield
+
+
 @pytest.fixture(scope="module")
-def graphs_exported_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def graphs_exported_once(tmp_path_factory: pytest.TempPathFactory, torchlib_read_once: None) -> Iterator[None]:
     """Models that are the same are exported to ONNX once, in whichever worker; `known_graphs` says what for."""
     from foreshot.exporting import proving
     from known_graphs import exporting_once

@@ -13,6 +13,7 @@ from tiny_bundles import label_decisions, label_probabilities_of, tiny_bundle
 import foreshot as library
 from foreshot.cli.options import source_among
 from foreshot.errors import ConfigError
+from waiting import PATIENCE
 
 TEXTS = ["you absolute walnut", "thank you"]
 
@@ -117,7 +118,7 @@ def test_bad_rows_stop_or_are_set_aside(foreshot, bundle, tmp_path):
 def test_a_reader_that_has_enough_ends_it_quietly(bundle):
     program = shlex.join([sys.executable, "-m", "foreshot", "predict", str(bundle), "-"])
     shell = f"yes 'thank you' | {program} | head -n 1"
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert json.loads(done.stdout)["text"] == "thank you"
     assert "Traceback" not in done.stderr
 

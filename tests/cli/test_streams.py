@@ -10,6 +10,7 @@ import pytest
 from tiny_bundles import tiny_bundle
 
 from cli_runs import as_process, process_environment
+from waiting import PATIENCE
 
 ROWS = ["you are an absolute fööl,Zoë", "thank you …,日本"]
 FULL = "foreshot: standard output: can't be written (No space left on device)"
@@ -47,7 +48,9 @@ def in_shell(
     """`foreshot`, with its streams as a shell redirects them."""
     line = f"{shlex.join(as_process())} {command} {redirections}"
     environment = {**process_environment(), **environment}
-    return subprocess.run(line, shell=True, cwd=place, env=environment, capture_output=True, timeout=300, check=False)
+    return subprocess.run(
+        line, shell=True, cwd=place, env=environment, capture_output=True, timeout=PATIENCE, check=False
+    )
 
 
 def own_lines(done: subprocess.CompletedProcess[bytes]) -> list[str]:
@@ -104,7 +107,7 @@ def test_a_reader_that_has_had_enough_sees_no_traceback(place: Path) -> None:
     os.close(reader)
     done = subprocess.run(
         as_process("check", "bundle"), cwd=place, env=process_environment(), stdout=writer, stderr=subprocess.PIPE,
-        timeout=300, check=False,
+        timeout=PATIENCE, check=False,
     )  # fmt: skip
     os.close(writer)
     assert done.returncode == 1
@@ -137,7 +140,7 @@ def test_a_terminal_gets_escapes_for_letters_that_it_lacks(place: Path) -> None:
     ours, theirs = pty.openpty()
     done = subprocess.run(
         as_process("predict", "bundle", "rows.csv"), cwd=place, env={**process_environment(), **ASCII}, stdout=theirs,
-        stderr=subprocess.PIPE, timeout=300, check=False,
+        stderr=subprocess.PIPE, timeout=PATIENCE, check=False,
     )  # fmt: skip
     shown = os.read(ours, 65536)
     os.close(theirs)

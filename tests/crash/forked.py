@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NoReturn
 
 from cli_runs import process_environment
+from waiting import PATIENCE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ class Forks:
     def close(self) -> None:
         assert self._server.stdin
         self._server.stdin.close()
-        self._server.wait(timeout=60)
+        self._server.wait(timeout=PATIENCE)
         assert self._server.stdout
         self._server.stdout.close()
         self._folder.cleanup()

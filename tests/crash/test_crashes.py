@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from crashes import Killer, Undisturbed, assert_ended_alike, assert_killed, leftovers, place
-from forked import Ended, Forks, KilledAtRename, kill_when, send
+from forked import Ended, Forks, KilledAtRename, is_running, kill_when, send
 
 from cli_runs import process_environment, run_process
 
@@ -244,7 +244,7 @@ def test_the_kernels_out_of_memory_kill_is_survived(
     try:
 
         def squeeze(pid: int) -> None:
-            while place(run, pid) < TEACHER:
+            while place(run, pid) < TEACHER and is_running(pid):
                 time.sleep(0.001)
             (group / limit).write_text(str(1 << 20))  # 1 MiB more than it has by now
             (group / "cgroup.procs").write_text(str(pid))

@@ -19,6 +19,7 @@ from foreshot.exporting.onnx import OPSET, to_onnx
 from foreshot.models.encoders import LAYER_STACK_FIELD
 from foreshot.models.students import keep_layers
 
+pytestmark = pytest.mark.usefixtures("torchlib_read_once")
 SHAPES = [(1, 1), (1, 30), (5, 7), (2, 33)]
 
 

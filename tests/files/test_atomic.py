@@ -221,20 +221,20 @@ def test_leftovers_of_this_stage_alone_are_removed(tmp_path):
 
 
 KILLED = """
-import sys, time
+import sys
 from pathlib import Path
 from foreshot.files.stages import building
 with building(Path(sys.argv[1]), "abc") as workplace:
     (workplace / "file.txt").write_text("half")
     print("ready", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def test_what_a_killed_process_left_is_removed_at_the_next_try(tmp_path):
     stage = tmp_path / "stage"
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(stage)], stdout=subprocess.PIPE, text=True)
-    with process:
+    command = [sys.executable, "-c", KILLED, str(stage)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)
     assert len(names(tmp_path)) == 1

@@ -15,19 +15,22 @@ from foreshot.files.atomic import write_atomically
 from foreshot.files.locks import HeldError, holding, is_held, locked
 
 AT_WORK = """
-import sys, time
+import sys
 from pathlib import Path
 from foreshot.files.locks import holding, locked
 with {lock}(Path(sys.argv[1])):
     print("ready", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def at_work(lock: str, path: Path) -> "subprocess.Popen[str]":
     """A process that holds something until it is killed."""
     process = subprocess.Popen(
-        [sys.executable, "-c", AT_WORK.format(lock=lock), str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", AT_WORK.format(lock=lock), str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout
     assert process.stdout.readline() == "ready\n"

@@ -31,6 +31,7 @@ from foreshot.runtime.classifier import Classifier, load
 from foreshot.runtime.scoring import score_file
 from foreshot.suites.cases import read_suite
 from foreshot.suites.probes import read_probes
+from waiting import PATIENCE
 
 Check = Callable[..., None]
 PIECES = [
@@ -273,7 +274,7 @@ def test_the_worst_files_take_little_memory(tmp_path: Path) -> None:
         text=True,
         check=True,
         env=process_environment(),
-        timeout=120,
+        timeout=PATIENCE,
     )
     for path in paths:
         path.unlink()

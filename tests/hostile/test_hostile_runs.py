@@ -91,7 +91,10 @@ def test_a_record_that_is_damaged_is_refused_in_one_line(foreshot: Foreshot, run
     record = run / "teacher" / "training.json"
     record.unlink() if damage is None else record.write_bytes(damage)
     refused(foreshot("compare", run), str(record), "is damaged; remove")
-    shutil.rmtree(run / "teacher")  # as it says
+
+
+def test_a_model_that_is_removed_as_a_refusal_says_is_made_anew(foreshot: Foreshot, run: Path) -> None:
+    shutil.rmtree(run / "teacher")
     done = foreshot("compare", run)
     assert done.exit_code == 0, done.stderr
 

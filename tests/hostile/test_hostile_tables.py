@@ -102,8 +102,12 @@ def test_a_file_that_may_not_be_read_is_told_so(foreshot: Foreshot, good: Path, 
     )
 
 
-OTHERS = [name for number, name in enumerate(BAD_FILES) if number % 9 == 0 or name in NO_FILES]
-"""For the other readers a part is enough: they read by the same code, and differ in what they do with rows."""
+OTHERS = [
+    name for number, name in enumerate(BAD_FILES) if (number % 9 == 0 and "million" not in name) or name in NO_FILES
+]
+"""For the other readers a part is enough, without those that take seconds to refuse: they read by the same code, and
+differ in what they do with rows.
+"""
 READERS: dict[str, Callable[[Path, Path, Path], list[object]]] = {
     "suite": lambda bundle, good, bad: ["check", bundle, "--suite", bad],
     "probes": lambda bundle, good, bad: [

@@ -6,8 +6,7 @@ import io
 import json
 import logging
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -270,29 +269,17 @@ def check_markdown(source: str) -> None:
 # ---- the page of the report ----
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("needs Chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()
-
-
-def test_the_report_in_a_browser(chromium: Any, results: Results, tmp_path: Path) -> None:
+def test_the_report_in_a_browser(browser: Any, results: Results, tmp_path: Path) -> None:
     write_report(results, tmp_path)
-    check_page(chromium, tmp_path / "report.html", scripts=1)
+    check_page(browser, tmp_path / "report.html", scripts=1)
 
 
-def check_page(chromium: Any, file: Path, *, scripts: int) -> None:
+def check_page(browser: Any, file: Path, *, scripts: int) -> None:
     """No script of a text ran, nothing was asked for, nothing sticks out, and the texts can be read."""
     address = file.as_uri()
     events: list[str] = []
     for width in (360, 1280):
-        page = chromium.new_page(viewport={"width": width, "height": 800})
+        page = browser.new_page(viewport={"width": width, "height": 800})
         page.on("console", lambda message: events.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: events.append(f"error: {error}"))
         page.on("dialog", lambda dialog: (events.append("dialog"), dialog.dismiss()))
@@ -312,7 +299,7 @@ def check_page(chromium: Any, file: Path, *, scripts: int) -> None:
         page.close()
 
 
-def test_explanations_of_texts(foreshot: Foreshot, bundle: Path, chromium: Any, tmp_path: Path) -> None:
+def test_explanations_of_texts(foreshot: Foreshot, bundle: Path, browser: Any, tmp_path: Path) -> None:
     """On the terminal, as JSON lines, and as a page, in which no script of a text runs."""
     source, page = tmp_path / "in.jsonl", tmp_path / "explained.html"
     source.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS))
@@ -323,7 +310,7 @@ def test_explanations_of_texts(foreshot: Foreshot, bundle: Path, chromium: Any, 
     assert lines.isascii()
     assert [json.loads(line)["text"] for line in lines.splitlines()] == list(TEXTS)
     assert foreshot("explain", bundle, source, "--html", page).exit_code == 0
-    check_page(chromium, page, scripts=0)
+    check_page(browser, page, scripts=0)
 
 
 def test_the_page_holds_nothing_that_reorders(results: Results) -> None:

@@ -13,6 +13,7 @@ from foreshot.models import outputs
 from foreshot.models.batches import EncodedRows
 from foreshot.models.outputs import Outputs, forward, model_outputs, sentence_representation
 from foreshot.progress import Silent
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -115,9 +116,9 @@ def test_batches_run_side_by_side_and_those_not_begun_are_left_when_it_is_stoppe
     def ask(number: np.ndarray) -> np.ndarray:
         asked.append(number)
         if number < 2:
-            together.wait(timeout=60)  # raises, if it is alone
+            together.wait(timeout=PATIENCE)  # raises, if it is alone
         else:
-            assert stopping.wait(timeout=60)
+            assert stopping.wait(timeout=PATIENCE)
         return number
 
     def stopped() -> None:

@@ -15,6 +15,8 @@ from googleapiclient.errors import HttpError
 from live_app import live_app
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
 
+from waiting import PATIENCE
+
 NPM = Path(__file__).parents[1] / "serving" / "npm"
 KEY = "a-key-of-the-tests"
 RUDE, KIND = "you absolute walnut", "thank you kind day"
@@ -135,7 +137,7 @@ def node_client(address: str) -> Calls:
     def ask(*calls: tuple[Any, dict[str, Any]], key: str = KEY) -> list[dict[str, Any]]:
         asked = json.dumps({"address": address, "apiKey": key, "calls": calls})
         done = subprocess.run(
-            ["node", "analyze.cjs"], cwd=NPM, input=asked, capture_output=True, text=True, timeout=60, check=False
+            ["node", "analyze.cjs"], cwd=NPM, input=asked, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)

@@ -1,7 +1,5 @@
 """The page in a browser: nothing is fetched, nothing sticks out, all of it can be read, the verdict first."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +9,6 @@ from reasons_factory import EXPLAINED, MARKED
 from results_factory import PROBES, SCORES, make_hostile_results, make_results, make_trials
 
 from foreshot.reporting.report import write_report
-
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 CASES = {
     "plain": lambda: make_results(
@@ -28,15 +22,6 @@ CASES = {
     ),
     "hostile": make_hostile_results,
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with sync_api.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module", params=CASES, ids=CASES.keys())

@@ -12,6 +12,7 @@ from tiny_bundles import WORDS, make_graph
 
 from foreshot.errors import BundleError
 from foreshot.runtime.graph import BATCH_TOKENS, Graph
+from waiting import PATIENCE
 
 YOU, FOOL, DAY, CLS, SEP = (WORDS.index(word) for word in ("you", "fool", "day", "[CLS]", "[SEP]"))
 
@@ -77,7 +78,7 @@ def test_batches_are_computed_side_by_side_and_each_text_gets_its_own() -> None:
 
     class Waiting(Recorded):
         def run(self, *asked: Any) -> list[np.ndarray]:
-            all_at_once.wait(timeout=60)  # raises, if less than three run
+            all_at_once.wait(timeout=PATIENCE)  # raises, if less than three run
             return super().run(*asked)
 
     graph._session = Waiting()

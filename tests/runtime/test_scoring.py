@@ -16,6 +16,7 @@ from foreshot.errors import ConfigError, DataError
 from foreshot.runtime.classifier import Classifier, load
 from foreshot.runtime.scoring import score_file
 from heard import Heard
+from waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +210,7 @@ class Pipe(io.RawIOBase):
         return True
 
     def readinto(self, buffer):
-        content = self.given.get(timeout=60)
+        content = self.given.get(timeout=PATIENCE)
         buffer[: len(content)] = content
         return len(content)
 
@@ -244,10 +245,10 @@ def test_each_line_of_a_slow_stream_is_answered_at_once(classifier, kind, head, 
     thread.start()
     if head:
         pipe.given.put(head)
-        assert shown.flushed.get(timeout=60).startswith(head.decode().strip())
+        assert shown.flushed.get(timeout=PATIENCE).startswith(head.decode().strip())
     for _ in range(3):
         pipe.given.put(line)
-        answer = shown.flushed.get(timeout=60)
+        answer = shown.flushed.get(timeout=PATIENCE)
         if isinstance(row, str):
             assert answer.startswith(row)
         else:

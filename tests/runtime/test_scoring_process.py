@@ -9,6 +9,7 @@ import pytest
 from tiny_bundles import tiny_bundle
 
 from cli_runs import hear_ctrl_c
+from waiting import PATIENCE
 
 SCORE = """
 import re, sys
@@ -70,5 +71,5 @@ def test_interrupted_while_it_waits_for_a_line_it_ends_without_complaint(tmp_pat
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["label"] == "toxic"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=PATIENCE) == 130
         assert process.stderr.read() == ""

@@ -1,19 +1,10 @@
-"""A browser, and servers of one model and of two, for the tests of the page."""
+"""Servers of one model and of two, for the tests of the page."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from live_app import live_app
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from page_browser import chromium
-
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection
 from pathlib import Path
@@ -18,6 +17,7 @@ from foreshot.serving.app import make_app
 from foreshot.serving.catalogue import Catalogue, load_catalogue
 from foreshot.serving.observing import Metrics
 from foreshot.serving.settings import ServeSettings
+from waiting import PATIENCE, wait_until
 
 
 @contextlib.contextmanager
@@ -38,9 +38,8 @@ def live_app(
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            while not server.started:
-                assert thread.is_alive(), "the server didn't start"
-                time.sleep(0.01)
+            wait_until(lambda: server.started or not thread.is_alive(), "the server doesn't start")
+            assert server.started
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
@@ -61,7 +60,7 @@ def get(address: str, **headers: str) -> tuple[int, Any]:
 def _ask(method: str, address: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, Any]:
     """By http.client, which adds no header of its own but the body's length and, where none is given, the host."""
     url = urlsplit(address)
-    with contextlib.closing(HTTPConnection(url.netloc, timeout=30)) as connection:
+    with contextlib.closing(HTTPConnection(url.netloc, timeout=PATIENCE)) as connection:
         connection.request(method, address.removeprefix(f"http://{url.netloc}"), body, dict(headers))
         response = connection.getresponse()
         return response.status, json.load(response)

@@ -1,13 +1,11 @@
-"""Chromium for the tests of the page: its tabs watched, so that what goes wrong in one of them is seen."""
+"""The page in a browser: its tabs watched, so that what goes wrong in one of them is seen."""
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 from playwright import sync_api
 from tiny_bundles import tiny_bundle
 
@@ -16,23 +14,8 @@ from foreshot.results.behaviour import CellResult, SuiteFacts, SuiteResult
 from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import Origin
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 AXE = Path(__file__).parent / "npm/node_modules/axe-core/axe.min.js"
 THRESHOLD, REVIEW = 0.62, 0.3
-PATIENCE = 60_000
-"""Milliseconds after which what is waited for won't come: a busy machine takes its time."""
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[Any]:
-    """A browser that looks for no network of its own."""
-    sync_api.expect.set_options(timeout=PATIENCE)
-    with sync_api.sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield browser
-        browser.close()
 
 
 @contextlib.contextmanager
@@ -45,7 +28,6 @@ def visiting(browser: Any, address: str, *, expected: tuple[str, ...] = (), **op
     wrong: list[str] = []
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
     page.on("console", lambda message: wrong.append(message.text) if message.type in {"error", "warning"} else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))

@@ -8,8 +8,7 @@ import select
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -21,11 +20,14 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli_runs import as_process, hear_ctrl_c, process_environment
+from waiting import PATIENCE, wait_until
 
-START_SECONDS = 120
 SLOW = {"texts": ["day " * 400] * 1_000}
 """With `ONE_BY_ONE`: thousand batches, which take seconds together and milliseconds each."""
-ONE_BY_ONE = {"texts": 1_000, "batch": 1, "batch_wait_seconds": 0}
+ONE_BY_ONE = {
+    **{"texts": 1_000, "batch": 1, "batch_wait_seconds": 0},
+    **{"request_seconds": PATIENCE, "shutdown_seconds": PATIENCE},
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class ServerProcess:
 
     def connection(self) -> HTTPConnection:
         """A connection that is open, and kept."""
-        connection = HTTPConnection(*self.address, timeout=30)
+        connection = HTTPConnection(*self.address, timeout=PATIENCE)
         connection.connect()
         return connection
 
@@ -67,7 +69,7 @@ class ServerProcess:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Tell it to stop, wait until it has, and give its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=START_SECONDS)
+        return self.process.wait(timeout=PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def beginning(bundle_folders: Sequence[object], *options: object) -> Iterator[Se
 
 def ask(address: tuple[str, int], method: str, path: str, body: Any = None, **headers: str) -> Answer:
     """The answer to a request on a connection of its own; a body that isn't bytes goes as JSON."""
-    with contextlib.closing(HTTPConnection(*address, timeout=30)) as connection:
+    with contextlib.closing(HTTPConnection(*address, timeout=PATIENCE)) as connection:
         return ask_on(connection, method, path, body, **headers)
 
 
@@ -163,9 +165,14 @@ def all_answer_alone(server: ServerProcess) -> bool:
     return True
 
 
+def all_answer(server: ServerProcess, workers: int) -> bool:
+    """Whether so many workers have started, and each answers."""
+    return len(server.workers()) == workers and all_answer_alone(server)
+
+
 def exchange(address: tuple[str, int], sent: bytes) -> bytes:
     """All that comes back for raw bytes until the server closes the connection."""
-    with socket.create_connection(address, timeout=30) as connection:
+    with socket.create_connection(address, timeout=PATIENCE) as connection:
         connection.sendall(sent)
         return until_closed(connection)
 
@@ -187,18 +194,10 @@ def raw_request(method: str, path: str, body: Any = None, *, version: str = "1.1
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
-def wait_until(condition: Callable[[], bool], complaint: str, seconds: float = START_SECONDS) -> None:
-    """Wait until a condition holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, complaint
-        time.sleep(0.01)
-
-
 def _first_line(process: subprocess.Popen[str], errors: Path) -> str:
     """The line that tells the address; fails with what is on standard error when none comes."""
     assert process.stdout
-    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
     line = process.stdout.readline() if readable else ""
     found = re.search(r"http://[^ \n]+", line)
     assert found, f"the server didn't start: {errors.read_text(encoding='utf-8')}"

@@ -15,6 +15,7 @@ from foreshot.runtime.classifier import Prediction
 from foreshot.serving.batching import SHARE, Batcher, Observer
 from foreshot.serving.problems import Problem
 from foreshot.serving.settings import Limits
+from waiting import PATIENCE
 
 AT_ONCE = {"batch_wait_seconds": 0}
 
@@ -37,7 +38,7 @@ class Gate:
 
     def __call__(self, texts: Sequence[str]) -> list[Prediction]:
         self.batches.append(list(texts))
-        assert self._open.wait(timeout=30)
+        assert self._open.wait(timeout=PATIENCE)
         return echo(texts)
 
     def open(self) -> None:
@@ -45,7 +46,7 @@ class Gate:
 
     async def holds(self, batches: int) -> None:
         """Wait until so many batches have come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while len(self.batches) < batches:
                 await asyncio.sleep(0.001)
 
@@ -63,7 +64,7 @@ def with_batcher(
         batcher = Batcher(scorer, Limits(**{**AT_ONCE, **limits}), observer)
         batcher.start()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 return await work(batcher)
         finally:
             await batcher.stop()
@@ -171,7 +172,7 @@ def test_requests_that_come_together_are_computed_together() -> None:
             await asyncio.sleep(0)
         await asyncio.gather(first, batcher.score(["b", "c"]))
 
-    with_batcher(gate, work, batch_wait_seconds=0.2)
+    with_batcher(gate, work, batch_wait_seconds=0.5)  # the wait itself is what is tested
     assert gate.batches == [["a", "b", "c"]]
 
 
@@ -353,10 +354,12 @@ def test_it_is_alive_from_its_start_to_its_end() -> None:
         batcher.start()
         states.append(batcher.alive)
         await batcher.stop()
-        await asyncio.sleep(0.01)
-        return [*states, batcher.alive]
+        async with asyncio.timeout(PATIENCE):
+            while batcher.alive:
+                await asyncio.sleep(0)
+        return states
 
-    assert asyncio.run(run()) == [False, True, False]
+    assert asyncio.run(run()) == [False, True]
 
 
 def test_batches_are_observed() -> None:

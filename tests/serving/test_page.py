@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from waiting import PATIENCE
+
 sync_api = pytest.importorskip("playwright.sync_api")
 
 from live_app import live_app  # noqa: E402
-from page_browser import THRESHOLD, ask, make_origin, needs_chromium, visiting  # noqa: E402
+from page_browser import THRESHOLD, ask, make_origin, visiting  # noqa: E402
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle  # noqa: E402
 
 from foreshot.results.decisions import Decision  # noqa: E402
@@ -24,7 +26,6 @@ from foreshot.serving.batching import Batcher  # noqa: E402
 from foreshot.serving.catalogue import Catalogue  # noqa: E402
 from foreshot.serving.settings import Limits, new_key  # noqa: E402
 
-pytestmark = needs_chromium
 expect = sync_api.expect
 TOXIC, BENIGN = "you absolute walnut", "thank you"
 BETWEEN = "you are kind absolute idiot"  # 0.87: odd blocks it, careful would have a person look
@@ -263,7 +264,7 @@ def test_typing_goes_on_while_words_are_left_out_and_the_newer_answer_wins(brows
 
         def scorer(texts: Sequence[str]) -> list[Prediction]:
             if any(text != text.strip() or "  " in text for text in texts):
-                assert may_answer.wait(30)
+                assert may_answer.wait(PATIENCE)
             return model.classifier(texts)
 
         return Catalogue([replace(model, batcher=Batcher(scorer, Limits()))])

@@ -5,10 +5,9 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 
 from live_app import live_app  # noqa: E402
-from page_browser import AXE, ask, needs_chromium, violations, visiting  # noqa: E402
+from page_browser import AXE, ask, violations, visiting  # noqa: E402
 from tiny_bundles import label_decisions, tiny_bundle  # noqa: E402
 
-pytestmark = needs_chromium
 expect = sync_api.expect
 TOXIC, BENIGN, BETWEEN = "you absolute walnut", "thank you", "you are kind absolute idiot"
 

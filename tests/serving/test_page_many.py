@@ -11,14 +11,13 @@ import pytest
 sync_api = pytest.importorskip("playwright.sync_api")
 
 from live_app import live_app  # noqa: E402
-from page_browser import needs_chromium, visiting  # noqa: E402
+from page_browser import visiting  # noqa: E402
 from tiny_bundles import label_decisions, tiny_bundle  # noqa: E402
 
 import foreshot  # noqa: E402
 from foreshot.data.reading.spreadsheets import inert  # noqa: E402
 from foreshot.runtime.writing import new_columns  # noqa: E402
 
-pytestmark = needs_chromium
 expect = sync_api.expect
 LINES = ["thank you", "you absolute walnut", "you are kind absolute idiot", "hello kind day", "fool"]
 LABELS = ["benign", "toxic"]

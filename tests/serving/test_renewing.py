@@ -21,7 +21,7 @@ from server_process import (
     SLOW,
     Answer,
     ServerProcess,
-    all_answer_alone,
+    all_answer,
     ask_on,
     config,
     gauge,
@@ -29,7 +29,6 @@ from server_process import (
     samples,
     serving,
     until_closed,
-    wait_until,
 )
 from tiny_bundles import CARD_FILE, SUMS_FILE, sums_of, tiny_bundle
 
@@ -40,6 +39,7 @@ from foreshot.serving.catalogue import load_catalogue
 from foreshot.serving.observing import Metrics
 from foreshot.serving.renewing import Renewable, Version
 from foreshot.serving.settings import Limits, ServeSettings
+from waiting import PATIENCE, wait_until
 
 RUDE = "you absolute walnut"
 OLD = Decision(policy="best-f1", threshold=0.62)
@@ -97,10 +97,6 @@ class Traffic:
 
 def logged(server: ServerProcess, what: str) -> int:
     return server.stderr().count(what)
-
-
-def all_answer(server: ServerProcess, workers: int) -> bool:
-    return len(server.workers()) == workers and all_answer_alone(server)
 
 
 @contextlib.contextmanager
@@ -236,7 +232,7 @@ async def renew(app: Renewable, times: int, done: Callable[[int], bool]) -> None
     await told.get()
     for number in range(1, times + 1):
         app.renew()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not done(number):
                 await asyncio.sleep(0.01)
     await said.put({"type": "lifespan.shutdown"})

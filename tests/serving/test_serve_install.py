@@ -10,6 +10,7 @@ import pytest
 from tiny_bundles import tiny_bundle
 
 from base_install import BaseInstall
+from waiting import PATIENCE
 
 NOT_THERE = ["torch", "transformers", "scipy", "sklearn", "pandas", "onnx", "matplotlib", "datasets"]
 
@@ -42,7 +43,7 @@ def test_the_serve_extra_is_enough(tmp_path: Path, bundle: Path) -> None:
         try:
             assert process.stdout
             assert f" at http://127.0.0.1:{port} " in process.stdout.readline()
-            connection = HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
             for method, path, body in (
                 ("POST", "/v1/classify", {"texts": ["you absolute walnut"], "explain": True}),
                 ("POST", "/v1alpha1/comments:analyze", PERSPECTIVE),
@@ -55,6 +56,6 @@ def test_the_serve_extra_is_enough(tmp_path: Path, bundle: Path) -> None:
             connection.close()
         finally:
             process.terminate()
-            _, errors = process.communicate(timeout=30)
+            _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors

@@ -28,11 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from server_process import ServerProcess, serving
+from server_process import ServerProcess, all_answer, serving
 from traffic import KEY, MODEL, RUDE, Request, mixed
 
 from foreshot.runtime.bundle import CARD_FILE, SUMS_FILE, sums_of
 from foreshot.serving.settings import hash_key
+from waiting import PATIENCE, wait_until
 
 SHARE_OF_TOP = 0.8
 RUDE_PER_SECOND = 6
@@ -102,7 +103,7 @@ class Clients:
         began = self.now
         known = set(self.checksums)
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 status, body = await self._exchange(request)
         except (OSError, EOFError, TimeoutError, asyncio.IncompleteReadError) as error:
             self.soak.wrong[f"{request.kind}: lost ({type(error).__name__})"] += 1
@@ -157,6 +158,7 @@ def run_soak(bundle: Path, *, seconds: float, calibration: float, workers: int =
         config = folder / "serve.yaml"
         config.write_text(yaml.safe_dump({"keys": [{"name": "soak", "sha256": hash_key(KEY)}]}), encoding="utf-8")
         with serving([served], "--workers", workers, "--config", config, "--no-access-log") as server:
+            wait_until(lambda: workers == 1 or all_answer(server, workers), "the workers don't start")
             return asyncio.run(_soak(server, served, newer, seconds, calibration, workers))
 
 
@@ -166,7 +168,6 @@ async def _soak(
     old, new = _checksum(served), _checksum(newer)
     requests = mixed(seed=0)
     warm = Clients(server, Soak(0, 0), [old])
-    await _wait_for_workers(server, workers)
     await _closed_loop(warm, requests, 1)
     warm.close()
     await asyncio.sleep(0.5)
@@ -179,7 +180,8 @@ async def _soak(
     clients = Clients(server, soak, [old])
     rude = asyncio.create_task(_rude_clients(server.address, soak))
     watch = asyncio.create_task(_watch(server, clients))
-    swap = asyncio.create_task(_swap(server, served, newer, clients, new, seconds / 2, workers))
+    good = next(request for request in requests if request.texts)
+    swap = asyncio.create_task(_swap(server, served, newer, clients, new, seconds / 2, workers, good))
     try:
         await _open_loop(clients, requests, SHARE_OF_TOP * top_rate, seconds)
         await swap
@@ -192,13 +194,6 @@ async def _soak(
     if server.process.poll() is not None or "Traceback" in server.stderr():
         soak.wrong["the server ended, or logged a traceback"] += 1
     return soak
-
-
-async def _wait_for_workers(server: ServerProcess, workers: int) -> None:
-    async with asyncio.timeout(120):
-        while workers > 1 and len(server.workers()) < workers:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(1)
 
 
 async def _closed_loop(clients: Clients, requests: Sequence[Request], seconds: float, connections: int = 16) -> float:
@@ -256,7 +251,14 @@ async def _until_cut_off(behave: Any, address: tuple[str, int], soak: Soak) -> N
 
 
 async def _swap(
-    server: ServerProcess, served: Path, newer: Path, clients: Clients, new: str, after: float, workers: int
+    server: ServerProcess,
+    served: Path,
+    newer: Path,
+    clients: Clients,
+    new: str,
+    after: float,
+    workers: int,
+    asked: Request,
 ) -> None:
     """Put the newer bundle in the old one's place; once all workers say that they have it, only it may answer."""
     await asyncio.sleep(after)
@@ -264,7 +266,7 @@ async def _swap(
     newer.rename(served)
     clients.checksums.add(new)
     server.process.send_signal(signal.SIGHUP)
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while server.stderr().count(f"read again: {MODEL} {new}") < workers:
         if time.monotonic() > end:
             clients.soak.wrong[f"not all workers read the new bundle; the log: {server.stderr()}"] += 1
@@ -272,6 +274,7 @@ async def _swap(
         await asyncio.sleep(0.05)
     clients.checksums = {new}
     clients.soak.swapped = clients.now
+    await clients.ask(asked)  # or the soak may be over before the new one has answered alone
 
 
 async def _watch(server: ServerProcess, clients: Clients) -> None:

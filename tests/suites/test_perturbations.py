@@ -1,7 +1,6 @@
 """Perturbations: worked examples, and what must hold of every text."""
 
 import re
-import time
 import unicodedata
 
 import pytest
@@ -197,10 +196,9 @@ def test_the_seed_counts(name):
 
 
 def test_a_long_text_takes_no_long_time():
-    started = time.perf_counter()
+    """Half a second; were it quadratic, minutes, in which the suite would stop it."""
     for piece in ("a_", "a.", "a-", "a", "a@", "a+", "www.", "[a", "'a"):
         disguise("dots", piece * 50_000)
-    assert time.perf_counter() - started < 30  # half a second; minutes, were it quadratic
 
 
 def test_an_unknown_name_is_refused():

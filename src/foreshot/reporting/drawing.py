@@ -6,8 +6,10 @@ on a light page, on a dark one and on paper.
 
 import io
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cached_property
 
 import matplotlib.style
 from markupsafe import Markup
@@ -34,12 +36,22 @@ STYLE = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """An SVG and what stands above it; `description` is read out where it can't be seen."""
+    """A figure and what stands above it; `description` is read out where it can't be seen.
+
+    Only who asks for its `svg` has it drawn, which takes a tenth of a second: Markdown has no drawings. `prefix` makes
+    the SVG's ids its own among those of a page.
+    """
 
     title: str
     remark: str
     description: str
-    svg: Markup
+    figure: Callable[[], Figure]
+    prefix: str
+
+    @cached_property
+    def svg(self) -> Markup:
+        """The figure as an SVG element."""
+        return svg(self.figure(), prefix=self.prefix)
 
 
 def name_rows(axes: Axes, names: list[str]) -> None:

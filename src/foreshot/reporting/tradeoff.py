@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from foreshot.reporting.behaviour import measure_title
-from foreshot.reporting.drawing import BLUE, GREEN, INK, MUTED, Drawing, styled, svg
+from foreshot.reporting.drawing import BLUE, GREEN, INK, MUTED, Drawing, styled
 from foreshot.reporting.tables import ModelRuns, metric_text, models_of, percent_text
 from foreshot.reporting.texts import shortened
 from foreshot.results.base import Estimate
@@ -84,7 +85,8 @@ def tradeoffs(results: Results) -> list[Drawing]:
                 title=title,
                 remark=remark,
                 description=f"{title} against parameters in millions: {described}. On the frontier: {best}.",
-                svg=svg(_figure(points, is_share=form is percent_text), prefix=f"tradeoff{number}"),
+                figure=partial(_figure, points, is_share=form is percent_text),
+                prefix=f"tradeoff{number}",
             )
         )
     return drawings

@@ -1,12 +1,14 @@
 """How sure the differences are: every student against the teacher as a forest plot, and every pair in a table."""
 
+from functools import partial
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from foreshot.judging.evidence import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
 from foreshot.judging.statistics import turned
 from foreshot.reporting.behaviour import behaviours, suite_shares
-from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled, svg
+from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled
 from foreshot.reporting.judgement import measure_name
 from foreshot.reporting.measures import known_measures, range_cell
 from foreshot.reporting.section import Drawings, Prose, Section, blocks, shown
@@ -93,7 +95,8 @@ def forest_plots(results: Results) -> list[Drawing]:
                     f"{one.first} {points_text(one.difference.value)} ({points_interval_text(one.difference)})"
                     for one in found
                 ),
-                svg=svg(_forest_figure(found, margin), prefix=f"forest{number}"),
+                figure=partial(_forest_figure, found, margin),
+                prefix=f"forest{number}",
             )
         )
     return drawings

@@ -1,11 +1,12 @@
 """The models: what each is made of, and what the teacher's layers were found to do."""
 
+from functools import partial
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from foreshot.reporting.drawing import BLUE, MUTED, Drawing, styled, svg
+from foreshot.reporting.drawing import BLUE, MUTED, Drawing, styled
 from foreshot.reporting.section import Drawings, Heading, Prose, Section, Shown, blocks
 from foreshot.reporting.tables import (
     NOTHING,
@@ -128,7 +129,8 @@ def drawings(results: Results) -> list[Drawing]:
             title=TITLES[measure.strategy],
             remark=f"on {measure.rows:,} training rows",
             description=_described(measure),
-            svg=svg(_figure(measure), prefix=f"layers-{measure.strategy}"),
+            figure=partial(_figure, measure),
+            prefix=f"layers-{measure.strategy}",
         )
         for measure in results.layer_measures
     ]

@@ -1,11 +1,12 @@
 """How far scores can be read as probabilities, and what thresholds fitted on validation rows do on the test rows."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from matplotlib.figure import Figure
 
 from foreshot.reporting.behaviour import behaviours, judged_label
-from foreshot.reporting.drawing import BLUE, GRID, ORANGE, PAPER, Drawing, styled, svg
+from foreshot.reporting.drawing import BLUE, GRID, ORANGE, PAPER, Drawing, styled
 from foreshot.reporting.section import Drawings, Heading, Legend, Section, Shown, blocks, shown
 from foreshot.reporting.tables import (
     NOTHING,
@@ -71,7 +72,8 @@ def reliability_diagrams(results: Results) -> list[Drawing]:
                 title=model.name,
                 remark=f"ECE {errors[0]} → {errors[1]}",
                 description=f"Reliability of {model.name}. Before: {_described(before)}. After: {_described(after)}.",
-                svg=svg(_reliability_figure(before, after), prefix=f"reliability{number}"),
+                figure=partial(_reliability_figure, before, after),
+                prefix=f"reliability{number}",
             )
         )
     return drawings

@@ -1,10 +1,12 @@
 """Side by side: how well the models do, with how they behave and what they cost beside every metric."""
 
+from functools import partial
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foreshot.reporting.behaviour import behaviours, judged_label, judged_note, measure_title
-from foreshot.reporting.drawing import BLUE, Drawing, name_rows, styled, svg
+from foreshot.reporting.drawing import BLUE, Drawing, name_rows, styled
 from foreshot.reporting.measures import known_measures, measure_cell
 from foreshot.reporting.rates import best_table, trials_table
 from foreshot.reporting.section import Drawings, Heading, Prose, Section, Shown, blocks, shown
@@ -272,7 +274,8 @@ def overview(results: Results) -> list[Drawing]:
             remark=remark,
             description=f"{title} by model: "
             + "; ".join(f"{name} {found.mean:.3g}" for name, found in zip(names, spreads, strict=True) if found),
-            svg=svg(_dot_figure(names, spreads, limit), prefix=f"overview{number}"),
+            figure=partial(_dot_figure, names, spreads, limit),
+            prefix=f"overview{number}",
         )
         for number, (title, remark, limit, spreads) in enumerate(panels)
     ]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, PINK, PURPLE, Drawing, styled, svg
+from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, PINK, PURPLE, Drawing, styled
 from foreshot.reporting.section import Drawings, Heading, Legend, Prose, Section, Shown, blocks
 from foreshot.reporting.tables import (
     Cell,
@@ -74,7 +74,8 @@ def loss_curves(results: Results) -> list[Drawing]:
             title=model.name,
             remark=f"{model.first.training.steps:,} updates" if model.first.training else "",
             description=_describe_curves(model),
-            svg=svg(_curve_figure(model, top), prefix=f"curve{number}"),
+            figure=partial(_curve_figure, model, top),
+            prefix=f"curve{number}",
         )
         for number, model in enumerate(models)
     ]
