@@ -16,6 +16,7 @@ from foreshot.comparison.jobs import Job, all_layers, student_jobs, teacher_job
 from foreshot.comparison.judge import MOST_FLIPS, Findings, find
 from foreshot.comparison.layer_measures import measure_layers
 from foreshot.comparison.model_folder import METRICS_FILE
+from foreshot.comparison.room import check_room
 from foreshot.comparison.scored import Scored, score_model
 from foreshot.comparison.search import search_learning_rates, tuned_recipes
 from foreshot.comparison.students import make_student
@@ -59,6 +60,7 @@ def compare(
     folder = Path(runs) / experiment.name
     check_free(folder)  # reading the inputs can take a while
     inputs = read_inputs(experiment)
+    check_room(inputs, RunFolder(folder))
     with at_work(folder, inputs.experiment), told_in_one_line(inputs.device, inputs.experiment.training):
         return _carry_out(inputs, RunFolder(folder), progress, command or f"foreshot compare {folder}", began)
 
@@ -149,7 +151,7 @@ def write_results(results: Results, findings: Findings, folder: Path) -> None:
 
 def describe(inputs: Inputs, progress: Progress) -> None:
     """Say what will be trained on what, and which layers each student keeps."""
-    for announcement in inputs.split.announcements:
+    for announcement in (*inputs.split.announcements, *inputs.announcements):
         progress.say(announcement)
     progress.say(f"computed on {device_name(inputs.device)}, trained in {inputs.experiment.training.precision}")
     counts = ", ".join(f"{len(part):,} {name}" for name, part in inputs.split.parts.items())
