@@ -1,9 +1,12 @@
 """What is refused about models before anything is trained, where the command line's tests have no such model."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from families import tiny_family
 from tiny_models import SIZES, tiny_classifier, tiny_model_folder, tiny_tokenizer
 from transformers import SqueezeBertConfig, SqueezeBertModel
 
@@ -13,6 +16,7 @@ from foreshot.comparison.jobs import student_fingerprint, teacher_fingerprint
 from foreshot.data.sample import make_corpus
 from foreshot.data.texts import normalise
 from foreshot.errors import ConfigError, DataError, ForeshotError, ModelError
+from foreshot.runtime.tokenization import Tokens
 from foreshot.settings.experiment import make_experiment
 
 RELATIONS = {"weights": {"relations": 1}, "relations": {"heads": 2, "layer": 4}}
@@ -215,3 +219,86 @@ def test_the_demos_unlabelled_texts_are_the_rows_that_no_part_has(models):
     assert len(made.unlabelled.texts) == len(corpus) - 300 - validation
     labels_alone = inputs_of(models, [recipe("all", "encoder", "labels")], encoder="shallow", **settings)
     assert labels_alone.unlabelled is None
+
+
+# ---- the examination of what is found ----
+
+
+def saved(model, folder: Path) -> str:
+    model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        ("fnet", "fnet looks at the padding of a batch"),
+        ("gpt2", "the first token of gpt2 doesn't see the others"),
+        ("albert", "albert: shares one layer's weights"),
+        ("esm", "esm: can't be made of layers [1, 3] alone"),
+        ("funnel", "fails on a text of 2 tokens"),
+    ],
+)
+def test_families_that_can_not_be_compared_are_refused(models, tmp_path, family, message):
+    assert message in refused(ModelError, models, [recipe("odd")], encoder=saved(tiny_family(family), tmp_path))
+
+
+def test_a_decoder_is_no_teacher_either(models, tmp_path):
+    teacher = saved(tiny_family("qwen2"), tmp_path)
+    assert "doesn't see the others" in refused(ModelError, models, [recipe("odd")], teacher=teacher)
+
+
+@pytest.mark.parametrize(("part", "layers"), [("encoder", "odd"), ("teacher", [1, 3])])
+def test_lora_targets_are_looked_up_in_the_model_that_they_are_put_on(models, part, layers):
+    lora = {**recipe(layers), "tuning": "lora"}
+    settings = {part: "teacher", "lora": {"target_modules": ["query", "valeu"]}}
+    message = refused(ModelError, models, [lora], **settings)
+    assert message.startswith(
+        "lora.target_modules: valeu is no matrix of bert's layers; name some of query, key, value"
+    )
+    inputs_of(models, [lora], **{**settings, "lora": {"target_modules": ["query", "dense"]}})
+
+
+def test_a_head_that_the_encoder_carries_is_announced(models):
+    said = inputs_of(models, [recipe("odd")], encoder="teacher").announcements
+    assert said == (
+        f"{models / 'teacher'}: carries a head of its own, which is not used; give it as --teacher to learn from it",
+    )
+    assert inputs_of(models, [recipe("odd")], encoder="shallow").announcements == ()
+    assert inputs_of(models, [recipe("odd")], teacher="teacher").announcements == ()
+
+
+def test_texts_are_cut_at_their_end_whatever_the_tokenizer_says(models, tmp_path):
+    encoder = saved(tiny_classifier("bert", 2).base_model, tmp_path)
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "truncation_side": "left"}))
+    made = inputs_of(models, [recipe("odd")], encoder=encoder)
+    assert made.announcements == (
+        f"{encoder}: its tokenizer cuts long texts at their start; here, as by a bundle, their end is cut",
+    )
+    assert made.tokenizer.truncation_side == "right"
+
+
+def test_a_tokenizer_that_no_bundle_can_run_is_announced(models, tmp_path):
+    """BERTweet's has no tokenizer.json: its pieces are written out here, one for each letter."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    folder = Path(saved(tiny_family("roberta", vocab_size=60, pad_token_id=1).base_model, tmp_path / "tweets"))
+    for file in folder.glob("tokenizer*"):
+        file.unlink()
+    (folder / "vocab.txt").write_text("".join(f"{letter}@@ 1\n{letter} 1\n" for letter in letters))
+    (folder / "bpe.codes").write_text("#version: 0.2\n")
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertweetTokenizer"}')
+    (said,) = inputs_of(models, [recipe("odd")], encoder=str(folder)).announcements
+    assert said.startswith("the models of this run can be compared and checked, but not exported: ")
+    assert "its tokenizer, a BertweetTokenizer, has no tokenizer.json" in said
+
+
+def test_a_tokenizer_that_gives_other_tokens_without_transformers_is_announced(models, monkeypatch):
+    """As one does that changes texts in Python first."""
+    tokenize = "foreshot.runtime.tokenization.TextTokenizer.tokenize"
+    monkeypatch.setattr(
+        tokenize, lambda _, texts: Tokens(ids=[[2, 3]] * len(texts), truncated=np.zeros(len(texts), bool))
+    )
+    (said,) = inputs_of(models, [recipe("odd")], encoder="shallow").announcements
+    assert "its tokenizer.json alone gives other tokens" in said

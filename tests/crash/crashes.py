@@ -170,3 +170,10 @@ def stage_of_rename(target: str, run: Path) -> str:
 
 def assert_killed(ended: Ended) -> None:
     assert ended.was_killed, (ended.exit_code, ended.stderr)
+
+
+def see_room(_: str) -> None:
+    """For a fork: a comparison that never finds the disk too small before it begins."""
+    from foreshot.comparison import compare
+
+    compare.check_room = lambda *_: None  # type: ignore[attr-defined, assignment]

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from families import tiny_family
 from tiny_models import tiny_classifier, tiny_model_folder, tiny_tokenizer
 from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
@@ -269,6 +270,7 @@ def change_config(folder: Path, **fields: Any) -> None:
         (lambda folder: (folder / "model.safetensors").unlink(), "its weights are not there"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"\0" * 99), "can't be loaded as a text classifier"),
         (lambda folder: (folder / "tokenizer.json").unlink(), "has no vocabulary"),
+        (lambda folder: add_token(folder, "@user"), "has none for (@user); add rows with resize_token_embeddings"),
         (lambda folder: (folder / "decision.json").write_text("{", encoding="utf-8"), "decision.json: is damaged"),
         (lambda folder: (folder / "config.json").rename(folder / "adapter_config.json"), "is a LoRA adapter alone"),
     ],
@@ -310,6 +312,21 @@ def test_the_sigmoid_of_one_logit_is_a_bundles_score(tmp_path: Path) -> None:
     expected = [answer["score"] for answer in pipeline("text-classification", str(folder))(["w1 w2", "w7", "w3"])]
     found = foreshot.load(tmp_path / "bundle")(["w1 w2", "w7", "w3"])
     assert [prediction.scores["toxic"] for prediction in found] == pytest.approx(expected, abs=1e-5)
+
+
+def add_token(folder: Path, token: str) -> None:
+    """Add a token to a model's tokenizer alone."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([token])
+    tokenizer.save_pretrained(folder)
+
+
+def test_a_model_whose_scores_depend_on_the_batch_is_refused(tmp_path: Path) -> None:
+    """A server would give a text one score or another, by what comes at the same time."""
+    tiny_family("convbert").save_pretrained(tmp_path / "model")
+    tiny_tokenizer().save_pretrained(tmp_path / "model")
+    with pytest.raises(ModelError, match="model: convbert looks at the padding of a batch"):
+        export(tmp_path / "model", tmp_path / "bundle")
 
 
 def test_adapters_and_unknown_models(finished_run: Path, tmp_path: Path) -> None:

@@ -7,12 +7,16 @@ from importlib import import_module
 
 import pytest
 import torch
-from tiny_models import CONFIGS, USUAL, VOCABULARY, logits_of, tiny_classifier, tiny_tokenizer
+from families import tiny_family
+from tiny_models import CONFIGS, USUAL, VOCABULARY, logits_of, tiny_classifier, tiny_config, tiny_tokenizer
 from transformers import (
-    AlbertConfig,
+    BartConfig,
+    BertForMaskedLM,
+    BertForTokenClassification,
     BertTokenizer,
     GPT2Config,
     GPT2ForSequenceClassification,
+    ModernBertForMaskedLM,
     SqueezeBertConfig,
     SqueezeBertForSequenceClassification,
     T5Config,
@@ -21,6 +25,7 @@ from transformers import (
 from foreshot.errors import ModelError
 from foreshot.models import encoders
 from foreshot.models.encoders import (
+    carried_head,
     find_model,
     head_modules,
     layer_stack,
@@ -124,16 +129,15 @@ def test_weights_that_are_only_a_pickle_are_refused(encoder_folder):
     assert "only as pickle (pytorch_model.bin), which can run code" in refused(encoder_folder)
 
 
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        (AlbertConfig(), "ALBERT shares one layer's weights between all depths"),
-        (T5Config(), "an encoder-decoder is not an encoder"),
-    ],
-)
-def test_architectures_without_layers_to_choose_from_are_refused(tmp_path, config, reason):
+@pytest.mark.parametrize("config", [T5Config(), BartConfig()], ids=["t5", "bart"])
+def test_encoder_decoders_are_refused(tmp_path, config):
     config.save_pretrained(tmp_path)
-    assert reason in refused(tmp_path)
+    assert "an encoder-decoder is not an encoder" in refused(tmp_path)
+
+
+def test_an_architecture_without_layers_to_choose_from_has_no_stack():
+    with pytest.raises(ModelError, match=r"^albert: shares one layer's weights between all depths"):
+        layer_stack(tiny_family("albert"))
 
 
 def test_what_has_no_layers_is_refused(tmp_path):
@@ -265,6 +269,70 @@ def test_an_encoder_may_lack_its_pooler(tmp_path):
     assert load_encoder(find_model(str(tmp_path)), NAMES, seed=0).bert.pooler is not None
 
 
+# ---- an encoder that carries a head ----
+
+HEADS = [*CONFIGS, "eurobert", "squeezebert", "rembert", "gpt2", "qwen2"]
+
+
+def head_of(model) -> dict[str, torch.Tensor]:
+    modules = tuple(f"{name}." for name in head_modules(model))
+    return {name: tensor for name, tensor in model.state_dict().items() if name.startswith(modules)}
+
+
+@pytest.mark.parametrize("labels", [2, 3, 1])
+@pytest.mark.parametrize("architecture", HEADS)
+def test_the_head_that_an_encoder_carries_is_not_used(architecture, labels, tmp_path):
+    """A new one for each seed, that which the encoder alone would get; of the other model's configuration nothing."""
+    carrying = tiny_family(architecture, num_labels=labels, problem_type="regression")
+    carrying.base_model.save_pretrained(tmp_path / "bare")
+    carrying.save_pretrained(tmp_path / "carrying")
+    bare, source = find_model(str(tmp_path / "bare")), find_model(str(tmp_path / "carrying"))
+    assert carried_head(bare) == []
+    assert carried_head(source) == head_modules(carrying)
+    loaded = load_encoder(source, NAMES, seed=1)
+    head, old = head_of(loaded), head_of(carrying)
+    assert head.keys() == old.keys()
+    for name, tensor in head_of(load_encoder(bare, NAMES, seed=1)).items():
+        assert torch.equal(head[name], tensor), name
+    assert not any(tensor.shape == old[name].shape and torch.equal(tensor, old[name]) for name, tensor in head.items())
+    other = head_of(load_encoder(source, NAMES, seed=2))
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in head.items())
+    for name, tensor in loaded.base_model.state_dict().items():
+        assert torch.equal(tensor, carrying.base_model.state_dict()[name]), name
+    assert loaded.config.id2label == dict(enumerate(NAMES))
+    assert loaded.config.num_labels == 2
+    assert loaded.config.problem_type is None
+
+
+def test_heads_of_other_tasks_are_not_used_either(tmp_path):
+    torch.manual_seed(0)
+    for name, model in (
+        ("tokens", BertForTokenClassification(tiny_config("bert", 2, labels=5))),
+        ("words", BertForMaskedLM(tiny_config("bert", 2))),
+    ):
+        model.save_pretrained(tmp_path / name)
+        loaded = load_encoder(find_model(str(tmp_path / name)), NAMES, seed=0)
+        assert loaded.classifier.weight.shape == (2, 16)
+        assert torch.equal(
+            loaded.bert.encoder.layer[1].output.dense.weight, model.bert.encoder.layer[1].output.dense.weight
+        )
+    assert carried_head(find_model(str(tmp_path / "words"))) == []
+
+
+def test_what_a_head_begins_with_stays_where_it_is_pretrained(tmp_path):
+    torch.manual_seed(0)
+    model = ModernBertForMaskedLM(tiny_config("modernbert", 2))
+    model.save_pretrained(tmp_path)
+    loaded = load_encoder(find_model(str(tmp_path)), NAMES, seed=0)
+    assert torch.equal(loaded.head.dense.weight, model.head.dense.weight)
+
+
+def test_an_encoder_of_other_shapes_than_its_config_says_is_refused_whatever_head_it_carries(classifier_folder):
+    change_config(classifier_folder, intermediate_size=23)
+    with pytest.raises(ModelError, match=r"\(bert\.encoder\..* is \[24.*\] in its file, and \[23.*\] by its"):
+        load_encoder(find_model(str(classifier_folder)), NAMES, seed=0)
+
+
 @pytest.mark.parametrize("load", [partial(load_encoder, seed=0), load_classifier])
 @pytest.mark.parametrize("damage", ["cut off", "empty", "not safetensors", "other sizes"])
 def test_damaged_weights_are_refused(classifier_folder, load, damage):
@@ -368,7 +436,7 @@ def test_a_damaged_tokenizer_is_refused(encoder_folder):
 def test_the_longest_input_is_one_that_the_positions_are_enough_for(architecture, tmp_path):
     model = tiny_classifier(architecture, 1)
     model.base_model.save_pretrained(tmp_path)
-    longest = longest_input(find_model(str(tmp_path)))
+    longest = longest_input(load_encoder(find_model(str(tmp_path)), NAMES, seed=0))
     assert longest == (38 if architecture in {"roberta", "xlm-roberta", "camembert", "mpnet"} else 40)
     with torch.inference_mode():
         assert torch.isfinite(model(input_ids=torch.full((1, longest), 9)).logits).all()

@@ -6,6 +6,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from families import tiny_family
 from peft import PeftModel
 from tiny_models import CONFIGS, logits_of, some_inputs, tiny_classifier
 from transformers import AutoModelForSequenceClassification
@@ -269,10 +270,47 @@ def test_lora_settings_reach_the_adapters():
     assert not any("query" in name for name, _ in adapted.named_parameters() if "lora" in name)
 
 
-def test_targets_that_match_nothing_or_are_not_known_are_refused():
-    with pytest.raises(ModelError, match="nonsense"):
-        add_lora(tiny_classifier("bert", 2), Lora(target_modules=("nonsense",)), seed=0, base_name="base")
-    with pytest.raises(ModelError, match=r"rwkv: no default LoRA targets; .*lora\.target_modules"):
-        lora_targets("rwkv", Lora())
-    assert lora_targets("rwkv", Lora(target_modules=("key",))) == ["key"]
+@pytest.mark.parametrize(
+    ("architecture", "targets"),
+    [
+        ("bert", ("nonsense",)),
+        ("bert", ("query", "valeu")),  # PEFT adapts the first, and says nothing
+        ("bert", ("classifier",)),
+        ("roberta", ("out_proj",)),  # in the head alone
+        ("distilbert", ("pre_classifier",)),
+        ("bert", ("LayerNorm",)),
+    ],
+)
+def test_targets_that_no_layer_has_are_refused(architecture, targets):
+    with pytest.raises(ModelError) as caught:
+        add_lora(tiny_classifier(architecture, 2), Lora(target_modules=targets), seed=0, base_name="base")
+    assert str(caught.value).startswith(
+        f"lora.target_modules: {targets[-1]} is no matrix of {architecture}'s layers; name "
+    )
+    assert {"bert": "query, key, value, dense", "roberta": "query", "distilbert": "q_lin"}[architecture] in str(
+        caught.value
+    )
+
+
+def test_an_architecture_without_targets_is_refused_with_what_it_has():
+    with pytest.raises(
+        ModelError, match=r"eurobert: no default LoRA targets; .*\(q_proj, k_proj, .*lora\.target_modules"
+    ):
+        lora_targets(tiny_family("eurobert"), Lora())
+    assert lora_targets(tiny_family("eurobert"), Lora(target_modules=("k_proj",))) == ["k_proj"]
     assert LORA_TARGETS.keys() == CONFIGS.keys()
+
+
+def test_a_model_of_which_no_other_number_of_layers_can_be_made_is_refused():
+    with pytest.raises(ModelError, match=r"esm: can't be made of layers \[1, 3\] alone, since esm\.contact_head"):
+        keep_layers(tiny_family("esm"), (1, 3))
+    flaubert = tiny_family("flaubert")
+    flaubert.config.foreshot_layer_stack = "attentions"
+    with pytest.raises(ModelError, match=r"flaubert: can't be made of layers \[1, 3\] alone"):
+        keep_layers(flaubert, (1, 3))
+
+
+def test_a_setting_for_each_layer_is_cut_too():
+    model = tiny_family("longformer", attention_window=[4, 8, 12, 16])
+    assert keep_layers(model, (1, 3)).config.attention_window == [4, 12]
+    assert model.config.attention_window == [4, 8, 12, 16]

@@ -1,7 +1,5 @@
 """The teacher's states from a cache on disk and from a teacher that runs along: the same, in any order of rows."""
 
-from collections import namedtuple
-
 import numpy as np
 import pytest
 import torch
@@ -17,7 +15,6 @@ from foreshot.training.teacher_states import (
     PROJECTIONS_FILE,
     STATES_FILE,
     CacheFacts,
-    check_room,
     live_teacher,
     read_cache,
     write_cache,
@@ -25,7 +22,6 @@ from foreshot.training.teacher_states import (
 
 ROWS = 70  # more than two batches of the cache
 BOTH = Look(layers=(3, 1), projections_of=2)
-Usage = namedtuple("Usage", "total used free")
 
 
 def some_rows() -> EncodedRows:
@@ -147,18 +143,6 @@ def test_a_live_teacher_does_not_learn_and_drops_nothing_out():
     assert not states.requires_grad
     assert not projections.requires_grad
     assert torch.equal(states, ask(rows)[0])
-
-
-def test_a_cache_without_room_is_refused(tmp_path, monkeypatch):
-    facts = facts_of()
-    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, facts.size))
-    check_room(facts, tmp_path)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(0, 0, facts.size - 1))
-    with pytest.raises(ForeshotError) as caught:
-        check_room(facts, tmp_path)
-    assert str(caught.value).startswith(f"{tmp_path}: the teacher's states on the training rows need ")
-    assert "make room, or set distillation.teacher_states: live" in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_states_that_16_bits_cannot_hold_are_refused(tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from foreshot.comparison.jobs import Job, all_layers, student_jobs, teacher_job
 from foreshot.comparison.judge import MOST_FLIPS, Findings, find
 from foreshot.comparison.layer_measures import measure_layers
 from foreshot.comparison.model_folder import METRICS_FILE
+from foreshot.comparison.room import check_room
 from foreshot.comparison.scored import Scored, score_model
 from foreshot.comparison.search import search_learning_rates, tuned_recipes
 from foreshot.comparison.students import make_student
@@ -59,6 +60,7 @@ def compare(
     folder = Path(runs) / experiment.name
     check_free(folder)  # reading the inputs can take a while
     inputs = read_inputs(experiment)
+    check_room(inputs, RunFolder(folder))
     with at_work(folder, inputs.experiment), told_in_one_line(inputs.device, inputs.experiment.training):
         return _carry_out(inputs, RunFolder(folder), progress, command or f"foreshot compare {folder}", began)
 

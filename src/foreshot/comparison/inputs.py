@@ -16,7 +16,7 @@ from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
 from foreshot.data.texts import NORMALISATION, listing
 from foreshot.data.unlabelled import Unlabelled, apart_from, read_unlabelled
-from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.errors import ConfigError, DataError, ForeshotError, ModelError
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.guards import check_parts_apart
@@ -26,6 +26,7 @@ from foreshot.models.batches import EncodedRows, encode, rows_without_label
 from foreshot.models.classifiers import find_classifier
 from foreshot.models.encoders import (
     ModelSource,
+    carried_head,
     find_model,
     layer_stack,
     load_classifier,
@@ -33,13 +34,15 @@ from foreshot.models.encoders import (
     load_tokenizer,
     longest_input,
 )
+from foreshot.models.examination import examine
 from foreshot.models.heads import MULTI_LABEL, match_head
-from foreshot.models.importance import first_layer_stays
 from foreshot.models.layers import layer_map
 from foreshot.models.states import Look, check_look
-from foreshot.models.students import keep_layers, lora_targets
+from foreshot.models.students import add_lora, check_layers
+from foreshot.models.tokenizer_json import check_tokenization, tokenizer_json
 from foreshot.results.behaviour import Probe
 from foreshot.results.results import DataFacts, EncoderFacts, PartFacts
+from foreshot.runtime.tokenization import TextTokenizer
 from foreshot.settings.dialect import AskedDialect, asked_dialect
 from foreshot.settings.experiment import (
     AUTO_SUITE,
@@ -208,18 +211,10 @@ def read_inputs(experiment: Experiment) -> Inputs:
         split = replace(split, announcements=(*split.announcements, WITHOUT_SUITE))
     evasions = _evasions(experiment, split)
     explained = _explained(experiment, split, dialect)
-    encoder, teacher = _find_models(experiment, task)
+    encoder, teacher, tokenizer, announcements = _find_models(experiment, task)
     origin = teacher or encoder
     assert origin is not None
-    tokenizer = load_tokenizer(origin)
-    if encoder and teacher and load_tokenizer(encoder).get_vocab() != tokenizer.get_vocab():
-        raise ConfigError(f"encoder {encoder.name}: has another vocabulary than the teacher {teacher.name}")
     max_length = experiment.training.max_length
-    if max_length > longest_input(origin):
-        longest = longest_input(origin)
-        raise ConfigError(
-            f"training.max_length: {max_length}, but {origin.name} has positions for {longest} tokens only"
-        )
     texts = {name: part.texts for name, part in split.parts.items()}
     unlabelled = _unlabelled(experiment, split, dialect)
     texts[PROBES_ROWS] = [probe.text for probe in probes]
@@ -228,6 +223,8 @@ def read_inputs(experiment: Experiment) -> Inputs:
     texts[EXPLAINED] = explained.texts if explained else []
     by_leaving_out = experiment.explanations.method == "leave-one-out"
     texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
+    rows = {name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked}
+    announcements += _no_bundle(origin, tokenizer, rows["validation"], texts["validation"], max_length)
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
@@ -235,7 +232,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         encoder=encoder,
         given_teacher=teacher,
         tokenizer=tokenizer,
-        rows={name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked},
+        rows=rows,
         unlabelled=unlabelled,
         unlabelled_rows=encode(unlabelled.texts, tokenizer, max_length) if unlabelled else None,
         layer_maps=_layer_maps(experiment, encoder, origin),
@@ -244,7 +241,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         evasions=evasions,
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
-        announcements=teacher.announcements if teacher else (),
+        announcements=tuple(announcements),
         device=device,
     )
 
@@ -412,17 +409,66 @@ def _explained(experiment: Experiment, split: Split, dialect: AskedDialect) -> E
     return found if found.texts else None
 
 
-def _find_models(experiment: Experiment, task: Task) -> tuple[ModelSource | None, ModelSource | None]:
+def _find_models(
+    experiment: Experiment, task: Task
+) -> tuple[ModelSource | None, ModelSource | None, PreTrainedTokenizerBase, list[str]]:
+    """The encoder, the teacher that was given, the tokenizer of both, and what is said about them."""
     names, multi_label, layers_at = task.names, task.multi_label, experiment.layer_stack
     encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
     teacher = _find_teacher(experiment.teacher, experiment, task) if experiment.teacher else None
+    origin = teacher or encoder
+    assert origin is not None
+    tokenizer = load_tokenizer(origin)
+    announcements = list(teacher.announcements) if teacher else []
     if encoder:
-        _check_inside(
-            load_encoder(encoder, names, seed=0, multi_label=multi_label), experiment, teaches=teacher is None
-        )
+        own = load_tokenizer(encoder) if teacher else tokenizer
+        if own.get_vocab() != tokenizer.get_vocab():
+            raise ConfigError(f"encoder {encoder.name}: has another vocabulary than the teacher {origin.name}")
+        model = load_encoder(encoder, names, seed=0, multi_label=multi_label)
+        _examine(encoder, model, own, experiment)
+        _check_inside(model, experiment, teaches=teacher is None)
+        if carried_head(encoder):
+            announcements.append(
+                f"{encoder.name}: carries a head of its own, which is not used; give it as --teacher to learn from it"
+            )
     if teacher:
-        _check_inside(load_classifier(teacher, names, multi_label=multi_label), experiment, teaches=True)
-    return encoder, teacher
+        model = load_classifier(teacher, names, multi_label=multi_label)
+        _examine(teacher, model, tokenizer, experiment)
+        _check_inside(model, experiment, teaches=True)
+    if tokenizer.truncation_side != "right":
+        tokenizer.truncation_side = "right"
+        announcements.append(
+            f"{origin.name}: its tokenizer cuts long texts at their start; here, as by a bundle, their end is cut"
+        )
+    return encoder, teacher, tokenizer, announcements
+
+
+def _examine(
+    source: ModelSource, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, experiment: Experiment
+) -> None:
+    """What `examine` refuses, and what can be asked but not compared."""
+    max_length, longest = experiment.training.max_length, longest_input(model)
+    if max_length > longest:
+        raise ConfigError(
+            f"training.max_length: {max_length}, but {source.name} has positions for {longest} tokens only"
+        )
+    if examine(source, model, tokenizer, max_length).first_token_blind:
+        raise ModelError(
+            f"{source.name}: the first token of {model.config.model_type} doesn't see the others, and its state is "
+            "what students learn; give an encoder such as BERT, RoBERTa or MPNet"
+        )
+
+
+def _no_bundle(
+    origin: ModelSource, tokenizer: PreTrainedTokenizerBase, rows: EncodedRows, texts: list[str], max_length: int
+) -> list[str]:
+    """Why no student can be exported, or nothing; the comparison is of use without, so that it is said and no more."""
+    try:
+        alone = TextTokenizer(tokenizer_json(origin.name, tokenizer), max_length=max_length, where=origin.name)
+        check_tokenization(origin.name, alone, texts, rows.ids)
+    except ForeshotError as error:
+        return [f"the models of this run can be compared and checked, but not exported: {error}"]
+    return []
 
 
 def _find_teacher(name: str, experiment: Experiment, task: Task) -> ModelSource:
@@ -450,10 +496,9 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bo
             f"{model.config.model_type}: its layers can't be computed again for the backward pass; leave out "
             "training.gradient_checkpointing"
         )
-    if first_layer_stays(model):  # so not every student can be built
-        for recipe in experiment.recipes:
-            if not recipe.measured and (experiment.teacher is None or (recipe.init == "teacher") == teaches):
-                keep_layers(model, layer_map(recipe.layers, len(layers)))
+    for recipe in experiment.recipes:
+        if _starts_from(recipe, experiment, teaches=teaches):
+            check_layers(model, layer_map(recipe.layers, len(layers), ranking=range(1, len(layers) + 1)))
     if teaches and any(recipe.measured == "influence" for recipe in experiment.recipes):
         check_look(model, Look(layers=tuple(range(1, len(layers) + 1))))
     for recipe in experiment.recipes:
@@ -470,6 +515,13 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bo
                     f"{model.config.hidden_size}"
                 )
             check_look(model, Look(projections_of=number, projections=settings.relations.projections))
+    if "lora" in {recipe.tuning for recipe in experiment.recipes if _starts_from(recipe, experiment, teaches=teaches)}:
+        add_lora(model, experiment.lora, seed=0, base_name="")  # the model is of no more use
+
+
+def _starts_from(recipe: Recipe, experiment: Experiment, *, teaches: bool) -> bool:
+    """Whether a recipe's students are cut from the model that teaches, or from the one that doesn't."""
+    return experiment.teacher is None or (recipe.init == "teacher") == teaches
 
 
 def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:
@@ -493,8 +545,6 @@ def _checked_layers(
             f"recipe {recipe.name}: {recipe.layers} looks at the teacher's layers, which are not the encoder's; "
             "set init: teacher, or name layers"
         )
-    if recipe.tuning == "lora":
-        lora_targets(source.config.model_type, experiment.lora)
     return layer_map(recipe.layers, source.depth)
 
 

@@ -12,7 +12,6 @@ from foreshot.training.loop import Teaching
 from foreshot.training.teacher_states import (
     CacheFacts,
     TeacherStates,
-    check_room,
     live_teacher,
     read_cache,
     write_cache,
@@ -44,7 +43,6 @@ def cache_states(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -
     folder = run.states(made_from)
     if is_finished(folder, made_from):
         return
-    check_room(facts, run.path)
     rows = inputs.taught_rows
     progress.say(f"{job.name}: the teacher's states take {facts.size / 1e6:,.0f} MB in {folder}")
     progress.begin("teacher's states on the training rows", len(rows))

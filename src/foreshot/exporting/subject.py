@@ -10,12 +10,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from foreshot.checking.check import judged_classes, model_classes
 from foreshot.data.labels import Classes
-from foreshot.data.texts import excerpt
-from foreshot.errors import ModelError
 from foreshot.models.batches import encode
 from foreshot.models.classifiers import decision_of, find_classifier
 from foreshot.models.encoders import ModelSource, load_classifier, load_tokenizer, longest_input
+from foreshot.models.examination import examine
 from foreshot.models.outputs import model_outputs
+from foreshot.models.tokenizer_json import check_tokenization, tokenizer_json
 from foreshot.progress import Progress
 from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.results.finished import RunModel, find_in_run, to_ship
@@ -54,13 +54,7 @@ class Subject:
     def check_tokenization(self, texts: Sequence[str]) -> None:
         """Raise ModelError unless the tokenizers library alone gives the tokens that the model was trained on."""
         expected = encode(texts, self.tokenizer, self.max_length).ids
-        found = self.runtime_tokenizer.tokenize(texts).ids
-        other = [text for text, ids, expected_ids in zip(texts, found, expected, strict=True) if ids != expected_ids]
-        if other:
-            raise ModelError(
-                f"{self.source.name}: its tokenizer.json alone gives other tokens for {len(other):,} of {len(texts):,} "
-                f"texts, such as {excerpt(other[0])!r}; it can't run without Transformers"
-            )
+        check_tokenization(self.source.name, self.runtime_tokenizer, texts, expected)
 
     def reference(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """The model's own logits (texts, classes or labels)."""
@@ -96,27 +90,17 @@ def find_subject(
         progress.say(announcement)
     tokenizer = load_tokenizer(source)
     trained_on = run.experiment.training.max_length if run else LONGEST
-    longest = min(longest_input(source), max_length or trained_on)
+    content = tokenizer_json(source.name, tokenizer)
+    model = load_classifier(source, source.labels).eval()
+    longest = min(longest_input(model), max_length or trained_on)
+    examine(source, model, tokenizer, longest)
     return Subject(
         source=source,
-        model=load_classifier(source, source.labels).eval(),
+        model=model,
         tokenizer=tokenizer,
-        tokenizer_content=_tokenizer_content(source, tokenizer),
+        tokenizer_content=content,
         max_length=longest,
         classes=classes,
         decision=decision,
         run=run,
     )
-
-
-def _tokenizer_content(source: ModelSource, tokenizer: PreTrainedTokenizerBase) -> str:
-    """What goes into tokenizer.json, without padding and truncation, which the runtime sets by itself."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise ModelError(f"{source.name}: its tokenizer has no tokenizer.json; it can't run without Transformers")
-    if tokenizer.truncation_side != "right":
-        raise ModelError(f"{source.name}: its tokenizer cuts long texts at their start, which no bundle does")
-    backend.no_padding()
-    backend.no_truncation()
-    content: str = backend.to_str(pretty=False)
-    return content

@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
 POOL = 50
@@ -103,12 +104,16 @@ def fixed_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
 
 
 def collate(encoded: EncodedRows, rows: np.ndarray) -> dict[str, torch.Tensor]:
-    """The model's inputs for these rows, padded to the longest: int64 tensors of shape (batch, tokens)."""
-    ids = [encoded.ids[row] for row in rows]
-    inputs: dict[str, torch.Tensor] = encoded.tokenizer.pad(
-        {"input_ids": ids}, padding=True, return_attention_mask=True, return_tensors="pt"
-    ).data
-    return inputs
+    """The model's inputs for these rows, padded at their ends to the longest: int64 tensors of shape (batch, tokens).
+
+    At their ends whatever the tokenizer's settings say: positions are counted from the first token.
+    """
+    ids = [torch.tensor(encoded.ids[row], dtype=torch.int64) for row in rows]
+    padding = float(encoded.tokenizer.pad_token_id)
+    return {
+        "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding),
+        "attention_mask": pad_sequence([torch.ones_like(of_row) for of_row in ids], batch_first=True),
+    }
 
 
 def moved(tensors: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:

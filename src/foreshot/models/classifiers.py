@@ -12,6 +12,7 @@ from foreshot.errors import ConfigError, ModelError
 from foreshot.files.bounded import read_small
 from foreshot.models.batches import encode
 from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
+from foreshot.models.examination import examine
 from foreshot.models.folders import CONFIG_FILE
 from foreshot.models.heads import MULTI_LABEL, PROBLEM_TYPES, SINGLE_LABEL, read_head
 from foreshot.models.outputs import model_outputs
@@ -21,6 +22,7 @@ from foreshot.runtime.decisions import DECISION_FILE, judging, load_decision
 from foreshot.runtime.tokenization import span_of
 
 LONGEST = 512  # tokens
+BATCH_SIZE = 32
 
 
 class HubClassifier:
@@ -48,12 +50,16 @@ class HubClassifier:
         self.decision = decision_of(source, judged)
         self.model = load_classifier(source, self.labels).eval()
         self.tokenizer = load_tokenizer(source)
-        self.max_length = min(longest_input(source), max_length or LONGEST)
+        self.max_length = min(longest_input(self.model), max_length or LONGEST)
+        examined = examine(source, self.model, self.tokenizer, self.max_length, in_batches=False)
+        self.batch_size = 1 if examined.depends_on_batch else BATCH_SIZE
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """Logits (texts, classes or labels), float32; each row that is done is reported."""
+        if self.batch_size == 1:
+            progress.say(f"{self.name}: each text is asked alone, since beside a longer one its scores are others")
         rows = encode(texts, self.tokenizer, self.max_length)
-        return model_outputs(self.model, rows, progress=progress).logits
+        return model_outputs(self.model, rows, batch_size=self.batch_size, progress=progress).logits
 
     def looked_at(self, text: str) -> tuple[int, int] | None:
         """See `checking.check.Checkable`; where the tokenizer doesn't tell, all of a text that is cut."""

@@ -1,6 +1,7 @@
 """Encoders and classifiers: loaded safely, with their layer stack and their head found by structure."""
 
 import copy
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from transformers.utils import logging as transformers_logging
 from foreshot.data.texts import first_line, listing
 from foreshot.errors import ModelError
 from foreshot.files.fingerprints import file_digest, fingerprint
-from foreshot.models.folders import ADAPTER_FILE, CONFIG_FILE, SPARE, elements_in, refuse_unsafe
+from foreshot.models.folders import ADAPTER_FILE, CONFIG_FILE, SPARE, refuse_unsafe, shapes_in
 from foreshot.models.heads import MULTI_LABEL, SINGLE_LABEL, Head
 from foreshot.settings.experiment import DEMO
 
@@ -38,13 +39,12 @@ LAYER_STACKS = (
 LAYER_STACK_FIELD = "foreshot_layer_stack"
 """The field of config.json that holds this path for an architecture that LAYER_STACKS doesn't know."""
 
-REFUSED = {
-    "albert": "ALBERT shares one layer's weights between all depths, so there are no layers to choose from",
-    **dict.fromkeys(
-        ("t5", "mt5", "bart", "mbart", "pegasus", "longt5", "umt5"),
-        "an encoder-decoder is not an encoder; give an encoder such as BERT, RoBERTa or MPNet",
-    ),
-}
+REFUSED = dict.fromkeys(
+    ("t5", "mt5", "bart", "mbart", "pegasus", "longt5", "umt5"),
+    "an encoder-decoder is not an encoder; give an encoder such as BERT, RoBERTa or MPNet",
+)
+NO_LIMIT = 2**31
+"""Tokens that a model without positions, or with relative ones, has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +132,11 @@ def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
     if not any((source.folder / file).is_file() for file in tokenizer.vocab_files_names.values()):
         raise ModelError(f"{source.name}: has no vocabulary, such as tokenizer.json or vocab.txt")
     if tokenizer.pad_token_id is None:
-        raise ModelError(f"{source.name}: its tokenizer has no padding token; give an encoder such as BERT")
+        raise ModelError(
+            f"{source.name}: its tokenizer has no padding token; name one of its tokens as pad_token in its "
+            "tokenizer_config.json, such as the one that ends a text, or give an encoder such as BERT"
+        )
+    tokenizer.padding_side = "right"  # where batches are padded, so that whoever loads a student pads there too
     return tokenizer
 
 
@@ -141,17 +145,46 @@ def load_encoder(
 ) -> PreTrainedModel:
     """The encoder with a new classification head, whose first weights come from `seed` alone.
 
-    Its logits are those of classes, or with `multi_label` of labels that a text can have several of.
-    Raises ModelError when it is not an encoder, or a layer's weights are missing from its file.
+    A head that its file carries is not used, nor what config.json says of it. The logits are those of classes, or with
+    `multi_label` of labels that a text can have several of. Raises ModelError when it is not an encoder, or a layer's
+    weights are missing from its file.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model, missing = _load(source, class_names, multi_label=multi_label)
-    head = tuple(f"{name}." for name in head_modules(model))
-    lost = [name for name in missing if not name.startswith(head) and ".pooler." not in name]
+        carried = carried_head(source)
+        model, missing = _load(source, class_names, multi_label=multi_label, other_shapes=carried)
+        if carried:
+            torch.manual_seed(seed)
+            _draw_anew(model, carried)
+    if not multi_label:
+        model.config.problem_type = None
+    new = tuple(f"{name}." for name in head_modules(model))
+    lost = [name for name in missing if not name.startswith(new) and ".pooler." not in name]
     if lost:
         raise ModelError(f"{source.name}: its weights lack {lost[0]} and {len(lost) - 1} more; it is not this encoder")
     return model
+
+
+def _draw_anew(model: PreTrainedModel, names: Sequence[str]) -> None:
+    """Give these modules new first weights, as Transformers draws those that a file lacks."""
+    modules = [module for name in names for module in model.get_submodule(name).modules()]
+    for part in (model, *modules, *(weight for module in modules for weight in module.parameters())):
+        part._is_hf_initialized = False  # type: ignore[assignment]  # else it is left as it was loaded
+    model.initialize_weights()
+
+
+def carried_head(source: ModelSource) -> list[str]:
+    """Names of the modules of a classification head that the encoder's own file carries, [] where it has none.
+
+    It has one where the layer that gives the logits is there; what comes before that may be pretrained, as the
+    prediction head is that ModernBERT's classifiers begin with.
+    """
+    try:
+        head = head_modules(without_weights(source.config))
+    except Exception as error:  # as in _load
+        raise ModelError(f"{source.name}: can't be loaded as a text classifier ({first_line(error)})") from None
+    logits = tuple(f"{name}." for name in head[-1:])
+    return head if any(key.startswith(logits) for key in shapes_in(source.folder, source.name)) else []
 
 
 def load_classifier(
@@ -225,6 +258,8 @@ def _arrange_rows(layer: nn.Linear, rows: Sequence[int | None]) -> None:
 
 def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     """The path, from the whole model, and the list of an encoder's layers; raises ModelError for one unknown."""
+    if model.config.model_type == "albert":
+        raise ModelError("albert: shares one layer's weights between all depths, so there are no layers to choose from")
     named = getattr(model.config, LAYER_STACK_FIELD, None)
     paths = LAYER_STACKS if named is None else (str(named),)
     stacks = {
@@ -242,6 +277,12 @@ def layer_stack(model: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     )
 
 
+def without_weights(config: PreTrainedConfig) -> PreTrainedModel:
+    """A classifier's modules, whose weights take no memory and have no values."""
+    with torch.device("meta"):
+        return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+
+
 def head_modules(model: PreTrainedModel) -> list[str]:
     """Names of the modules that make the classification head: all that stand beside the encoder and hold weights."""
     return [
@@ -251,11 +292,17 @@ def head_modules(model: PreTrainedModel) -> list[str]:
     ]
 
 
-def longest_input(source: ModelSource) -> int:
-    """The most tokens that the encoder has positions for."""
-    positions = int(getattr(source.config, "max_position_embeddings", 512))
-    offset = source.config.model_type in {"roberta", "xlm-roberta", "camembert", "mpnet"}
-    return positions - 2 if offset else positions
+def longest_input(model: PreTrainedModel) -> int:
+    """The most tokens that a model has positions for, or `NO_LIMIT`.
+
+    Where a table of positions has a padding row, as RoBERTa's and its kin's have, they begin after it.
+    """
+    for name, table in model.base_model.named_modules():
+        padding = getattr(table, "padding_idx", None)
+        if "position" in name.rpartition(".")[2] and padding is not None:
+            return int(table.weight.shape[0]) - int(padding) - 1  # type: ignore[union-attr, arg-type]
+    positions = getattr(model.config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else NO_LIMIT  # XLNet's is -1
 
 
 def _demo_folder() -> Path:
@@ -273,7 +320,7 @@ def _fetch(name: str) -> Path:
         return Path(
             # The revision is the user's to choose; the run keeps the SHA-256 of what came.
             snapshot_download(  # nosec B615
-                name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"], ignore_patterns=["*/*"]
+                name, allow_patterns=["*.json", "*.txt", "*.model", "*.codes", "*.safetensors"], ignore_patterns=["*/*"]
             )
         )
     except HFValidationError:
@@ -288,7 +335,13 @@ def _fetch(name: str) -> Path:
         raise ModelError(f"{name}: can't be fetched from the hub ({first_line(error)}); check the name") from None
 
 
-def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool) -> tuple[PreTrainedModel, list[str]]:
+def _load(
+    source: ModelSource, class_names: Sequence[str], *, multi_label: bool, other_shapes: Sequence[str] = ()
+) -> tuple[PreTrainedModel, list[str]]:
+    """The model, and the names of the weights that its file lacks.
+
+    Those in the modules `other_shapes` may be of other shapes in it, and are not what it holds then.
+    """
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # its table of missing weights is judged here, not printed
     transformers_logging.disable_progress_bar()
@@ -303,8 +356,16 @@ def _load(source: ModelSource, class_names: Sequence[str], *, multi_label: bool)
             use_safetensors=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=bool(other_shapes),
             **({"problem_type": MULTI_LABEL} if multi_label else {}),
         )
+        inside = tuple(f"{name}." for name in other_shapes)
+        for key, in_file, wanted in info["mismatched_keys"]:
+            if not key.startswith(inside):
+                raise ModelError(
+                    f"{source.name}: can't be loaded as a text classifier ({key} is {list(in_file)} in its file, and "
+                    f"{list(wanted)} by its config.json)"
+                )
     except ModelError:
         raise
     except Exception as error:  # damaged files and odd configs fail in as many ways as there are architectures
@@ -323,9 +384,8 @@ def _check_size(source: ModelSource, classes: int) -> None:
     """Raise ModelError where config.json asks for more parameters than the weights have, before memory is taken."""
     config = copy.deepcopy(source.config)
     config.num_labels = classes
-    with torch.device("meta"):
-        wanted = AutoModelForSequenceClassification.from_config(config, trust_remote_code=False).num_parameters()
-    held = elements_in(source.folder, source.name)
+    wanted = without_weights(config).num_parameters()
+    held = sum(math.prod(shape) for shape in shapes_in(source.folder, source.name).values())
     if wanted > held + SPARE:
         raise ModelError(
             f"{source.name}: its config.json asks for {wanted:,} parameters, its weights hold {held:,}; it is damaged"

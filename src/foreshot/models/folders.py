@@ -48,23 +48,18 @@ def refuse_unsafe(folder: Path, name: str) -> None:
             raise ModelError(f"{name}: has {ADAPTER_FILE} beside {CONFIG_FILE}; move the adapter into another folder")
 
 
-def elements_in(folder: Path, name: str) -> int:
-    """How many numbers a folder's safetensors hold, as their headers say; raises ModelError for a damaged one."""
-    total = 0
+def shapes_in(folder: Path, name: str) -> dict[str, list[int]]:
+    """The shapes of what a folder's safetensors hold, as their headers say; raises ModelError for a damaged one."""
+    shapes: dict[str, list[int]] = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(path, framework="pt") as file:
-                shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118  # it is no dict
+                shapes |= {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118  # it is no dict
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(
                 f"{name}: can't be loaded as a text classifier ({excerpt(path.name)}: {excerpt(error, 80)})"
             ) from None
-        for shape in shapes:
-            count = 1
-            for size in shape:
-                count *= size
-            total += count
-    return total
+    return shapes
 
 
 def _why_no_file(path: Path, folder: Path) -> str | None:

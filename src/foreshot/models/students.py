@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
+from foreshot.data.texts import excerpt, first_line, listing
 from foreshot.errors import ModelError
-from foreshot.models.encoders import head_modules, layer_stack
+from foreshot.models.encoders import head_modules, layer_stack, without_weights
 from foreshot.settings.recipes import Lora
 
 LORA_TARGETS = {
@@ -38,22 +39,48 @@ def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedM
     architecture's layers differ so that one can't stand in another's place.
     """
     path, _ = layer_stack(model)
-    config = deepcopy(model.config)
-    config.num_hidden_layers = len(layer_map)
-    for field in ("layer_types", "mlp_layer_types"):
-        if getattr(config, field, None):
-            setattr(config, field, [getattr(config, field)[number - 1] for number in layer_map])
-    with torch.random.fork_rng(devices=[]):
-        student = AutoModelForSequenceClassification.from_config(config)
     try:
+        with torch.random.fork_rng(devices=[]):
+            student = AutoModelForSequenceClassification.from_config(config_of_layers(model.config, layer_map))
         student.load_state_dict(_kept_weights(model.state_dict(), path, layer_map), strict=True)
-    except RuntimeError:
-        raise ModelError(
-            f"{config.model_type}: its layers are not alike, and {list(layer_map)} puts one where another was; "
-            "give layers that begin with 1, and have it once"
-        ) from None
+    except Exception:
+        check_layers(model, layer_map)  # says why
+        raise
     student.tie_weights()
     return student.to(model.device).train(model.training)
+
+
+def check_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> None:
+    """Raise ModelError where a model of these layers alone would have other weights, or of other shapes, than they."""
+    path, _ = layer_stack(model)
+    kind = model.config.model_type
+    try:
+        student = without_weights(config_of_layers(model.config, layer_map))
+    except Exception as error:  # each config has conditions of its own
+        raise ModelError(f"{kind}: can't be made of layers {list(layer_map)} alone ({first_line(error)})") from None
+    wanted = {name: tensor.shape for name, tensor in student.state_dict().items()}
+    kept = {name: tensor.shape for name, tensor in _kept_weights(model.state_dict(), path, layer_map).items()}
+    others = [name for name in (*wanted, *kept) if wanted.get(name) != kept.get(name)]
+    if others and others[0].startswith(f"{path}."):
+        raise ModelError(
+            f"{kind}: its layers are not alike, and {list(layer_map)} puts one where another was; "
+            "give layers that begin with 1, and have it once"
+        )
+    if others:
+        raise ModelError(
+            f"{kind}: can't be made of layers {list(layer_map)} alone, since {others[0]} is made for all of them; "
+            "give an encoder such as BERT, RoBERTa or MPNet"
+        )
+
+
+def config_of_layers(config: PreTrainedConfig, layer_map: Sequence[int]) -> PreTrainedConfig:
+    """A model's config, with these layers alone."""
+    config = deepcopy(config)
+    config.num_hidden_layers = len(layer_map)
+    for field in ("layer_types", "mlp_layer_types", "attention_window"):
+        if isinstance(getattr(config, field, None), list):
+            setattr(config, field, [getattr(config, field)[number - 1] for number in layer_map])
+    return config
 
 
 def _kept_weights(weights: dict[str, torch.Tensor], path: str, layer_map: Sequence[int]) -> dict[str, torch.Tensor]:
@@ -71,11 +98,31 @@ def _kept_weights(weights: dict[str, torch.Tensor], path: str, layer_map: Sequen
     return kept
 
 
-def lora_targets(architecture: str, lora: Lora) -> list[str]:
-    """The linear layers to adapt: those asked for, or the architecture's; raises ModelError when there are none."""
+def lora_targets(model: PreTrainedModel, lora: Lora) -> list[str]:
+    """The matrices of a classifier's layers to adapt: those asked for, or the architecture's.
+
+    Raises ModelError when there are none, or one is called as none in the layers is; PEFT passes over such a one, and
+    would adapt what is called so in the head alone.
+    """
+    architecture = model.config.model_type
+    path, layers = layer_stack(model)
+    inside = [
+        f"{path}.{name}"
+        for name, module in layers.named_modules()
+        if getattr(module, "weight", torch.empty(0)).dim() > 1
+    ]
+    known = listing(dict.fromkeys(name.rpartition(".")[2] for name in inside))
     targets = lora.target_modules or LORA_TARGETS.get(architecture)
     if not targets:
-        raise ModelError(f"{architecture}: no default LoRA targets; name linear layers under lora.target_modules")
+        raise ModelError(
+            f"{architecture}: no default LoRA targets; name some of its layers' matrices ({known}) under "
+            "lora.target_modules"
+        )
+    for target in targets:
+        if not any(name.endswith(f".{target}") for name in inside):
+            raise ModelError(
+                f"lora.target_modules: {excerpt(target)} is no matrix of {architecture}'s layers; name some of {known}"
+            )
     return list(targets)
 
 
@@ -85,7 +132,7 @@ def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -
     `base_name` is recorded in the adapter as the model that it belongs on. Raises ModelError
     when the architecture has no default targets or the given ones match nothing.
     """
-    targets = lora_targets(model.config.model_type, lora)
+    targets = lora_targets(model, lora)
     settings = LoraConfig(
         task_type=TaskType.SEQ_CLS,
         r=lora.rank,
@@ -99,7 +146,9 @@ def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -
         try:
             adapted = get_peft_model(model, settings)
         except ValueError as error:
-            raise ModelError(f"{model.config.model_type}: LoRA can't be put on {targets} ({error})") from None
+            raise ModelError(
+                f"{model.config.model_type}: LoRA can't be put on {targets} ({first_line(error)})"
+            ) from None
     settings.base_model_name_or_path = base_name  # PEFT put the folder that the weights were read from
     settings.target_modules = sorted(targets)  # and a set, which is saved in an order of the process's own
     return adapted

@@ -1,7 +1,6 @@
 """The teacher's hidden states and relations: computed once and kept on disk, or anew from a teacher that runs along."""
 
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +53,6 @@ class CacheFacts:
     def size(self) -> int:
         """Bytes on disk."""
         return sum(math.prod(shape) for shape in self.shapes.values()) * np.dtype(self.precision).itemsize
-
-
-def check_room(facts: CacheFacts, folder: Path) -> None:
-    """Raise ForeshotError when the disk has no room for a cache."""
-    free = shutil.disk_usage(folder).free
-    if facts.size > free:
-        raise ForeshotError(
-            f"{folder}: the teacher's states on the training rows need {facts.size / 1e9:.1f} GB, and "
-            f"{free / 1e9:.1f} GB are free; make room, or set distillation.teacher_states: live"
-        )
 
 
 @torch.inference_mode()
