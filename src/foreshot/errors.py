@@ -5,20 +5,16 @@ A message names a setting as ⟨max_train_rows⟩. Who calls Foreshot from Pytho
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 SETTING = re.compile(r"⟨([a-z_]+)⟩")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or nothing where none is near.
-
-    Dashes before options are alike in all of them, and so count for nothing.
-    """
-    bare = {one.lstrip("-"): one for one in known}
-    near = get_close_matches(name.lstrip("-"), bare, 1)
-    return f"; did you mean {bare[near[0]]}?" if near else ""
+def did_you_mean(name: str, known: Mapping[str, str]) -> str:
+    """The end of a message about an unknown name: what the nearest known one is called in full, or nothing."""
+    near = get_close_matches(name, known, 1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 class ForeshotError(Exception):

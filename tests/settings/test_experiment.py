@@ -140,6 +140,7 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
         ({"epochs": 3}, "experiment.yaml: epochs: no such setting; did you mean training.epochs?"),
         ({"training": {"epoch": 3}}, "experiment.yaml: training.epoch: no such setting; did you mean epochs?"),
         ({"training": {"temperature": 3}}, "training.temperature: no such setting; did you mean distillation.temp"),
+        ({"epoch": 3}, "experiment.yaml: epoch: no such setting; did you mean training.epochs?"),
         ({"seed": 3}, "experiment.yaml: seed: no such setting; did you mean seeds?"),
         ({"nonsense": 3}, "experiment.yaml: nonsense: no such setting"),
         (

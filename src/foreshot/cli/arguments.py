@@ -50,7 +50,7 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find a command by its name; raises ConfigError that names the nearest one."""
         if args[0] not in self.commands:
-            near = did_you_mean(args[0], self.commands) or "; foreshot --help lists them"
+            near = did_you_mean(args[0], {name: name for name in self.commands}) or "; foreshot --help lists them"
             raise ConfigError(f"{excerpt(args[0])}: no such command{near}")
         return super().resolve_command(ctx, args)
 
@@ -97,7 +97,8 @@ class Command(TyperCommand):
         yield from ("--", *others, *words)
 
     def _no_such_option(self, ctx: Any, name: str, options: dict[str, TyperOption]) -> str:
-        near = did_you_mean(name, options) or f"; foreshot {ctx.info_name} --help lists them"
+        bare = {one.lstrip("-"): one for one in options}  # dashes make all of them alike
+        near = did_you_mean(name.lstrip("-"), bare) or f"; foreshot {ctx.info_name} --help lists them"
         is_text = any(parameter.name == TEXTS for parameter in self.params)
         return f"{excerpt(name)}: no such option{near}{' (if it is a text: write -- before it)' if is_text else ''}"
 

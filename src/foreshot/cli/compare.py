@@ -97,7 +97,7 @@ def compare_command(
     ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="The verdict's margins, by comma: metric=0.02,suite=0.05,functionality=0.25,seeds=3."),
+        typer.Option(help="Verdict's margins, by comma: metric=0.02,suite=0.05,functionality=0.25,seeds=3."),
     ] = None,
     matched: Annotated[
         bool | None,

@@ -11,7 +11,7 @@ import io
 import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.feedparser import BytesFeedParser
 from email.message import Message
@@ -85,8 +85,8 @@ def parts_of(scope: Scope, body: bytes, limits: Limits) -> list[Part]:
     lines = max(body.count(b"\n"), body.count(b"\r"))
     if body.count(b"--" + boundary) > limits.texts + 1 or lines > MOST_LINES * limits.texts:
         raise Problem(413, f"a batch holds at most {limits.texts:,} requests; send fewer at a time")
-    messages = itertools.chain([Message], itertools.repeat(_Flat))
-    parser = BytesFeedParser(lambda: next(messages)())
+    kinds: Iterator[type[Message]] = itertools.chain([Message], itertools.repeat(_Flat))
+    parser: BytesFeedParser[Message] = BytesFeedParser(lambda: next(kinds)())
     parser.feed(b"Content-Type: %s\r\n\r\n" % media_type.encode("latin-1"))
     parser.feed(body)
     whole = parser.close()

@@ -95,13 +95,13 @@ def _what_is_wrong(error: Mapping[str, Any], place: Sequence[str], model: type[S
     for group in groups:
         if group in own.model_fields:  # and no number in a list, nor a name in a table
             own = next(_settings_in(own.model_fields[group].annotation), own)
-    others = (
-        f"; did you mean {group}.{name}?"
+    others = {
+        one: f"{group}.{one}"
         for group, field in model.model_fields.items()
         for inner in _settings_in(field.annotation)
-        if name in inner.model_fields
-    )
-    return f"no such setting{did_you_mean(name, own.model_fields) or next(others, '')}"
+        for one in inner.model_fields
+    }
+    return f"no such setting{did_you_mean(name, {one: one for one in own.model_fields}) or did_you_mean(name, others)}"
 
 
 def _settings_in(annotation: Any) -> Iterator[type[Settings]]:
