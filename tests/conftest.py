@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from cli_runs import FAST, INSULTS, PRAISE, PROBES, SUITE_COLUMNS, make_comments, make_suite, write_csv
 
-settings.register_profile("however busy the machine is", deadline=None)
+settings.register_profile("however busy the machine is", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("however busy the machine is")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what a GPU does is for gpu/check.py to see
 

@@ -124,14 +124,14 @@ def test_a_flag_beside_a_yaml_file_wins_and_leaves_its_neighbours(
         "suite": str(suite),
         "encoder": str(encoder),
         "recipes": ["odd"],
-        "training": {"epochs": 9, "learning_rate": 0.002, "batch_size": 8, "max_length": 24},
+        "training": {"epochs": 3, "learning_rate": 0.002, "batch_size": 8, "max_length": 24},
     }
     file = tmp_path / "file.yaml"
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")
-    done = foreshot("compare", file, "--epochs", "8", "--temperature", "4", "--runs", tmp_path)
+    done = foreshot("compare", file, "--epochs", "2", "--temperature", "4", "--runs", tmp_path)
     assert done.exit_code == 0, done.stderr
     conditions = results_of(tmp_path / "file")["conditions"]
-    assert conditions["epochs"] == 8
+    assert conditions["epochs"] == 2
     assert conditions["distillation"]["temperature"] == 4
     assert (conditions["learning_rate"], conditions["batch_size"], conditions["max_length"]) == (0.002, 8, 24)
 
@@ -139,7 +139,7 @@ def test_a_flag_beside_a_yaml_file_wins_and_leaves_its_neighbours(
 def test_layers_add_students_and_every_seed_trains_each(foreshot: Foreshot, asked: list[str], tmp_path: Path) -> None:
     done = foreshot(
         *("compare", *asked, "--recipes", "even", "--layers", "1,2,4", "--layers", "last:1"),
-        *("--seeds", "3,5", "--name", "more", "--runs", tmp_path),
+        *("--seeds", "3,5", "--epochs", "2", "--name", "more", "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     run = tmp_path / "more"

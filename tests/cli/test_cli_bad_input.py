@@ -479,7 +479,7 @@ def test_bad_input_in_a_process_of_its_own(place: Place, tmp_path: Path, case: s
 
 
 def test_the_good_case_beside_them_is_accepted(foreshot: Foreshot, place: Place, tmp_path: Path) -> None:
-    good = place.with_options("--recipes", "odd", *FAST, "--runs", tmp_path / "runs")
+    good = place.with_options("--recipes", "odd", *FAST, "--epochs", "2", "--runs", tmp_path / "runs")
     assert foreshot("compare", *good).exit_code == 0
 
 
@@ -517,7 +517,7 @@ def test_hostile_names_do_not_reach_the_terminal_raw(
 
 def test_hostile_names_in_what_is_announced(foreshot: Foreshot, place: Place, tmp_path: Path) -> None:
     data = place.table(f"cols{HOSTILE[:-5]}.csv", make_comments(), "comment", "toxic")
-    asked = place.with_data(data, *FAST, "--suite", "none", "--recipes", "odd", "--name", "plain")
+    asked = place.with_data(data, *FAST, "--epochs", "2", "--suite", "none", "--recipes", "odd", "--name", "plain")
     done = foreshot("compare", *asked, "--runs", tmp_path / "runs")
     assert done.exit_code == 0
     assert "owned" in done.stdout
@@ -560,7 +560,7 @@ def test_a_run_on_other_data_is_left_as_it_is(
 def test_data_that_changed_under_the_same_name_is_noticed(foreshot: Foreshot, place: Place, tmp_path: Path) -> None:
     """The file's name is the same, so only its content can tell; what was made from it is made anew."""
     data = place.table("data.csv", make_comments())
-    asked = place.with_data(data, *FAST, "--suite", "none", "--recipes", "odd", "--name", "changed")
+    asked = place.with_data(data, *FAST, "--epochs", "2", "--suite", "none", "--recipes", "odd", "--name", "changed")
     asked += ["--runs", tmp_path / "runs"]
     assert foreshot("compare", *asked).exit_code == 0
     place.table("data.csv", make_comments(seed=2))

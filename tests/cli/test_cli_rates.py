@@ -14,7 +14,7 @@ from cli_runs import weights_times
 Foreshot = Callable[..., Any]
 RATE = 0.002  # of the teacher, and of all that is matched
 OWN = {"name": "own-lora", "layers": "last:1", "tuning": "lora", "objective": "labels", "init": "encoder"}
-SMALL = ["--set", "explanations.texts=0"]
+SMALL = ["--epochs", "2", "--set", "explanations.texts=0"]
 
 
 @pytest.fixture

@@ -142,9 +142,9 @@ def test_a_terminal_gets_escapes_for_letters_that_it_lacks(place: Path) -> None:
         as_process("predict", "bundle", "rows.csv"), cwd=place, env={**process_environment(), **ASCII}, stdout=theirs,
         stderr=subprocess.PIPE, timeout=PATIENCE, check=False,
     )  # fmt: skip
-    shown = os.read(ours, 65536)
-    os.close(theirs)
-    os.close(ours)
+    os.close(theirs)  # or one who has written nothing would be waited for
     assert done.returncode == 0, done.stderr
+    shown = os.read(ours, 65536)
+    os.close(ours)
     assert rb"you are an absolute f\xf6\xf6l,Zo\xeb" in shown
     assert rb"thank you \u2026,\u65e5\u672c" in shown

@@ -11,6 +11,8 @@ import yaml
 from served import make_bundles
 from server_process import serving
 
+from waiting import PATIENCE
+
 KEY = "open sesame"
 SMALL = {"texts": 20, "text_length": 200}  # so that what is just within and just beyond the limits is quickly sent
 
@@ -25,10 +27,11 @@ def test_all_that_is_answered_is_what_openapi_says(tmp_path: Path, keys: bool) -
             *(Path(sys.executable).parent / "schemathesis", "run", f"{server.url}/openapi.json", "--no-color"),
             *("--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--mode", "all"),
             *("--max-examples", "30", "--generation-deterministic"),
+            *("--request-timeout", str(PATIENCE), "--suppress-health-check", "too_slow"),
             *(("--header", f"X-API-Key: {KEY}") if keys else ()),
         ]
         done = subprocess.run(
-            [str(part) for part in command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+            [str(part) for part in command], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
         paths = server.ask("GET", "/openapi.json").json()["paths"]
         assert "Traceback" not in server.stderr()
