@@ -266,7 +266,8 @@ def test_a_head_that_the_encoder_carries_is_announced(models):
         f"{models / 'teacher'}: carries a head of its own, which is not used; give it as --teacher to learn from it",
     )
     assert inputs_of(models, [recipe("odd")], encoder="shallow").announcements == ()
-    assert inputs_of(models, [recipe("odd")], teacher="teacher").announcements == ()
+    said = inputs_of(models, [recipe("odd")], teacher="teacher").announcements
+    assert not any("carries a head" in line for line in said)
 
 
 def test_texts_are_cut_at_their_end_whatever_the_tokenizer_says(models, tmp_path):
