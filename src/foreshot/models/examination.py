@@ -81,13 +81,13 @@ def _rows(tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[list[int]
 def _check_vocabulary(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Every token needs a row of the embedding; tokens that were added to the tokenizer alone have none."""
     try:
-        vectors = model.get_input_embeddings().weight
+        rows = len(model.get_input_embeddings().state_dict()["weight"])
     except NotImplementedError:  # CANINE's letters are hashed
         return
-    without = sorted(token for token, number in tokenizer.get_vocab().items() if number >= len(vectors))
+    without = sorted(token for token, number in tokenizer.get_vocab().items() if number >= rows)
     if without:
         raise ModelError(
-            f"{name}: its tokenizer has tokens that its embedding of {len(vectors):,} rows has none for "
+            f"{name}: its tokenizer has tokens that its embedding of {rows:,} rows has none for "
             f"({listing(without, most=3)}); add rows with resize_token_embeddings, train them and save the model "
             "again, or take these tokens out of the tokenizer"
         )
