@@ -1,6 +1,7 @@
 """Suites: read in Foreshot's own columns and in HateCheck's, their labels, their pairs, and what is refused."""
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -348,6 +349,11 @@ OFFENSIVE = Classes(("fine", "offensive", "hateful"), 2, {}, ())  # a model of t
         (THREE, {"hateful": "c", "non-hateful": "c"}, "no case is a or b: the labels .* are all taken for c;"),
         (OFFENSIVE, {"hateful": "hateful", "non-hateful": "hateful"}, "no case is fine or offensive: "),
         (OFFENSIVE, {"hateful": "offensive", "non-hateful": "fine"}, "'hateful' can't be both hateful and offensive"),
+        (
+            replace(OFFENSIVE, positive=1),
+            {"non-hateful": "fine"},
+            "no case is offensive: .* for fine, hateful;",
+        ),
         (NAMED, {"hateful": "civil", "non-hateful": "civil"}, "no case is rude: "),
     ],
 )

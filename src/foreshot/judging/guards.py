@@ -15,6 +15,10 @@ from foreshot.models.encoders import head_modules, layer_stack
 
 RELOAD_TOLERANCE = 1e-5
 CHANCE = 0.5  # AUROC of scores that know nothing
+REMEDY = (
+    "train longer, give more rows, or raise the learning rate; of a ready classifier say which of its labels is which "
+    "with ⟨teacher_labels⟩"
+)
 
 
 def check_beats_majority(predicted: np.ndarray, labels: np.ndarray, *, model: str) -> None:
@@ -24,7 +28,7 @@ def check_beats_majority(predicted: np.ndarray, labels: np.ndarray, *, model: st
     if accuracy <= majority:
         raise GuardError(
             f"{model}: gets {accuracy:.1%} of the {len(labels)} validation rows right and does not beat always "
-            f"answering the commonest class ({majority:.1%}); train longer, give more rows, or raise the learning rate"
+            f"answering the commonest class ({majority:.1%}); {REMEDY}"
         )
 
 
@@ -39,8 +43,7 @@ def check_ranks_labels(logits: np.ndarray, marks: np.ndarray, *, model: str) -> 
     if not np.mean(aurocs) > CHANCE:
         raise GuardError(
             f"{model}: its mean AUROC over {len(aurocs)} labels is {np.mean(aurocs):.3f} on the {len(marks)} "
-            f"validation rows, no better than chance ({CHANCE}); train longer, give more rows, or raise the learning "
-            "rate"
+            f"validation rows, no better than chance ({CHANCE}); {REMEDY}"
         )
 
 
