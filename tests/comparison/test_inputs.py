@@ -1,11 +1,12 @@
 """What is refused about models before anything is trained, where the command line's tests have no such model."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from tiny_models import SIZES, tiny_classifier, tiny_tokenizer
-from transformers import SqueezeBertConfig, SqueezeBertModel
+from transformers import BertweetTokenizer, SqueezeBertConfig, SqueezeBertModel
 
 from cli_runs import make_comments, write_csv
 from foreshot.comparison.inputs import read_inputs
@@ -13,6 +14,8 @@ from foreshot.comparison.jobs import student_fingerprint, teacher_fingerprint
 from foreshot.data.sample import make_corpus
 from foreshot.data.texts import normalise
 from foreshot.errors import ConfigError, ForeshotError, ModelError
+from foreshot.files.atomic import write_json
+from foreshot.models.batches import encode
 from foreshot.settings.experiment import make_experiment
 
 RELATIONS = {"weights": {"relations": 1}, "relations": {"heads": 2, "layer": 4}}
@@ -86,7 +89,7 @@ def test_hidden_states_need_the_teachers_layers(models):
 
 
 def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
-    named = {"encoder": "squeeze", "layer_stack": "encoder.layers"}
+    named = {"encoder": "squeeze", "layer_stack": "encoder.layers", "exportable": False}
     assert inputs_of(models, [recipe([4, 1])], **named).layer_maps == {"own": (4, 1)}
     for recipes, more in (
         ([recipe("influence:2")], {}),
@@ -97,6 +100,54 @@ def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
         assert message.startswith("squeezebert: what goes on in its layers can't be looked at; leave out")
     assert refused(ModelError, models, [recipe("odd")], encoder="squeeze").endswith("(it may be encoder.layers)")
     inputs_of(models, [recipe("greedy:2")], **named)  # looks at what the whole says
+
+
+def test_what_could_not_be_exported_is_refused_unless_that_is_wanted(models, monkeypatch):
+    def fail(model):
+        raise ModelError(f"{model.config.model_type}: can't be exported to ONNX (no such operator)")
+
+    monkeypatch.setattr("foreshot.exporting.exportable.to_onnx", fail)
+    named = {"encoder": "squeeze", "layer_stack": "encoder.layers"}
+    assert refused(ModelError, models, [recipe("odd")], **named) == (
+        f"{models / 'squeeze'}: squeezebert: can't be exported to ONNX (no such operator); give another encoder, or "
+        "compare without a bundle at the end (exportable: false)"
+    )
+    inputs_of(models, [recipe("odd")], exportable=False, **named)
+    inputs_of(models, [recipe("odd")], encoder="shallow")  # a BERT
+
+
+@pytest.fixture(scope="module")
+def by_tokenizer(models: Path) -> Path:
+    """Encoders whose tokenizers no bundle can have: one that is Python alone, one that cuts at the start."""
+    for name in ("python", "left"):
+        tiny_classifier("bert", 2).base_model.save_pretrained(models / name)
+    tiny_tokenizer().save_pretrained(models / "left")
+    settings = json.loads((models / "left/tokenizer_config.json").read_text(encoding="utf-8"))
+    write_json(models / "left/tokenizer_config.json", {**settings, "truncation_side": "left"})
+    (models / "words").write_text("".join(f"{word}@@ 9\n" for word in "abcdefgh"), encoding="utf-8")
+    (models / "merges").write_text("a b 5\n", encoding="utf-8")
+    BertweetTokenizer(str(models / "words"), str(models / "merges")).save_pretrained(models / "python")
+    return models
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("python", "its tokenizer has no tokenizer.json; it can't run without Transformers"),
+        ("left", "its tokenizer cuts long texts at their start, which no bundle does"),
+    ],
+)
+def test_a_tokenizer_that_no_bundle_can_have_is_refused_before_training(by_tokenizer, name, complaint):
+    message = refused(ModelError, by_tokenizer, [recipe("odd")], encoder=name)
+    assert message.startswith(f"{by_tokenizer / name}: {complaint}; give another encoder, or compare without")
+    inputs_of(by_tokenizer, [recipe("odd")], encoder=name, exportable=False)
+
+
+def test_a_tokenizer_that_gives_other_tokens_without_transformers_is_refused_before_training(models, monkeypatch):
+    """Seven tokens of each text are all that Transformers gives here."""
+    monkeypatch.setattr("foreshot.comparison.inputs.encode", lambda texts, tokenizer, _: encode(texts, tokenizer, 7))
+    message = refused(ModelError, models, [recipe("odd")], encoder="shallow")
+    assert "shallow: its tokenizer.json alone gives other tokens for 6 of 6 texts, such as 'the " in message
 
 
 def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):

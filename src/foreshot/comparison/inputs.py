@@ -1,7 +1,9 @@
 """The inputs of a comparison: everything that is asked for, read and checked before anything is written or trained."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,7 @@ from foreshot.data.table import Table, read_table
 from foreshot.data.texts import NORMALISATION, listing
 from foreshot.data.unlabelled import Unlabelled, apart_from, read_unlabelled
 from foreshot.errors import ConfigError, DataError, ModelError
+from foreshot.exporting.exportable import check_architecture, check_tokenization, tokenizer_content
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.guards import check_parts_apart
@@ -38,6 +41,7 @@ from foreshot.models.states import Look, check_look
 from foreshot.models.students import keep_layers, lora_targets
 from foreshot.results.behaviour import Probe
 from foreshot.results.results import DataFacts, EncoderFacts, PartFacts
+from foreshot.runtime.tokenization import TextTokenizer
 from foreshot.settings.experiment import (
     AUTO_SUITE,
     BUILTIN_SUITE,
@@ -56,6 +60,8 @@ from foreshot.training.seeding import generator
 from foreshot.words.explained import ExplainedTexts, from_rationales, from_rows
 from foreshot.words.word_scores import texts_left_out
 
+MOST_TOKENISED = 4000
+"""Texts whose tokens are compared with those of the tokenizer alone."""
 PROBES_ROWS: Final = "probes"
 SUITE_ROWS: Final = "suite"
 EVASIONS: Final = "evasions"
@@ -214,6 +220,11 @@ def read_inputs(experiment: Experiment) -> Inputs:
     texts[EXPLAINED] = explained.texts if explained else []
     by_leaving_out = experiment.explanations.method == "leave-one-out"
     texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
+    rows = {name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked}
+    if experiment.exportable:
+        names = [name for name in ("validation", SUITE_ROWS) if name in rows]
+        ids = {text: of_text for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
+        _check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
     return Inputs(
         experiment=experiment,
         split=split,
@@ -221,7 +232,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         encoder=encoder,
         given_teacher=teacher,
         tokenizer=tokenizer,
-        rows={name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked},
+        rows=rows,
         unlabelled=unlabelled,
         unlabelled_rows=encode(unlabelled.texts, tokenizer, max_length) if unlabelled else None,
         layer_maps=_layer_maps(experiment, encoder, origin),
@@ -436,6 +447,22 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bo
                     f"{model.config.hidden_size}"
                 )
             check_look(model, Look(projections_of=number, projections=settings.relations.projections))
+
+
+def _check_exportable(
+    sources: Sequence[ModelSource], tokenizer: PreTrainedTokenizerBase, max_length: int, ids: Mapping[str, list[int]]
+) -> None:
+    """Raise ModelError where what is trained could be exported to no bundle; `ids` are those of some texts."""
+    try:
+        content = tokenizer_content(sources[0], tokenizer)
+        alone = TextTokenizer(content, max_length=max_length, where=sources[0].name)
+        check_tokenization(sources[0], alone, list(ids), list(ids.values()))
+        for source in {source.config.model_type: source for source in sources}.values():
+            check_architecture(source)
+    except ModelError as error:
+        raise ModelError(
+            f"{error}; give another encoder, or compare without a bundle at the end (exportable: false)"
+        ) from None
 
 
 def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:

@@ -39,6 +39,7 @@ from foreshot.runtime.bundle import (
     sums_of,
 )
 from foreshot.runtime.decisions import decide, scores_of, view_of
+from foreshot.runtime.verifying import verify
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.cases import Suite, read_suite
 
@@ -73,8 +74,8 @@ def export(
 
     `bits` says which graphs are wanted. Parity is proved on the run's validation rows, or on the column `text` of the
     file `rows`, and on `suite` (a file, or the run's, or the built-in one where it fits). `positive` is the class that
-    counts as toxic, or the label to judge of a multi-label model. Raises ForeshotError for what can't be used and for a
-    graph in 32 bits that isn't the model; `out` is then as it was.
+    counts as toxic, or the label to judge of a multi-label model. Raises ForeshotError for what can't be used, for a
+    graph in 32 bits that isn't the model, and for a bundle that `verify` would refuse; `out` is then as it was.
     """
     progress, out = progress or Silent(), Path(out)
     if not bits or not set(bits) <= BITS.keys():
@@ -108,6 +109,7 @@ def export(
         write_atomically(workplace / MANIFEST_FILE, manifest.model_dump_json(indent=1) + "\n")
         write_atomically(workplace / CARD_FILE, card(manifest))
         write_atomically(workplace / SUMS_FILE, sums_of(workplace))
+        verify(workplace, where=str(out))
         refuse_as_target(out)  # once more: something may have been put there meanwhile
     return manifest
 

@@ -10,8 +10,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from foreshot.checking.check import judged_classes, model_classes
 from foreshot.data.labels import Classes
-from foreshot.data.texts import excerpt
 from foreshot.errors import ModelError
+from foreshot.exporting.exportable import check_tokenization, tokenizer_content
 from foreshot.models.batches import encode
 from foreshot.models.classifiers import decision_of
 from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_tokenizer, longest_input
@@ -54,13 +54,7 @@ class Subject:
     def check_tokenization(self, texts: Sequence[str]) -> None:
         """Raise ModelError unless the tokenizers library alone gives the tokens that the model was trained on."""
         expected = encode(texts, self.tokenizer, self.max_length).ids
-        found = self.runtime_tokenizer.tokenize(texts).ids
-        other = [text for text, ids, expected_ids in zip(texts, found, expected, strict=True) if ids != expected_ids]
-        if other:
-            raise ModelError(
-                f"{self.source.name}: its tokenizer.json alone gives other tokens for {len(other):,} of {len(texts):,} "
-                f"texts, such as {excerpt(other[0])!r}; it can't run without Transformers"
-            )
+        check_tokenization(self.source, self.runtime_tokenizer, texts, expected)
 
     def reference(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """The model's own logits (texts, classes or labels)."""
@@ -102,7 +96,7 @@ def find_subject(name: str, max_length: int | None, positive: str | None, progre
         source=source,
         model=load_classifier(source, source.labels).eval(),
         tokenizer=tokenizer,
-        tokenizer_content=_tokenizer_content(source, tokenizer),
+        tokenizer_content=tokenizer_content(source, tokenizer),
         max_length=longest,
         classes=classes,
         decision=decision,
@@ -117,16 +111,3 @@ def _refuse_other_tasks(source: ModelSource) -> None:
         raise ModelError(f"{source.name}: is no classifier that gives a text one of several classes; can't be exported")
     if len(set(labels)) < len(labels):
         raise ModelError(f"{source.name}: two of its classes have the same name; rename them in its config.json")
-
-
-def _tokenizer_content(source: ModelSource, tokenizer: PreTrainedTokenizerBase) -> str:
-    """What goes into tokenizer.json, without padding and truncation, which the runtime sets by itself."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        raise ModelError(f"{source.name}: its tokenizer has no tokenizer.json; it can't run without Transformers")
-    if tokenizer.truncation_side != "right":
-        raise ModelError(f"{source.name}: its tokenizer cuts long texts at their start, which no bundle does")
-    backend.no_padding()
-    backend.no_truncation()
-    content: str = backend.to_str(pretty=False)
-    return content

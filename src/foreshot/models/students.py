@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
 from torch import nn
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from foreshot.errors import ModelError
 from foreshot.models.encoders import head_modules, layer_stack
@@ -38,11 +38,7 @@ def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedM
     architecture's layers differ so that one can't stand in another's place.
     """
     path, _ = layer_stack(model)
-    config = deepcopy(model.config)
-    config.num_hidden_layers = len(layer_map)
-    for field in ("layer_types", "mlp_layer_types"):
-        if getattr(config, field, None):
-            setattr(config, field, [getattr(config, field)[number - 1] for number in layer_map])
+    config = config_of_layers(model.config, layer_map)
     with torch.random.fork_rng(devices=[]):
         student = AutoModelForSequenceClassification.from_config(config)
     try:
@@ -54,6 +50,16 @@ def keep_layers(model: PreTrainedModel, layer_map: Sequence[int]) -> PreTrainedM
         ) from None
     student.tie_weights()
     return student.to(model.device).train(model.training)
+
+
+def config_of_layers(config: PreTrainedConfig, layer_map: Sequence[int]) -> PreTrainedConfig:
+    """A model's config, with these layers alone."""
+    config = deepcopy(config)
+    config.num_hidden_layers = len(layer_map)
+    for field in ("layer_types", "mlp_layer_types"):
+        if getattr(config, field, None):
+            setattr(config, field, [getattr(config, field)[number - 1] for number in layer_map])
+    return config
 
 
 def _kept_weights(weights: dict[str, torch.Tensor], path: str, layer_map: Sequence[int]) -> dict[str, torch.Tensor]:
