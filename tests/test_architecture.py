@@ -19,7 +19,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 
 # Highest first. A module may import from its own folder (without a cycle) and from those below.
 FOLDERS = [
-    "__main__", "cli", "perspective", "serving", "exporting", "explaining", "checking", "comparison", "reporting",
+    "__main__", "cli", "perspective", "serving", "comparison", "exporting", "explaining", "checking", "reporting",
     "words", "judging", "training", "models", "suites", "runtime", "results", "data", "settings", "files",
 ]  # fmt: skip
 GROUND = ["progress", "threads", "errors"]

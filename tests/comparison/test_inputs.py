@@ -3,12 +3,11 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from families import tiny_family
 from tiny_models import SIZES, tiny_classifier, tiny_model_folder, tiny_tokenizer
-from transformers import SqueezeBertConfig, SqueezeBertModel
+from transformers import BertweetTokenizer, SqueezeBertConfig, SqueezeBertModel
 
 from cli_runs import make_comments, write_csv
 from foreshot.comparison.inputs import WITHOUT_SUITE, read_inputs
@@ -16,7 +15,7 @@ from foreshot.comparison.jobs import student_fingerprint, teacher_fingerprint
 from foreshot.data.sample import make_corpus
 from foreshot.data.texts import normalise
 from foreshot.errors import ConfigError, DataError, ForeshotError, ModelError
-from foreshot.runtime.tokenization import Tokens
+from foreshot.models.batches import encode
 from foreshot.settings.experiment import make_experiment
 
 RELATIONS = {"weights": {"relations": 1}, "relations": {"heads": 2, "layer": 4}}
@@ -112,7 +111,7 @@ def test_hidden_states_need_the_teachers_layers(models):
 
 
 def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
-    named = {"encoder": "squeeze", "layer_stack": "encoder.layers"}
+    named = {"encoder": "squeeze", "layer_stack": "encoder.layers", "exportable": False}
     assert inputs_of(models, [recipe([4, 1])], **named).layer_maps == {"own": (4, 1)}
     for recipes, more in (
         ([recipe("influence:2")], {}),
@@ -123,6 +122,42 @@ def test_an_unknown_architecture_can_be_used_but_not_looked_into(models):
         assert message.startswith("squeezebert: what goes on in its layers can't be looked at; leave out")
     assert refused(ModelError, models, [recipe("odd")], encoder="squeeze").endswith("(it may be encoder.layers)")
     inputs_of(models, [recipe("greedy:2")], **named)  # looks at what the whole says
+
+
+def test_what_could_not_be_exported_is_refused_unless_that_is_wanted(models, monkeypatch):
+    def fail(model):
+        raise ModelError(f"{model.config.model_type}: can't be exported to ONNX (no such operator)")
+
+    monkeypatch.setattr("foreshot.exporting.exportable.to_onnx", fail)
+    named = {"encoder": "squeeze", "layer_stack": "encoder.layers"}
+    assert refused(ModelError, models, [recipe("odd")], **named) == (
+        f"{models / 'squeeze'}: squeezebert: can't be exported to ONNX (no such operator); give another encoder, or "
+        "compare without a bundle at the end (exportable: false)"
+    )
+    inputs_of(models, [recipe("odd")], exportable=False, **named)
+    inputs_of(models, [recipe("odd")], encoder="shallow")  # a BERT
+
+
+def test_a_tokenizer_that_no_bundle_can_have_is_refused_before_training(models, tmp_path):
+    """BERTweet's is Python alone."""
+    encoder = str(tmp_path / "tweets")
+    tiny_classifier("bert", 2).base_model.save_pretrained(encoder)
+    (tmp_path / "words").write_text("".join(f"{word}@@ 9\n" for word in "abcdefgh"), encoding="utf-8")
+    (tmp_path / "merges").write_text("a b 5\n", encoding="utf-8")
+    BertweetTokenizer(str(tmp_path / "words"), str(tmp_path / "merges")).save_pretrained(encoder)
+    assert refused(ModelError, models, [recipe("odd")], encoder=encoder) == (
+        f"{encoder}: its tokenizer, a BertweetTokenizer, has no tokenizer.json; it can't run without Transformers, as a "
+        "bundle does; give another encoder, or compare without a bundle at the end "
+        "(exportable: false)"
+    )
+    inputs_of(models, [recipe("odd")], encoder=encoder, exportable=False)
+
+
+def test_a_tokenizer_that_gives_other_tokens_without_transformers_is_refused_before_training(models, monkeypatch):
+    """Seven tokens of each text are all that Transformers gives here."""
+    monkeypatch.setattr("foreshot.comparison.inputs.encode", lambda texts, tokenizer, _: encode(texts, tokenizer, 7))
+    message = refused(ModelError, models, [recipe("odd")], encoder="shallow")
+    assert "shallow: its tokenizer.json alone gives other tokens for 6 of 6 texts, such as 'the " in message
 
 
 def test_of_many_training_rows_a_sample_is_asked(models, monkeypatch):
@@ -279,27 +314,3 @@ def test_texts_are_cut_at_their_end_whatever_the_tokenizer_says(models, tmp_path
         f"{encoder}: its tokenizer cuts long texts at their start; here, as by a bundle, their end is cut",
     )
     assert made.tokenizer.truncation_side == "right"
-
-
-def test_a_tokenizer_that_no_bundle_can_run_is_announced(models, tmp_path):
-    """BERTweet's has no tokenizer.json: its pieces are written out here, one for each letter."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    folder = Path(saved(tiny_family("roberta", vocab_size=60, pad_token_id=1).base_model, tmp_path / "tweets"))
-    for file in folder.glob("tokenizer*"):
-        file.unlink()
-    (folder / "vocab.txt").write_text("".join(f"{letter}@@ 1\n{letter} 1\n" for letter in letters))
-    (folder / "bpe.codes").write_text("#version: 0.2\n")
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertweetTokenizer"}')
-    (said,) = inputs_of(models, [recipe("odd")], encoder=str(folder)).announcements
-    assert said.startswith("the models of this run can be compared and checked, but not exported: ")
-    assert "its tokenizer, a BertweetTokenizer, has no tokenizer.json" in said
-
-
-def test_a_tokenizer_that_gives_other_tokens_without_transformers_is_announced(models, monkeypatch):
-    """As one does that changes texts in Python first."""
-    tokenize = "foreshot.runtime.tokenization.TextTokenizer.tokenize"
-    monkeypatch.setattr(
-        tokenize, lambda _, texts: Tokens(ids=[[2, 3]] * len(texts), truncated=np.zeros(len(texts), bool))
-    )
-    (said,) = inputs_of(models, [recipe("odd")], encoder="shallow").announcements
-    assert "its tokenizer.json alone gives other tokens" in said

@@ -23,7 +23,7 @@ from foreshot.exporting import export as exporting
 from foreshot.exporting import parity as parity_gates
 from foreshot.exporting import proving, subject
 from foreshot.exporting.export import export
-from foreshot.exporting.int8 import quantised
+from foreshot.exporting.int8 import Int8Linear, quantised
 from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import FP32_GRAPH, INT8_GRAPH, MANIFEST_FILE, Manifest
 from foreshot.runtime.decisions import save_decision
@@ -441,6 +441,62 @@ def test_where_8_bits_alone_are_wanted_and_fail_nothing_is_written(
     before = contents(old_bundle.parent)
     with pytest.raises(BundleError, match=r"no setting of 8 bits decides as the model does; export it with bits 32,8$"):
         export(alone, old_bundle, bits=["8"], suite=str(suite))
+    assert contents(old_bundle.parent) == before
+
+
+def test_where_8_bits_know_nothing_of_a_model_that_is_said(
+    alone: Path, bundles: dict[str, Path], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_graph_of(bundles["full"], monkeypatch)
+    monkeypatch.setattr(proving, "linear_layers", lambda _: {})
+    said = Heard()
+    found = export(alone, tmp_path / "bundle", suite=str(suite), progress=said)
+    assert [graph.file for graph in found.graphs] == [FP32_GRAPH]
+    assert [attempt.complaint for attempt in found.refused] == ["the model has no linear layers"]
+    assert f"{INT8_GRAPH}: no setting passes, so it is left out" in said.said
+
+
+def test_weights_that_stay_in_32_bits_are_said(
+    alone: Path, bundles: dict[str, Path], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many numbers as in all linear layers: half of what is multiplied by."""
+    give_graph_of(bundles["full"], monkeypatch)
+    convolution = torch.zeros(2 * (4 * 32 + 2 * 64) + 32, 32)
+    monkeypatch.setattr(proving, "other_weights", lambda _: {"conv.weight": convolution})
+    found = export(alone, tmp_path / "bundle", suite=str(suite))
+    method = found.graphs[0].method
+    assert method.startswith("all 13 linear layers in int8, ")
+    assert method.endswith("; 1 weights that are of no linear layer (50%, such as conv.weight) in float32")
+    assert "conv.weight" in (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+
+
+def test_where_8_bits_can_not_be_exported_32_are_shipped_alone(
+    alone: Path, bundles: dict[str, Path], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = (bundles["full"] / FP32_GRAPH).read_bytes()
+
+    def to_onnx(model: Any) -> bytes:
+        if any(isinstance(module, Int8Linear) for module in model.modules()):
+            raise ModelError("bert: can't be exported to ONNX (no such operator)")
+        return content
+
+    monkeypatch.setattr(proving, "to_onnx", to_onnx)
+    found = export(alone, tmp_path / "bundle", suite=str(suite))
+    assert [graph.file for graph in found.graphs] == [FP32_GRAPH]
+    assert [attempt.complaint for attempt in found.refused] == ["bert: can't be exported to ONNX (no such operator)"]
+
+
+def test_no_bundle_is_written_that_would_fail_on_a_text(
+    alone: Path, bundles: dict[str, Path], suite: Path, old_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokenizer has a token more than its embedding has rows, which none of the texts of the proof has."""
+    tokenizer = AutoTokenizer.from_pretrained(alone)
+    tokenizer.add_tokens(["<who>"])
+    tokenizer.save_pretrained(alone)
+    give_graph_of(bundles["full"], monkeypatch)
+    before = contents(old_bundle.parent)
+    with pytest.raises(BundleError, match=r"bundle/model\.onnx: fails on '<who>', a token of its tokenizer; mend"):
+        export(alone, old_bundle, bits=["32"], suite=str(suite))
     assert contents(old_bundle.parent) == before
 
 

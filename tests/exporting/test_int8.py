@@ -6,10 +6,12 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
-from tiny_models import logits_of, some_inputs, tiny_classifier
+from tiny_models import USUAL, logits_of, some_inputs, tiny_classifier
 from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers.pytorch_utils import Conv1D
 
-from foreshot.exporting.int8 import Int8Embedding, Int8Linear, linear_layers, noise, quantised
+from foreshot.exporting.int8 import Int8Embedding, Int8Linear, linear_layers, noise, other_weights, quantised
 
 
 def linear(weight: list[list[float]] | torch.Tensor, bias: list[float] | None = None) -> nn.Linear:
@@ -49,6 +51,55 @@ def test_a_linear_layer_by_hand() -> None:
     assert found.detach().numpy() == pytest.approx(
         np.array([[255 - 17 + 0.5, 510 + 51 * 4 / 63], [-34 + 0.5, -510 + 102 * 4 / 63]]), abs=1e-4
     )
+
+
+@pytest.mark.parametrize("architecture", ["gpt2", "openai-gpt"])
+def test_a_linear_layer_of_gpt_is_one(architecture: str) -> None:
+    """Conv1D is x·W + b with W the other way round; four of them make a layer, and none is left."""
+    layer = random_linear(outputs=7, inputs=48)
+    turned = Conv1D(7, 48)
+    turned.weight.data, turned.bias.data = layer.weight.data.T.contiguous(), layer.bias.data
+    states = torch.randn(3, 5, 48, generator=torch.Generator().manual_seed(4))
+    with torch.inference_mode():
+        assert torch.equal(Int8Linear(turned)(states), Int8Linear(layer)(states))
+    config = AutoConfig.for_model(architecture, n_layer=2, n_embd=16, n_head=2, vocab_size=50, pad_token_id=0)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    assert len(linear_layers(model)) == 8
+    assert not other_weights(model)
+    small = quantised(model)
+    assert not [name for name, module in small.named_modules() if isinstance(module, Conv1D)]
+    assert noise(model, [some_inputs()]).keys() == linear_layers(model).keys()
+
+
+def test_what_has_a_forward_of_its_own_is_no_linear_layer_and_no_table() -> None:
+    class Doubled(nn.Linear):
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(states)
+
+    class Scaled(nn.Embedding):
+        def forward(self, ids: torch.Tensor) -> torch.Tensor:
+            return 4 * super().forward(ids)
+
+    model = with_words(1000)
+    model.set_submodule("bert.pooler.dense", Doubled(16, 16))
+    model.set_submodule("bert.embeddings.word_embeddings", Scaled(1000, 16))
+    assert "bert.pooler.dense" not in linear_layers(model)
+    assert isinstance(quantised(model).get_submodule("bert.embeddings.word_embeddings"), Scaled)
+    assert other_weights(model).keys() == {"bert.pooler.dense.weight", "bert.embeddings.word_embeddings.weight"}
+
+
+def test_weights_that_8_bits_do_not_know_are_found() -> None:
+    """SqueezeBERT's layers are convolutions of width 1; its pooler alone is a linear layer."""
+    config = AutoConfig.for_model("squeezebert", **USUAL, embedding_size=16, num_hidden_layers=2)
+    model = AutoModelForSequenceClassification.from_config(config)
+    assert linear_layers(model).keys() == {"transformer.pooler.dense"}
+    assert len(other_weights(model)) == 12
+    assert "transformer.encoder.layers.0.attention.query.weight" in other_weights(model)
+    quantised_in_training = AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model("ibert", **USUAL, num_hidden_layers=2)
+    )
+    assert not linear_layers(quantised_in_training)
+    assert len(other_weights(quantised_in_training)) > 12
 
 
 def test_weights_are_within_half_a_step_and_reach_63() -> None:

@@ -10,7 +10,13 @@ import onnxruntime
 import pytest
 import torch
 from tiny_models import CONFIGS, USUAL, VOCABULARY, tiny_classifier
-from transformers import PreTrainedModel, SqueezeBertConfig, SqueezeBertForSequenceClassification
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    SqueezeBertConfig,
+    SqueezeBertForSequenceClassification,
+)
 
 from foreshot.errors import ModelError
 from foreshot.exporting import onnx as export
@@ -61,6 +67,32 @@ def test_a_graph_gives_the_logits_of_the_model(architecture):
     model, content = exported(architecture)
     for shape in SHAPES:
         ids, mask = some_rows(*shape, pad=model.config.pad_token_id or 0)
+        with torch.inference_mode():
+            expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
+        assert run(content, ids, mask) == pytest.approx(expected, abs=1e-5), shape
+
+
+@pytest.mark.slow  # the fast tests have a twin of one of them
+@pytest.mark.parametrize(
+    ("architecture", "fields"),
+    [
+        *(("nomic_bert", {}), ("eurobert", {}), ("gte", {}), ("jina_embeddings_v3", {})),
+        *(("roformer", {"embedding_size": 16}), ("esm", {"position_embedding_type": "rotary"})),
+        *(("qwen2", {"num_key_value_heads": 1}), ("gpt2", {"n_embd": 16, "n_head": 2, "n_layer": 2})),
+    ],
+)
+def test_positions_that_turn_and_decoders_are_exported_as_transformers_computes_them(architecture, fields):
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        architecture, **{**USUAL, "num_hidden_layers": 2, "pad_token_id": 0, "num_labels": 3, **fields}
+    )
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    content = to_onnx(model)
+    for shape in SHAPES:
+        ids, mask = some_rows(*shape, pad=0)
         with torch.inference_mode():
             expected = model(input_ids=ids, attention_mask=mask).logits.numpy()
         assert run(content, ids, mask) == pytest.approx(expected, abs=1e-5), shape
@@ -155,7 +187,10 @@ def test_a_model_too_large_for_a_file_is_refused(monkeypatch):
 
 def test_what_cannot_be_exported_is_told_in_one_line(monkeypatch):
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("no such operator\nand a long trace")
+        try:
+            raise ValueError("no such operator\nand a long trace")
+        except ValueError as error:
+            raise RuntimeError("Failed to export. This is step 1/3 of exporting") from error
 
     monkeypatch.setattr(torch.onnx, "export", fail)
     with pytest.raises(ModelError, match=r"^bert: can't be exported to ONNX \(no such operator\)$"):

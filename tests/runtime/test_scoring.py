@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scored_files import EXPECTED, NEW, TEXTS, answer_of, names, read_output, write_input
-from tiny_bundles import tiny_bundle
+from tiny_bundles import probabilities_of, tiny_bundle, with_token
 
 from foreshot.errors import ConfigError, DataError
 from foreshot.runtime.classifier import Classifier, load
@@ -106,6 +106,26 @@ def test_a_parquet_row_is_set_aside_with_its_cells(tmp_path, classifier):
     score_file(classifier, tmp_path / "in.parquet", tmp_path / "out.parquet", bad_rows=tmp_path / "bad")
     bad = json.loads((tmp_path / "bad").read_text())
     assert json.loads(bad["raw"]) == {"n": 1, "text": None}
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.jsonl", "in.parquet"])
+def test_a_row_that_the_model_fails_on_is_a_bad_row(tmp_path, name):
+    """Its tokenizer knows a token that the graph has no row for; two of the rows have it."""
+    classifier = load(with_token(tiny_bundle(tmp_path / "bundle"), "<who>"))
+    texts = ["hi", "you <who>", *(["thank you"] * 9), "<who>", "you walnut"]
+    write_input(tmp_path / name, texts)
+    place = {"in.csv": "line 3", "in.jsonl": "line 2", "in.parquet": "row 2"}[name]
+    with pytest.raises(DataError, match=rf"{name}, {place}, column 'text': .*model\.onnx: fails on a text") as caught:
+        score_file(classifier, tmp_path / name, tmp_path / "out.jsonl")
+    assert "\n" not in str(caught.value)
+    summary = score_file(classifier, tmp_path / name, tmp_path / "out.jsonl", bad_rows=tmp_path / "bad.jsonl")
+    assert (summary.rows, summary.bad_rows) == (11, 2)
+    scored = read_output(tmp_path / "out.jsonl")
+    assert [row["text"] for row in scored] == ["hi", *(["thank you"] * 9), "you walnut"]
+    assert [row["score_toxic"] for row in scored] == pytest.approx(
+        [probabilities_of(row["text"])[1] for row in scored], abs=1e-6
+    )
+    assert [bad["row"] - int(place.split()[1]) for bad in read_output(tmp_path / "bad.jsonl")] == [0, 10]
 
 
 def test_nothing_but_bad_rows(tmp_path, classifier):

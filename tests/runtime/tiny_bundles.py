@@ -59,6 +59,15 @@ def tiny_bundle(folder: Path, **overrides: Any) -> Path:
     return folder
 
 
+def with_token(folder: Path, token: str, *, special: bool = False) -> Path:
+    """A bundle to whose tokenizer somebody added a token, for which the graph has no row; its sums are mended."""
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
+    (tokenizer.add_special_tokens if special else tokenizer.add_tokens)([token])
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    (folder / SUMS_FILE).write_text(sums_of(folder), encoding="ascii")
+    return folder
+
+
 def make_manifest(**overrides: Any) -> Manifest:
     """The manifest of a tiny bundle; its self-test's scores are worked out by `probabilities_of`.
 

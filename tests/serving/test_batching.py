@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_bundles import tiny_bundle
+from tiny_bundles import probabilities_of, tiny_bundle, with_token
 
 import foreshot
 from foreshot.runtime.classifier import Prediction
@@ -308,22 +308,43 @@ def test_who_gives_up_half_way_gives_back_only_what_was_not_computed() -> None:
 # ---- faults ----
 
 
-def test_a_scorer_that_fails_fails_its_batch_and_computes_the_next(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_text_that_the_scorer_fails_on_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+    sizes: list[int] = []
+
     def scorer(texts: Sequence[str]) -> list[Prediction]:
+        sizes.append(len(texts))
         if "walnut" in texts:
             raise ValueError(f"can't take {texts}")
         return echo(texts)
 
     async def work(batcher: Batcher) -> None:
-        both = await asyncio.gather(batcher.score(["walnut"]), batcher.score(["kind"]), return_exceptions=True)
-        assert [error.status for error in both] == [500, 500]
-        assert all("walnut" not in error.detail for error in both)
+        requests = [named("a", 5), ["b", "walnut", "c"], ["kind"], named("d", 7)]
+        first, failed, *others = await asyncio.gather(*map(batcher.score, requests), return_exceptions=True)
+        assert [labels(found) for found in (first, *others)] == [requests[0], *requests[2:]]
+        assert isinstance(failed, Problem)
+        assert (failed.status, failed.detail) == (500, "the model fails on a text of this request; leave it out")
         assert labels(await batcher.score(["kind"])) == ["kind"]
         assert batcher.alive
 
     with_batcher(scorer, work, batch_wait_seconds=0.1)
-    assert "ValueError" in caplog.text
+    assert sizes[0] == 16  # one batch of all; then halves, one of which holds it
+    assert len(sizes) <= 10
+    assert "1 texts of 16 failed: ValueError" in caplog.text
     assert "walnut" not in caplog.text
+
+
+def test_a_text_that_a_bundle_fails_on_takes_no_scores_from_others(tmp_path: Path) -> None:
+    classifier = foreshot.load(with_token(tiny_bundle(tmp_path / "bundle"), "<who>"), threads=1)
+
+    async def work(batcher: Batcher) -> list[Any]:
+        requests = (["you absolute walnut", "thank you"], ["you <who>"], ["kind day", ""])
+        return await asyncio.gather(*map(batcher.score, requests), return_exceptions=True)
+
+    first, failed, last = with_batcher(classifier, work, batch_wait_seconds=0.1)
+    assert [found.scores["toxic"] for found in (*first, *last)] == pytest.approx(
+        [probabilities_of(text)[1] for text in ("you absolute walnut", "thank you", "kind day", "")], abs=1e-6
+    )
+    assert isinstance(failed, Problem)
 
 
 def test_of_a_request_that_failed_no_more_is_computed() -> None:
@@ -342,7 +363,8 @@ def test_of_a_request_that_failed_no_more_is_computed() -> None:
         assert labels(await batcher.score(["b"])) == ["b"]
 
     with_batcher(scorer, work, batch=8, observer=Observer(queue=changes.append))
-    assert len(gate.batches) <= 3  # the second may have begun before the first was heard of
+    computed = {text for batch in gate.batches for text in batch}
+    assert computed <= {*named("a", 16), "b"}  # the second batch may have begun before the first was heard of
     assert gate.batches[-1] == ["b"]
     assert sum(changes) == 0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from served import damaged, newer
-from tiny_bundles import SELF_TEST, probabilities_of, tiny_bundle
+from tiny_bundles import SELF_TEST, probabilities_of, tiny_bundle, with_token
 
 from foreshot.errors import BundleError, ConfigError
 from foreshot.runtime.bundle import SUMS_FILE, SelfTest
@@ -80,7 +80,12 @@ def test_models_are_served_in_their_order_and_the_first_by_default(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("broken", "complaint"), [(damaged, "SHA-256 differs"), (newer, "is of format 99.*upgrade Foreshot")]
+    ("broken", "complaint"),
+    [
+        (damaged, "SHA-256 differs"),
+        (newer, "is of format 99.*upgrade Foreshot"),
+        (lambda folder: with_token(folder, "<who>"), r"model\.onnx: fails on '<who>', a token of its tokenizer"),
+    ],
 )
 def test_a_broken_bundle_is_refused_beside_a_whole_one(
     tmp_path: Path, broken: Callable[[Path], Path], complaint: str

@@ -239,7 +239,9 @@ def test_a_model_that_fails_is_500_and_the_next_request_is_answered(
             raise ValueError(f"can't split {texts}")
 
         patched.setattr("foreshot.runtime.classifier.Classifier.tokenize", tokenize)
-        check_problem(client.post("/v1/classify", json={"texts": [SECRET]}), 500, "the model failed")
+        check_problem(
+            client.post("/v1/classify", json={"texts": [SECRET]}), 500, "the model fails on a text of this request"
+        )
         patched.undo()
         assert client.post("/v1/classify", json={"texts": [SECRET]}).status_code == 200
     assert "ValueError" in log.text

@@ -1,7 +1,9 @@
 """The inputs of a comparison: everything that is asked for, read and checked before anything is written or trained."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -16,7 +18,8 @@ from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
 from foreshot.data.texts import NORMALISATION, listing
 from foreshot.data.unlabelled import Unlabelled, apart_from, read_unlabelled
-from foreshot.errors import ConfigError, DataError, ForeshotError, ModelError
+from foreshot.errors import BundleError, ConfigError, DataError, ModelError
+from foreshot.exporting.exportable import check_architecture
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.behaviour import Evasions, make_evasions
 from foreshot.judging.guards import check_parts_apart
@@ -62,6 +65,8 @@ from foreshot.training.seeding import generator
 from foreshot.words.explained import ExplainedTexts, from_rationales, from_rows
 from foreshot.words.word_scores import texts_left_out
 
+MOST_TOKENISED = 4000
+"""Texts whose tokens are compared with those of the tokenizer alone."""
 PROBES_ROWS: Final = "probes"
 SUITE_ROWS: Final = "suite"
 EVASIONS: Final = "evasions"
@@ -224,7 +229,10 @@ def read_inputs(experiment: Experiment) -> Inputs:
     by_leaving_out = experiment.explanations.method == "leave-one-out"
     texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
     rows = {name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked}
-    announcements += _no_bundle(origin, tokenizer, rows["validation"], texts["validation"], max_length)
+    if experiment.exportable:
+        names = [name for name in ("validation", SUITE_ROWS) if name in rows]
+        ids = {text: of_text for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
+        _check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
@@ -459,18 +467,6 @@ def _examine(
         )
 
 
-def _no_bundle(
-    origin: ModelSource, tokenizer: PreTrainedTokenizerBase, rows: EncodedRows, texts: list[str], max_length: int
-) -> list[str]:
-    """Why no student can be exported, or nothing; the comparison is of use without, so that it is said and no more."""
-    try:
-        alone = TextTokenizer(tokenizer_json(origin.name, tokenizer), max_length=max_length, where=origin.name)
-        check_tokenization(origin.name, alone, texts, rows.ids)
-    except ForeshotError as error:
-        return [f"the models of this run can be compared and checked, but not exported: {error}"]
-    return []
-
-
 def _find_teacher(name: str, experiment: Experiment, task: Task) -> ModelSource:
     """The ready classifier, with the logits of the data's classes."""
     unsaid = MULTI_LABEL if task.multi_label else None
@@ -522,6 +518,22 @@ def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bo
 def _starts_from(recipe: Recipe, experiment: Experiment, *, teaches: bool) -> bool:
     """Whether a recipe's students are cut from the model that teaches, or from the one that doesn't."""
     return experiment.teacher is None or (recipe.init == "teacher") == teaches
+
+
+def _check_exportable(
+    sources: Sequence[ModelSource], tokenizer: PreTrainedTokenizerBase, max_length: int, ids: Mapping[str, list[int]]
+) -> None:
+    """Raise ModelError where what is trained could be exported to no bundle; `ids` are those of some texts."""
+    name = sources[0].name
+    try:
+        alone = TextTokenizer(tokenizer_json(name, tokenizer), max_length=max_length, where=name)
+        check_tokenization(name, alone, list(ids), list(ids.values()))
+        for source in {source.config.model_type: source for source in sources}.values():
+            check_architecture(source)
+    except (BundleError, ModelError) as error:
+        raise ModelError(
+            f"{error}; give another encoder, or compare without a bundle at the end (exportable: false)"
+        ) from None
 
 
 def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:

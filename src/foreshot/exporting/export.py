@@ -40,6 +40,7 @@ from foreshot.runtime.bundle import (
     sums_of,
 )
 from foreshot.runtime.decisions import decide, scores_of, view_of
+from foreshot.runtime.verifying import verify
 from foreshot.settings.dialect import AskedDialect, asked_dialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.cases import Suite, read_suite
@@ -80,8 +81,8 @@ def export(
     file `rows`, and on `suite` (a file, or the run's, or the built-in one where it fits). `positive` is the class that
     counts as toxic, or the label to judge of a multi-label model; `problem_type` ("single-label", "multi-label") says
     which it is, where its config.json doesn't. `separator` and `quoting` are those of `rows` (`settings.dialect`), else
-    found. Raises ForeshotError for what can't be used and for a graph in 32 bits that isn't the model; `out` is then as
-    it was.
+    found. Raises ForeshotError for what can't be used, for a graph in 32 bits that isn't the model, and for a bundle
+    that `verify` would refuse; `out` is then as it was.
     """
     progress, out = progress or Silent(), Path(out)
     if not bits or not set(bits) <= BITS.keys():
@@ -116,6 +117,7 @@ def export(
         write_atomically(workplace / MANIFEST_FILE, manifest.model_dump_json(indent=1) + "\n")
         write_atomically(workplace / CARD_FILE, card(manifest))
         write_atomically(workplace / SUMS_FILE, sums_of(workplace))
+        verify(workplace, where=str(out))
         refuse_as_target(out)  # once more: something may have been put there meanwhile
     return manifest
 

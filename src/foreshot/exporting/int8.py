@@ -8,12 +8,17 @@ whole batch, as ONNX Runtime's own dynamic quantisation has it, a text's score w
 
 from collections.abc import Collection
 from copy import deepcopy
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from foreshot.models.encoders import head_modules
+
+LinearLayer = nn.Linear | Conv1D
+"""W·x + b: PyTorch's, whose weight is (outputs, inputs), and GPT-2's, whose weight is (inputs, outputs)."""
 
 WEIGHT_TOP, ACTIVATION_TOP = 63, 255
 EMBEDDING_TOP = 127
@@ -37,9 +42,11 @@ class Int8Linear(nn.Module):
     zero: torch.Tensor  # uint8
     zeros: torch.Tensor  # (outputs,), int8
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, linear: LinearLayer) -> None:
         super().__init__()
         weight = linear.weight.detach()
+        if isinstance(linear, Conv1D):
+            weight = weight.T
         scale = weight.abs().amax(dim=1).clamp(min=SMALLEST) / WEIGHT_TOP
         whole = torch.round(weight / scale[:, None])
         self.register_buffer("weight", whole.to(torch.int8).T.contiguous())
@@ -102,19 +109,40 @@ def quantised(model: PreTrainedModel, *, kept: Collection[str] = ()) -> PreTrain
         if name not in kept:
             copy.set_submodule(name, Int8Linear(linear))
     for name, module in list(copy.named_modules()):
-        if isinstance(module, nn.Embedding) and module.num_embeddings >= FEWEST_EMBEDDINGS:
+        if _computes_as(module, nn.Embedding) and module.num_embeddings >= FEWEST_EMBEDDINGS:
             copy.set_submodule(name, Int8Embedding(module))
     return copy
 
 
-def linear_layers(model: PreTrainedModel) -> dict[str, nn.Linear]:
+def linear_layers(model: PreTrainedModel) -> dict[str, LinearLayer]:
     """The encoder's linear layers by name; those of the head are few and stay in float32."""
-    head = tuple(f"{name}." for name in head_modules(model))
+    head = _head(model)
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and not f"{name}.".startswith(head)
+        if _computes_as(module, nn.Linear, Conv1D) and not f"{name}.".startswith(head)
     }
+
+
+def other_weights(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """The encoder's matrices that belong to no linear layer and no table: convolutions and the like, by name."""
+    known = tuple(
+        f"{name}." for name, module in model.named_modules() if _computes_as(module, nn.Linear, Conv1D, nn.Embedding)
+    )
+    return {
+        name: weight
+        for name, weight in model.named_parameters()
+        if weight.ndim > 1 and not name.startswith((*known, *_head(model)))
+    }
+
+
+def _computes_as(module: nn.Module, *kinds: type[nn.Module]) -> TypeGuard[Any]:
+    """Whether a module computes what one of some kinds does: it is one, and has no forward of its own."""
+    return any(isinstance(module, kind) and type(module).forward is kind.forward for kind in kinds)
+
+
+def _head(model: PreTrainedModel) -> tuple[str, ...]:
+    return tuple(f"{name}." for name in head_modules(model))
 
 
 @torch.inference_mode()
@@ -127,7 +155,7 @@ def noise(model: PreTrainedModel, batches: Collection[dict[str, torch.Tensor]]) 
     whole: dict[str, float] = {}
     handles = []
 
-    def watch(name: str, linear: nn.Linear) -> None:
+    def watch(name: str, linear: LinearLayer) -> None:
         small = Int8Linear(linear)
 
         def compare(_: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:

@@ -55,6 +55,8 @@ def to_onnx(model: PreTrainedModel) -> bytes:
 
     Raises ModelError when its weights are more than an ONNX file holds, or the architecture can't be exported.
     """
+    from onnxscript.optimizer import optimize  # it takes seconds to import
+
     kind = model.config.model_type
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
     if weights > MOST_BYTES:
@@ -73,11 +75,16 @@ def to_onnx(model: PreTrainedModel) -> bytes:
                 input_names=INPUTS,
                 output_names=[OUTPUT],
                 dynamic_shapes=dict.fromkeys(INPUTS, shape),
+                optimize=False,  # which also makes rotary positions an operator that wants one row alone
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises whatever its many parts do
-        raise ModelError(f"{kind}: can't be exported to ONNX ({first_line(error)})") from None
-    assert program is not None  # it is where no file was named
+            assert program is not None  # it is where no file was named
+            program.model = optimize(program.model)
+    except Exception as error:  # the exporter raises whatever its many parts do, wrapped in advice for programmers
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise ModelError(f"{kind}: can't be exported to ONNX ({first_line(cause)})") from None
     proto = program.model_proto
     for node in [*proto.graph.node, *(node for function in proto.functions for node in function.node)]:
         del node.metadata_props[:]  # stack traces, with the paths of the machine that exported

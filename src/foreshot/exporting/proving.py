@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from transformers import PreTrainedModel
 
 from foreshot.data.texts import excerpt
-from foreshot.errors import BundleError
-from foreshot.exporting.int8 import linear_layers, noise, quantised
+from foreshot.errors import BundleError, ModelError
+from foreshot.exporting.int8 import linear_layers, noise, other_weights, quantised
 from foreshot.exporting.onnx import OPSET, to_onnx
 from foreshot.exporting.parity import flipped, fp32_complaint, int8_complaint, parity
 from foreshot.exporting.subject import Subject
@@ -72,7 +73,13 @@ def int8_graph(proof: Proof, progress: Progress) -> tuple[MadeGraph | None, tupl
     refused: list[Attempt] = []
     for method, kept in _int8_settings(proof):
         progress.say(f"{INT8_GRAPH}: exporting, {method} …")
-        made = _proved(proof, INT8_GRAPH, method, to_onnx(quantised(subject.model, kept=kept)))
+        try:
+            content = to_onnx(quantised(subject.model, kept=kept))
+        except ModelError as error:  # which no other layers in 32 bits would mend
+            refused.append(Attempt(method=method, complaint=str(error)))
+            progress.say(f"{INT8_GRAPH}: {error}")
+            break
+        made = _proved(proof, INT8_GRAPH, method, content)
         complaint = int8_complaint(made.facts.parity)
         if complaint is None:
             _say(made, progress)
@@ -84,6 +91,8 @@ def int8_graph(proof: Proof, progress: Progress) -> tuple[MadeGraph | None, tupl
             progress.say(f"  decided otherwise: {excerpt(proof.texts[row], 80)!r}")
         if len(changed) > MOST_SHOWN:
             progress.say(f"  and {len(changed) - MOST_SHOWN} more")
+    if not refused:
+        refused.append(Attempt(method="8 bits", complaint=f"the model has no linear layers{_others(subject.model)}"))
     progress.say(f"{INT8_GRAPH}: no setting passes, so it is left out")
     return None, tuple(refused)
 
@@ -91,13 +100,26 @@ def int8_graph(proof: Proof, progress: Progress) -> tuple[MadeGraph | None, tupl
 def _int8_settings(proof: Proof) -> Iterator[tuple[str, list[str]]]:
     """What is tried, by name, with the layers that stay in 32 bits; what these are is found out when it is asked."""
     layers, noisiest = linear_layers(proof.subject.model), list[str]()
-    for share in KEPT_SHARES:
+    others = _others(proof.subject.model)
+    for share in KEPT_SHARES if layers else ():
         count = round(share * len(layers))
         if count and not noisiest:
             by_layer = noise(proof.subject.model, list(_noise_batches(proof)))
             noisiest = sorted(by_layer, key=by_layer.__getitem__, reverse=True)
         but = f" but for the {count} noisiest" if count else ""
-        yield f"all {len(layers)} linear layers{but} in int8, a scale a channel and a range a token", noisiest[:count]
+        how = "in int8, a scale a channel and a range a token"
+        yield f"all {len(layers)} linear layers{but} {how}{others}", noisiest[:count]
+
+
+def _others(model: PreTrainedModel) -> str:
+    """What is said of the weights that 8 bits don't know, which stay in 32."""
+    others = other_weights(model)
+    if not others:
+        return ""
+    in_layers = sum(layer.weight.numel() for layer in linear_layers(model).values())
+    count = sum(weight.numel() for weight in others.values())
+    share = count / (count + in_layers)
+    return f"; {len(others)} weights that are of no linear layer ({share:.0%}, such as {next(iter(others))}) in float32"
 
 
 def _noise_batches(proof: Proof) -> Iterator[dict]:

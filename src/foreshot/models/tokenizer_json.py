@@ -18,7 +18,7 @@ def tokenizer_json(name: str, tokenizer: PreTrainedTokenizerBase) -> str:
     if backend is None:
         raise ModelError(
             f"{name}: its tokenizer, a {type(tokenizer).__name__}, has no tokenizer.json; it can't run without "
-            "Transformers, as a bundle does; give a model with a tokenizer.json"
+            "Transformers, as a bundle does"
         )
     if tokenizer.truncation_side != "right":
         raise ModelError(

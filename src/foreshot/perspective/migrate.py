@@ -11,7 +11,7 @@ import numpy as np
 
 from foreshot.data.reading.records import Records, open_records
 from foreshot.data.texts import excerpt, listing
-from foreshot.errors import ConfigError, DataError
+from foreshot.errors import BundleError, ConfigError, DataError
 from foreshot.files.atomic import writing_atomically
 from foreshot.perspective.agreement import ScoreAgreement, score_agreement
 from foreshot.perspective.stored_scores import StoredRow, StoredScores, look_through
@@ -20,7 +20,7 @@ from foreshot.results.base import Facts
 from foreshot.results.behaviour import SuiteFacts, SuiteResult
 from foreshot.results.decisions import Decision
 from foreshot.runtime.bundle import Manifest
-from foreshot.runtime.classifier import Classifier, Prediction, load
+from foreshot.runtime.classifier import Classifier, Prediction, answers, load
 from foreshot.runtime.outputs import refuse_as_output
 from foreshot.runtime.windows import windows
 from foreshot.runtime.writing import NewColumns, Output, kind_of_output, open_output
@@ -249,7 +249,11 @@ def _score(
         progress.begin(f"scoring {records.source}", units)
         for window in read:
             rows = [row for row in stored.rows(records, window) if row is not None]
-            predictions = classifier([row.text for row in rows])
+            predictions: list[Prediction] = []
+            for row, answer in zip(rows, answers(classifier, [row.text for row in rows], BundleError), strict=True):
+                if isinstance(answer, Exception):
+                    raise DataError(f"{records.place(row.record.row)}: {answer}")
+                predictions.append(answer)
             scored.add(rows, predictions)
             if output:
                 output.write([row.record for row in rows], predictions)

@@ -1,6 +1,6 @@
 """The classifier that a bundle holds: texts to labels, scores and decisions, by tokenizers and ONNX Runtime alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from foreshot.data.texts import normalise, valid_unicode
-from foreshot.errors import ConfigError, NotATextError
+from foreshot.errors import BundleError, ConfigError, NotATextError
 from foreshot.results.decisions import LabelDecisions
 from foreshot.runtime.bundle import Bundle, Manifest, read_bundle
 from foreshot.runtime.decisions import decide, flagged_labels, route, scores_of, view_of
@@ -67,12 +67,13 @@ class Classifier:
         if self.max_length > self.manifest.max_length:
             raise ConfigError(f"⟨max_length⟩ {max_length}: must be 1 to {self.manifest.max_length}, the bundle's most")
         self._batch_size = batch_size
-        self._tokenizer = TextTokenizer(bundle.tokenizer, max_length=self.max_length, where=str(bundle.folder))
+        self._where = str(bundle.folder / self.file)
+        self.tokenizer = TextTokenizer(bundle.tokenizer, max_length=self.max_length, where=str(bundle.folder))
         self._graph = Graph(
             bundle.read_graph(self.file),
             classes=len(self.manifest.labels),
             pad_token_id=self.manifest.pad_token_id,
-            where=str(bundle.folder / self.file),
+            where=self._where,
             threads=threads,
         )
 
@@ -86,7 +87,7 @@ class Classifier:
 
     def close(self) -> None:
         """Let the memory of the model go, whoever still refers to the classifier; it can't be asked any more."""
-        del self._graph, self._tokenizer
+        del self._graph, self.tokenizer
 
     def tokenize(self, texts: str | Sequence[str], *, normalised: bool = False) -> Tokens:
         """Token ids of texts as the model was trained on them: normalised, and cut to `max_length` tokens.
@@ -95,18 +96,24 @@ class Classifier:
         """
         whole = text_list(texts)
         if normalised:
-            return self._tokenizer.tokenize(whole)
-        tokens = self._tokenizer.tokenize([normalise(valid_unicode(text[:LONGEST_TEXT])) for text in whole])
+            return self.tokenizer.tokenize(whole)
+        tokens = self.tokenizer.tokenize([normalise(valid_unicode(text[:LONGEST_TEXT])) for text in whole])
         longer = np.array([len(text) > LONGEST_TEXT for text in whole], dtype=bool)
         return replace(tokens, truncated=tokens.truncated | longer)
 
     def looked_at(self, text: str) -> tuple[int, int] | None:
         """Begin and end of what is looked at of a normalised text that is cut; None of one that is looked at whole."""
-        return self._tokenizer.looked_at(text)
+        return self.tokenizer.looked_at(text)
 
-    def logits(self, tokens: Tokens) -> np.ndarray:
-        """Logits (texts, classes), float32."""
-        return self._graph.logits(tokens.ids, batch_size=self._batch_size)
+    def logits(self, tokens: Tokens, *, batch_size: int | None = None) -> np.ndarray:
+        """Logits (texts, classes), float32; `batch_size` for another than the classifier's own.
+
+        Raises BundleError where the graph fails on a text, or gives what is no number.
+        """
+        logits = self._graph.logits(tokens.ids, batch_size=batch_size or self._batch_size)
+        if not np.isfinite(logits).all():
+            raise BundleError(f"{self._where}: gives a text a score that is no number; export it again")
+        return logits
 
     def predictions(self, logits: np.ndarray, truncated: np.ndarray) -> list[Prediction]:
         """What logits (texts, classes or labels) mean by the bundle's temperatures, thresholds and policies."""
@@ -143,6 +150,19 @@ def load(
 ) -> Classifier:
     """The classifier in a bundle's folder; see `Classifier` for the settings and for what is raised."""
     return Classifier(read_bundle(folder), file=file, threads=threads, batch_size=batch_size, max_length=max_length)
+
+
+def answers(
+    score: Callable[[Sequence[str]], list[Prediction]], texts: Sequence[str], failure: type[Exception]
+) -> list[Prediction | Exception]:
+    """A prediction for each text, or the `failure` that scoring it raises: of texts scored together it fails alone."""
+    try:
+        return [*score(texts)]
+    except failure as error:
+        if len(texts) < 2:
+            return [error]
+    half = len(texts) // 2
+    return [*answers(score, texts[:half], failure), *answers(score, texts[half:], failure)]
 
 
 def text_list(texts: object) -> list[str]:

@@ -16,10 +16,10 @@ from foreshot.data.reading.records import Records, open_records
 from foreshot.data.reading.text_rows import text_column_of
 from foreshot.data.table import why_not_a_string
 from foreshot.data.texts import excerpt
-from foreshot.errors import ConfigError, DataError
+from foreshot.errors import BundleError, ConfigError, DataError
 from foreshot.files.atomic import writing_atomically
 from foreshot.progress import Progress, Silent, duration, printable
-from foreshot.runtime.classifier import Classifier, Prediction
+from foreshot.runtime.classifier import Classifier, Prediction, answers
 from foreshot.runtime.outputs import refuse_as_output
 from foreshot.runtime.windows import windows
 from foreshot.runtime.writing import PREFIX, NewColumns, Output, as_json, kind_of_output, open_output
@@ -132,15 +132,26 @@ def _score(
             if isinstance(record, BadRecord):
                 bad.add(record.row, record.complaint, record.raw)
             elif complaint := why_not_a_string(record.cells.get(text_column)):
-                raw = record.raw or as_json(dict(record.cells))
-                bad.add(record.row, f"column {excerpt(text_column)!r}: {complaint}", raw)
+                bad.add(record.row, f"column {excerpt(text_column)!r}: {complaint}", _raw(record))
             else:
                 rows.append(record)
-        predictions = classifier([row.cells[text_column] for row in rows])
-        output.write(rows, predictions)
+        scored: list[Record] = []
+        predictions: list[Prediction] = []
+        found = answers(classifier, [row.cells[text_column] for row in rows], BundleError)
+        for record, answer in zip(rows, found, strict=True):
+            if isinstance(answer, Exception):
+                bad.add(record.row, f"column {excerpt(text_column)!r}: {answer}", _raw(record))
+            else:
+                scored.append(record)
+                predictions.append(answer)
+        output.write(scored, predictions)
         tally.add(predictions, sum(record.size for record in records))
     output.finish()
     tally.complete()
+
+
+def _raw(record: Record) -> str:
+    return record.raw or as_json(dict(record.cells))
 
 
 class _BadRows:

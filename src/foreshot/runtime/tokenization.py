@@ -42,6 +42,16 @@ class TextTokenizer:
         if max_length < least:  # the library would then cut nothing at all
             raise ConfigError(f"{where}: can't cut texts to {max_length} tokens; {least} is the least")
 
+    @property
+    def added_tokens(self) -> list[str]:
+        """The tokens that are found in a text as they are: special ones, and those added to the vocabulary."""
+        return [token.content for token in self._tokenizer.get_added_tokens_decoder().values()]
+
+    @property
+    def largest_id(self) -> int:
+        """The largest id that it may give a token."""
+        return max(self._tokenizer.get_vocab().values())
+
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         """Token ids of texts that are normalised already (`data.texts.normalise`), cut to `max_length` tokens.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from foreshot.runtime.classifier import Prediction
+from foreshot.runtime.classifier import Prediction, answers
 from foreshot.serving.problems import Problem, overloaded
 from foreshot.serving.settings import Limits
 
@@ -82,7 +82,7 @@ class Batcher:
         """Predictions in the order of the texts; when cancelled, those not yet in a batch are given up.
 
         Raises Problem 503 when the texts find no room in the queue, 413 when they never could, and 500 when the scorer
-        fails on one of their batches.
+        fails on one of them.
         """
         if not texts:
             return []
@@ -132,15 +132,16 @@ class Batcher:
     async def _score(self, batch: list[tuple[_Job, int]]) -> None:
         texts = [job.texts[number] for job, number in batch]
         self._observer.batch(len(texts))
-        try:
-            predictions = await asyncio.get_running_loop().run_in_executor(self._thread, self._scorer, texts)
-        except Exception as error:  # whatever it is, those who wait must hear of it
-            logger.error("a batch of %d texts failed: %s", len(texts), type(error).__name__)
-            for job, _ in batch:
-                if not job.done.done():
-                    job.done.set_exception(Problem(500, "the model failed on a text of this or another request"))
-            return
-        for (job, number), prediction in zip(batch, predictions, strict=True):
-            job.predictions[number] = prediction
-            if len(job.predictions) == len(job.texts) and not job.done.done():
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, answers, self._scorer, texts, Exception)
+        failures = [answer for answer in found if isinstance(answer, Exception)]
+        if failures:
+            logger.error("%d texts of %d failed: %s", len(failures), len(texts), type(failures[0]).__name__)
+        for (job, number), answer in zip(batch, found, strict=True):
+            if job.done.done():
+                continue
+            if isinstance(answer, Exception):  # whatever it is, who waits must hear of it
+                job.done.set_exception(Problem(500, "the model fails on a text of this request; leave it out"))
+                continue
+            job.predictions[number] = answer
+            if len(job.predictions) == len(job.texts):
                 job.done.set_result([job.predictions[number] for number in range(len(job.texts))])

@@ -101,6 +101,7 @@ class Experiment(Settings):
     `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
     training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
     (0: one after every step). `device` is where models are trained and asked: "auto" takes a GPU where there is one.
+    An encoder that can't be exported is refused before anything is trained, unless `exportable` is false.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Experiment(Settings):
     layer_sample: Rows = 256
     checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = 60.0
     device: str = "auto"
+    exportable: bool = True
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)] = tuple(RECIPES[name] for name in DEFAULT_RECIPES)
     matched: bool = False
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0,)
