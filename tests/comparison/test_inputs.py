@@ -146,9 +146,8 @@ def test_a_tokenizer_that_no_bundle_can_have_is_refused_before_training(models, 
     (tmp_path / "merges").write_text("a b 5\n", encoding="utf-8")
     BertweetTokenizer(str(tmp_path / "words"), str(tmp_path / "merges")).save_pretrained(encoder)
     assert refused(ModelError, models, [recipe("odd")], encoder=encoder) == (
-        f"{encoder}: its tokenizer, a BertweetTokenizer, has no tokenizer.json; it can't run without Transformers, as a "
-        "bundle does; give another encoder, or compare without a bundle at the end "
-        "(exportable: false)"
+        f"{encoder}: its tokenizer, a BertweetTokenizer, has no tokenizer.json; it can't run without Transformers, as "
+        "a bundle does; give another encoder, or compare without a bundle at the end (exportable: false)"
     )
     inputs_of(models, [recipe("odd")], encoder=encoder, exportable=False)
 
