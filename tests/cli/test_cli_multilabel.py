@@ -219,7 +219,7 @@ def test_a_teacher_of_classes_is_refused_for_several_labels(run, foreshot, tmp_p
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(run[0] / "teacher").save_pretrained(folder)
     complaint = refused(foreshot, tmp_path, comments(), "--teacher", folder, *LABELS)
-    assert "its problem_type is single_label_classification" in complaint
+    assert "gives a text one of its labels (toxic, " in complaint
 
 
 def test_skipped_rows_are_counted(foreshot, encoder, tmp_path):

@@ -546,7 +546,7 @@ def test_a_folder_of_something_else_is_refused_and_untouched(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Before anything is loaded."""
-    monkeypatch.setattr(subject, "find_model", None)
+    monkeypatch.setattr(subject, "find_classifier", None)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / name).write_text("mine", encoding="utf-8")
     (tmp_path / "mine" / "thesis.tex").write_text("mine", encoding="utf-8")

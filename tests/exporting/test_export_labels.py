@@ -285,7 +285,7 @@ def test_models_that_contradict_themselves(
 
 
 def test_decisions_of_several_labels_for_a_model_of_classes(tmp_path: Path, cases: str) -> None:
-    folder = make_model(tmp_path / "model", problem_type=None)
+    folder = make_model(tmp_path / "model", problem_type="single_label_classification")
     save_decision(THRESHOLDS, folder)
     with pytest.raises(ModelError, match=r"decision\.json: is of several labels, and config\.json doesn't say multi_l"):
         export(folder, tmp_path / "bundle")

@@ -15,7 +15,7 @@ from foreshot.models import encoders
 from foreshot.models.classifiers import find_classifier
 from foreshot.models.encoders import find_model, load_classifier
 from foreshot.models.heads import MULTI_LABEL, REGRESSION, SINGLE_LABEL, Head, match_head, read_head
-from foreshot.results.decisions import Decision
+from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.decisions import save_decision
 
 ATTRIBUTES = ["toxic", "severe_toxic", "obscene", "threat", "insult", "identity_hate"]
@@ -132,6 +132,9 @@ def test_the_user_and_a_runs_decision_say_what_config_json_does_not(tmp_path):
         find_classifier(str(folder), "both")
     save_decision(Decision(policy="argmax"), folder)
     assert not find_classifier(str(folder)).is_multi_label
+    each = dict.fromkeys(("toxic", "threat"), Decision(policy="argmax"))
+    save_decision(LabelDecisions(judged="toxic", by_label=each), folder)
+    assert find_classifier(str(folder)).is_multi_label
 
 
 # ---- whose they are ----

@@ -297,10 +297,12 @@ def test_what_is_no_batch_is_refused_whole_in_googles_shape(
 
 
 def test_parts_within_parts_are_looked_for_nowhere(answers: Send) -> None:
-    """Else the ends of all would be looked for in each line."""
+    """Else the ends of all would be looked for in each line. So what they say is part of a body, which is no JSON."""
     nested = b"Content-Type: multipart/mixed; boundary=c\r\n"
-    ((_, status, answer),) = answers(written(request(), headers=nested))
-    assert (status, toxicity_in(answer)) == (200, toxicity(RUDE))
+    (_, inner, answer), (_, plain, _) = answers(
+        written(request() + b"\r\n--c\r\n\r\nx\r\n--c--", request(), headers=nested)
+    )
+    assert (inner, answer["error"]["code"], plain) == (400, 400, 200)
 
 
 def test_nothing_that_a_part_says_gets_into_the_answers_head(address: str) -> None:

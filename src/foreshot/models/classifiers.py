@@ -84,8 +84,8 @@ def find_classifier(
     source = find_model(name, layers_at=layers_at)
     _refuse_contradiction(source)
     said = PROBLEM_TYPES[problem_type] if problem_type else getattr(source.config, "problem_type", None)
-    if said is None and isinstance(load_decision(source.folder), Decision):
-        said = SINGLE_LABEL  # a run's model, whose data had one label column
+    if said is None and (saved := load_decision(source.folder)):
+        said = SINGLE_LABEL if isinstance(saved, Decision) else MULTI_LABEL
     return replace(source, head=read_head(source.labels_in_file, said or unsaid, source=source.name))
 
 
