@@ -118,7 +118,7 @@ def _asked(
         raise
     except Exception as error:  # each architecture fails in its own way
         raise ModelError(
-            f"{name}: fails on {asked} ({first_line(error)}); give another model, or texts cut to another ⟨max_length⟩"
+            f"{name}: fails on {asked} ({first_line(error)}); give another model, such as a BERT, RoBERTa or MPNet"
         ) from None
     if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.representations).all()):
         raise ModelError(f"{name}: its outputs on {asked} are no numbers; give another model")
