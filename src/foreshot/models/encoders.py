@@ -153,7 +153,7 @@ def _draw_anew(model: PreTrainedModel, names: Sequence[str]) -> None:
     """Give these modules new first weights, as Transformers draws those that a file lacks."""
     modules = [module for name in names for module in model.get_submodule(name).modules()]
     for part in (model, *modules, *(weight for module in modules for weight in module.parameters())):
-        part._is_hf_initialized = False  # type: ignore[assignment]  # else it is left as it was loaded
+        part._is_hf_initialized = False  # type: ignore[attr-defined]  # else it is left as it was loaded
     model.initialize_weights()
 
 
@@ -240,7 +240,7 @@ def longest_input(model: PreTrainedModel) -> int:
     for name, table in model.base_model.named_modules():
         padding = getattr(table, "padding_idx", None)
         if "position" in name.rpartition(".")[2] and padding is not None:
-            return int(table.weight.shape[0]) - int(padding) - 1  # type: ignore[union-attr, arg-type]
+            return int(table.weight.shape[0]) - int(padding) - 1
     positions = getattr(model.config, "max_position_embeddings", None)
     return positions if isinstance(positions, int) and positions > 0 else NO_LIMIT  # XLNet's is -1
 

@@ -6,8 +6,10 @@ A few forward passes, before anything is trained or written, instead of a traceb
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from foreshot.data.texts import first_line, listing
@@ -81,7 +83,7 @@ def _rows(tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[list[int]
 def _check_vocabulary(name: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
     """Every token needs a row of the embedding; tokens that were added to the tokenizer alone have none."""
     try:
-        vectors = model.get_input_embeddings().weight
+        vectors = cast(torch.Tensor, model.get_input_embeddings().weight)
     except NotImplementedError:  # CANINE's letters are hashed
         return
     without = sorted(token for token, number in tokenizer.get_vocab().items() if number >= len(vectors))
@@ -118,7 +120,7 @@ def _asked(
         raise
     except Exception as error:  # each architecture fails in its own way
         raise ModelError(
-            f"{name}: fails on {asked} ({first_line(error)}); give another model, or texts cut to another ⟨max_length⟩"
+            f"{name}: fails on {asked} ({first_line(error)}); give another model, such as a BERT, RoBERTa or MPNet"
         ) from None
     if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.representations).all()):
         raise ModelError(f"{name}: its outputs on {asked} are no numbers; give another model")
