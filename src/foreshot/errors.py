@@ -5,9 +5,16 @@ A message names a setting as ⟨max_train_rows⟩. Who calls Foreshot from Pytho
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 
 SETTING = re.compile(r"⟨([a-z_]+)⟩")
+
+
+def did_you_mean(name: str, known: Mapping[str, str]) -> str:
+    """The end of a message about an unknown name: what the nearest known one is called in full, or nothing."""
+    near = get_close_matches(name, known, 1)
+    return f"; did you mean {known[near[0]]}?" if near else ""
 
 
 class ForeshotError(Exception):

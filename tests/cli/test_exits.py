@@ -103,9 +103,9 @@ def _no_temporary_folder() -> str:
     ],
 )
 def test_the_line_says_what_and_where(error: OSError, line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as stopped, errors_as_one_line():
+    with pytest.raises(SystemExit) as stopped, errors_as_one_line():
         raise error
-    assert stopped.value.exit_code == 2
+    assert stopped.value.code == 2
     assert capsys.readouterr().err == f"foreshot: {line}\n"
 
 
@@ -117,7 +117,7 @@ def test_a_setting_is_called_what_its_reader_calls_it(capsys: pytest.CaptureFixt
     """In Python by its name, on the command line by its option; a text of the user's is left as it is."""
     error = ConfigError(f"give ⟨max_train_rows⟩ or ⟨suite_labels⟩, not '{excerpt('⟨text⟩')}'")
     assert str(error) == "give max_train_rows or suite_labels, not '‹text›'"
-    with pytest.raises(typer.Exit), errors_as_one_line():
+    with pytest.raises(SystemExit), errors_as_one_line():
         raise error
     assert capsys.readouterr().err == "foreshot: give --max-train-rows or --suite-label, not '‹text›'\n"
 
@@ -134,3 +134,23 @@ def test_every_setting_that_an_error_names_is_an_option() -> None:
     options = {name for command in commands for one in command.params for name in one.opts}
     assert len(named) > 25
     assert named <= options
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, EOFError, KeyError, RecursionError, AssertionError])
+def test_a_fault_of_ours_leaves_with_70_and_its_traceback(
+    foreshot: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception]
+) -> None:
+    """Never with 1, by which `check` says that a share is too low; and no terminal obeys what the fault says."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault("of the tests\x1b[2J")
+
+    monkeypatch.setattr("foreshot.checking.check.check", fail)
+    done = foreshot("check", tmp_path, "--fail-under", "0.5")
+    assert done.exit_code == 70
+    lines = done.stderr.strip().splitlines()
+    assert lines[0].startswith("Traceback")
+    assert any(line.startswith(fault.__name__) and "of the tests" in line for line in lines)
+    assert lines[-1].startswith("foreshot: a fault of Foreshot's own;")
+    assert "\x1b" not in done.stderr
+    assert done.stdout == ""

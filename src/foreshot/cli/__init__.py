@@ -1,10 +1,10 @@
 """The command line: one module a command, with its options and its printing; what goes wrong becomes one line."""
 
-import sys
 from collections.abc import Callable
 
 import typer
 
+from foreshot.cli.arguments import Command, Commands
 from foreshot.cli.check import check_command
 from foreshot.cli.compare import compare_command
 from foreshot.cli.exits import errors_as_one_line
@@ -29,9 +29,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "new-key": new_key_command,
 }
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False)
 for name, command in COMMANDS.items():
-    app.command(name)(command)
+    app.command(name, cls=Command)(command)
 
 
 @app.callback()
@@ -41,10 +41,7 @@ def describe() -> None:
 
 def main() -> None:
     """Entry point of the `foreshot` command."""
-    try:
-        with errors_as_one_line():
-            prepare_streams()
-            wait_asleep()
-            app()
-    except typer.Exit as stopped:
-        sys.exit(stopped.exit_code)
+    with errors_as_one_line():
+        prepare_streams()
+        wait_asleep()
+        app()

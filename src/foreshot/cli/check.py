@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foreshot.cli.exits import VIOLATED, errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import VIOLATED, interruption_as_one_line
 from foreshot.cli.options import pairs_by_comma
 from foreshot.progress import Terminal, printable
 from foreshot.reporting.texts import shortened, visible
@@ -29,7 +29,7 @@ def check_command(
     ],
     suite: Annotated[str, typer.Option(help="builtin, or a file (own format or HateCheck's).")] = "builtin",
     suite_label: Annotated[
-        str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
+        str | None, typer.Option(help="The suite's labels as the model's, by comma: hateful=toxic,non-hateful=benign.")
     ] = None,
     positive: Annotated[
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
@@ -48,7 +48,7 @@ def check_command(
 ) -> None:
     """Judge one model by itself on a suite; fit to be a gate in CI."""
     console = Console(highlight=False)
-    with errors_as_one_line(), interruption_as_one_line(None):
+    with interruption_as_one_line(None):
         labels = pairs_by_comma("--suite-label", suite_label)
         from foreshot.checking.check import check, violations
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import interruption_as_one_line
 from foreshot.cli.options import (
     assigned,
     by_comma,
@@ -61,7 +61,7 @@ def compare_command(
         str | None, typer.Option(help="Behavioural suite: builtin, none, or a file (own format or HateCheck's).")
     ] = None,
     suite_label: Annotated[
-        str | None, typer.Option(help="The suite's labels as the data's: hateful=toxic,non-hateful=benign.")
+        str | None, typer.Option(help="The suite's labels as the data's, by comma: hateful=toxic,non-hateful=benign.")
     ] = None,
     identity_columns: Annotated[
         str | None, typer.Option(help="Columns of the test rows, by comma, that say which group a row mentions.")
@@ -76,7 +76,8 @@ def compare_command(
         str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
     ] = None,
     policy: Annotated[
-        str | None, typer.Option(help="The verdict's margins: metric=0.02,suite=0.05,functionality=0.25,seeds=3.")
+        str | None,
+        typer.Option(help="Verdict's margins, by comma: metric=0.02,suite=0.05,functionality=0.25,seeds=3."),
     ] = None,
     matched: Annotated[
         bool | None,
@@ -114,21 +115,20 @@ def compare_command(
     given["distillation"] = given_ones({"temperature": temperature})
     given["explanations"] = given_ones({"rationales": rationales})
     console = Console(highlight=False)
-    with errors_as_one_line():
-        given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)
-        given["policy"] = margins(policy)
-        settings, runs = settings_to_start_from(experiment, demo, runs)
-        source = str(experiment) if experiment else "settings"
-        asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
-        with interruption_as_one_line(runs / asked.name):
-            # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
-            from foreshot.comparison.compare import compare
-            from foreshot.reporting.terminal import print_table
+    given["suite_labels"] = pairs_by_comma("--suite-label", suite_label)
+    given["policy"] = margins(policy)
+    settings, runs = settings_to_start_from(experiment, demo, runs)
+    source = str(experiment) if experiment else "settings"
+    asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
+    with interruption_as_one_line(runs / asked.name):
+        # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
+        from foreshot.comparison.compare import compare
+        from foreshot.reporting.terminal import print_table
 
-            results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
-            print_table(results, console)
-            report = printable(str(runs / asked.name / "report.html"))
-            console.print(f"report: {report}", markup=False, soft_wrap=True)
+        results = compare(asked, runs=runs, progress=Terminal(console), command=_command())
+        print_table(results, console)
+        report = printable(str(runs / asked.name / "report.html"))
+        console.print(f"report: {report}", markup=False, soft_wrap=True)
 
 
 def _command() -> str:

@@ -5,7 +5,9 @@ import errno
 import os
 import shlex
 import signal
+import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -20,7 +22,7 @@ from foreshot.files.atomic import NO_ROOM
 from foreshot.progress import printable
 from foreshot.results.run_folder import EXPERIMENT_FILE
 
-VIOLATED = 1
+VIOLATED, FAULT = 1, 70  # EX_SOFTWARE, as sysexits.h calls it
 INTERRUPTED, TERMINATED = 130, 143
 DENIED = frozenset({errno.EACCES, errno.EROFS, errno.EPERM})
 LONGEST_PLACE = 200
@@ -44,27 +46,27 @@ def option(setting: str) -> str:
 
 @contextlib.contextmanager
 def errors_as_one_line() -> Iterator[None]:
-    """Leave with an error's exit code and its line; what is nobody's fault but ours keeps its traceback."""
+    """Leave with an error's exit code and its line; what is nobody's fault but ours keeps its traceback before it."""
     try:
         yield
     except ForeshotError as error:
         _stop(error.naming_settings(option), error.exit_code)
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("foreshot"):
-            raise
+            _fail()
         extra = "serve" if error.name in SERVE_EXTRA else "train"
         _stop(f"{error.name} is not installed; this needs pip install 'foreshot[{extra}]'", ForeshotError.exit_code)
     except BrokenPipeError:
         raise  # whoever read the output has had enough of it
     except OSError as error:
         _stop(_about_a_file(error), ForeshotError.exit_code)
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and NO_MEMORY not in str(error):
-            raise
-        _stop(
-            "not enough memory; what is finished is kept; free some, or ask for a smaller batch, and start again",
-            ForeshotError.exit_code,
-        )
+    except Exception as error:
+        if isinstance(error, MemoryError) or NO_MEMORY in str(error):
+            _stop(
+                "not enough memory; what is finished is kept; free some, or ask for a smaller batch, and start again",
+                ForeshotError.exit_code,
+            )
+        _fail()
 
 
 @contextlib.contextmanager
@@ -120,6 +122,12 @@ def _cut(filename: object) -> str:
     return name if len(name) <= LONGEST_PLACE else name[:LONGEST_PLACE] + "…"
 
 
-def _stop(message: str, code: int) -> None:
+def _fail() -> NoReturn:
+    for line in traceback.format_exc().splitlines():
+        typer.echo(printable(line), err=True)
+    _stop("a fault of Foreshot's own; what is finished is kept; please report it with the lines above", FAULT)
+
+
+def _stop(message: str, code: int) -> NoReturn:
     typer.echo(f"foreshot: {printable(message)}", err=True)
-    raise typer.Exit(code)
+    sys.exit(code)

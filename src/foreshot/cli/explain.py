@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import interruption_as_one_line
 from foreshot.cli.options import by_comma, source_among
 from foreshot.errors import ConfigError, DataError
 from foreshot.files.atomic import write_atomically
@@ -61,7 +61,7 @@ def explain_command(
     html: Annotated[Path | None, typer.Option(help="Write a page with the words marked to this file.")] = None,
 ) -> None:
     """Score each word of texts: does it push the model towards what it decides, or away from it?"""
-    with errors_as_one_line(), interruption_as_one_line(None):
+    with interruption_as_one_line(None):
         source = source_among(inputs, "explain")
         if html is not None and as_json:
             raise ConfigError("--html: writes a page, and --json lines; give one of them")

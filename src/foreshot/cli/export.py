@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import interruption_as_one_line
 from foreshot.cli.options import by_comma, pairs_by_comma
 from foreshot.progress import Terminal, printable
 
@@ -24,7 +24,7 @@ def export_command(
     text: Annotated[str | None, typer.Option(help="Column with the texts of --rows.")] = None,
     suite: Annotated[str | None, typer.Option(help="builtin, or a file; else the run's.")] = None,
     suite_label: Annotated[
-        str | None, typer.Option(help="The suite's labels as the model's: hateful=toxic,non-hateful=benign.")
+        str | None, typer.Option(help="The suite's labels as the model's, by comma: hateful=toxic,non-hateful=benign.")
     ] = None,
     positive: Annotated[
         str | None, typer.Option(help="The model's class that counts as toxic, or the label to judge.")
@@ -32,7 +32,7 @@ def export_command(
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
     console = Console(highlight=False)
-    with errors_as_one_line(), interruption_as_one_line(None):
+    with interruption_as_one_line(None):
         labels = pairs_by_comma("--suite-label", suite_label)
         from foreshot.exporting.export import export
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import interruption_as_one_line
 from foreshot.progress import Terminal
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate
@@ -47,7 +47,7 @@ def migrate_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a report.")] = False,
 ) -> None:
     """Compare stored Perspective scores with a bundle's, and find the thresholds that keep the flag rate."""
-    with errors_as_one_line(), interruption_as_one_line(None):
+    with interruption_as_one_line(None):
         from foreshot.perspective.migrate import migrate, parse_thresholds
 
         found = migrate(

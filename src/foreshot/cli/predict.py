@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import interruption_as_one_line
 from foreshot.cli.options import given_ones, source_among
 from foreshot.progress import Terminal, printable
 
@@ -37,7 +37,7 @@ def predict_command(
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens that a text is cut to.")] = None,
 ) -> None:
     """Score texts, a file, or a stream with a bundle."""
-    with errors_as_one_line(), interruption_as_one_line(None):
+    with interruption_as_one_line(None):
         source = source_among(inputs)
         from foreshot.runtime.classifier import load
 

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from foreshot.cli.exits import errors_as_one_line
-
 if TYPE_CHECKING:
     from foreshot.serving.server import Plan
 
@@ -23,23 +21,22 @@ def serve_command(
     access_log: Annotated[bool, typer.Option(help="Write a line for each request to standard error.")] = True,
 ) -> None:
     """Serve bundles over HTTP: an API, Perspective's wire format, and a web page."""
-    with errors_as_one_line():
-        from foreshot.perspective.routes import perspective_router
-        from foreshot.serving.catalogue import parse_models
-        from foreshot.serving.server import Plan, serve
-        from foreshot.serving.settings import ServeSettings, load_serve_settings
+    from foreshot.perspective.routes import perspective_router
+    from foreshot.serving.catalogue import parse_models
+    from foreshot.serving.server import Plan, serve
+    from foreshot.serving.settings import ServeSettings, load_serve_settings
 
-        plan = Plan(
-            folders=parse_models(bundles),
-            settings=load_serve_settings(config) if config else ServeSettings(),
-            more=(perspective_router,),
-            host=host,
-            port=port,
-            workers=workers,
-            threads=threads,
-            access_log=access_log,
-        )
-        serve(plan, ready=lambda address: _announce(plan, address))
+    plan = Plan(
+        folders=parse_models(bundles),
+        settings=load_serve_settings(config) if config else ServeSettings(),
+        more=(perspective_router,),
+        host=host,
+        port=port,
+        workers=workers,
+        threads=threads,
+        access_log=access_log,
+    )
+    serve(plan, ready=lambda address: _announce(plan, address))
 
 
 def _announce(plan: "Plan", address: str) -> None:
@@ -50,9 +47,8 @@ def _announce(plan: "Plan", address: str) -> None:
 
 def new_key_command(name: Annotated[str, typer.Argument(help="Whose key it is: a name for the access log.")]) -> None:
     """Make an API key for `serve`, and the lines of its settings that let it in."""
-    with errors_as_one_line():
-        from foreshot.serving.settings import new_key
+    from foreshot.serving.settings import new_key
 
-        key, settings = new_key(name)
-        typer.echo(f"the key, which is shown this once: {key}", err=True)
-        typer.echo(settings, nl=False)
+    key, settings = new_key(name)
+    typer.echo(f"the key, which is shown this once: {key}", err=True)
+    typer.echo(settings, nl=False)

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from foreshot.cli.exits import errors_as_one_line, interruption_as_one_line
+from foreshot.cli.exits import interruption_as_one_line
 from foreshot.progress import printable
 
 
 def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")]) -> None:
     """Check a bundle's files against their sums, and its scores on this machine against those at its export."""
-    with errors_as_one_line(), interruption_as_one_line(None):
+    with interruption_as_one_line(None):
         from foreshot.runtime.verifying import verify
 
         verified = verify(bundle)
