@@ -382,7 +382,7 @@ OPTIONS: dict[str, Case] = {
     ),
     "an unknown setting in YAML": (
         lambda p: p.yaml("data: demo\nencoder: demo\nepoch: 3\n"),
-        ["asked.yaml", "epoch", "not permitted"],
+        ["asked.yaml", "epoch", "no such setting; did you mean training.epochs?"],
     ),
     "a wrong type in YAML": (
         lambda p: p.yaml("data: demo\nencoder: demo\ntraining: {epochs: many}\n"),

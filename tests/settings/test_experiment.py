@@ -137,8 +137,17 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 3}, "experiment.yaml: epochs: Extra inputs are not permitted"),
-        ({"training": {"epoch": 3}}, "experiment.yaml: training.epoch: Extra inputs are not permitted"),
+        ({"epochs": 3}, "experiment.yaml: epochs: no such setting; did you mean training.epochs?"),
+        ({"training": {"epoch": 3}}, "experiment.yaml: training.epoch: no such setting; did you mean epochs?"),
+        ({"training": {"temperature": 3}}, "training.temperature: no such setting; did you mean distillation.temp"),
+        ({"epoch": 3}, "experiment.yaml: epoch: no such setting; did you mean training.epochs?"),
+        ({"seed": 3}, "experiment.yaml: seed: no such setting; did you mean seeds?"),
+        ({"nonsense": 3}, "experiment.yaml: nonsense: no such setting"),
+        (
+            {"distillation": {"temperature": {"strat": 4, "end": 1}}},
+            "strat: no such setting; did you mean start?",
+        ),
+        ({"recipes": [{"name": "own", "layer": "odd"}]}, "recipes.0.layer: no such setting; did you mean layers?"),
         ({"training": {"epochs": 0}}, "training.epochs: Input should be greater than or equal to 1"),
         ({"training": {"epochs": 10**30}}, "training.epochs: Input should be less than or equal to 10000"),
         ({"training": {"epochs": 1e30}}, "training.epochs: "),
@@ -180,7 +189,7 @@ def test_a_file_of_ones_own_needs_little(tmp_path):
             {"distillation": {"weights": {"hidden": {"start": -1, "end": 0}}}},
             "distillation.weights.hidden.start: Input should be greater than or equal to 0",
         ),
-        ({"distillation": {"weights": {"nonsense": 1}}}, "distillation.weights.nonsense: Extra inputs"),
+        ({"distillation": {"weights": {"nonsense": 1}}}, "distillation.weights.nonsense: no such setting"),
         (
             {"distillation": {"temperature": {"start": 4, "end": 0}}},
             "distillation.temperature: must be above 0 at the start and at the end",

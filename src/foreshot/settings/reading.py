@@ -1,14 +1,14 @@
 """Settings as YAML spells them: read within bounds, and validated; every error is one line that names what is wrong."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from foreshot.errors import ConfigError
+from foreshot.errors import ConfigError, did_you_mean
 from foreshot.files.bounded import read_small
 from foreshot.settings.base import Settings
 
@@ -73,10 +73,40 @@ def validated(model: type[Model], settings: Mapping[str, Any], *, source: str) -
         return model.model_validate(dict(settings))
     except ValidationError as error:
         found = [
-            ([str(part) for part in one["loc"] if part not in UNION_BRANCHES], one["msg"].removeprefix("Value error, "))
-            for one in error.errors(include_url=False)
+            (
+                place := [str(part) for part in one["loc"] if part not in UNION_BRANCHES],
+                _what_is_wrong(one, place, model),
+            )
+            # An unknown name first: it says more than that another one is missing.
+            for one in sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
         ]
         first, _ = found[0]
         # Of a union every branch complains; the one that got deepest is the one that was meant.
         field, message = max((one for one in found if one[0][: len(first)] == first), key=lambda one: len(one[0]))
         raise ConfigError(f"{source}: {'.'.join(field) + ': ' if field else ''}{message}") from None
+
+
+def _what_is_wrong(error: Mapping[str, Any], place: Sequence[str], model: type[Settings]) -> str:
+    """What Pydantic says; of an unknown name, which setting was meant: of its group, or one of the name in another."""
+    if error["type"] != "extra_forbidden":
+        return str(error["msg"]).removeprefix("Value error, ")
+    *groups, name = place
+    own = model
+    for group in groups:
+        if group in own.model_fields:  # and no number in a list, nor a name in a table
+            own = next(_settings_in(own.model_fields[group].annotation), own)
+    others = {
+        one: f"{group}.{one}"
+        for group, field in model.model_fields.items()
+        for inner in _settings_in(field.annotation)
+        for one in inner.model_fields
+    }
+    return f"no such setting{did_you_mean(name, {one: one for one in own.model_fields}) or did_you_mean(name, others)}"
+
+
+def _settings_in(annotation: Any) -> Iterator[type[Settings]]:
+    """The groups of settings that a field may hold."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _settings_in(inner)
