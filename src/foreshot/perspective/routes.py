@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from foreshot.data.texts import excerpt, listing, valid_unicode
 from foreshot.errors import ConfigError
+from foreshot.perspective.batch import answer_batch
 from foreshot.perspective.discovery import VERSION, discovery_document
 from foreshot.perspective.schemas import (
     SCORE_TYPES,
@@ -30,6 +31,7 @@ from foreshot.perspective.sentences import sentence_spans, utf16_spans
 from foreshot.runtime.bundle import Manifest
 from foreshot.serving.bodies import MEDIA_TYPE
 from foreshot.serving.catalogue import Catalogue, ServedModel
+from foreshot.serving.google import BATCH_PATHS
 from foreshot.serving.openapi import described
 from foreshot.serving.problems import Problem, listed_errors
 from foreshot.serving.settings import Attribute, ServeSettings
@@ -104,6 +106,12 @@ def perspective_router(catalogue: Catalogue, settings: ServeSettings) -> APIRout
     @router.post("/v1alpha1/comments:suggestscore", include_in_schema=False)
     async def suggest_score() -> Response:
         raise Problem(501, "Foreshot keeps no comments, and so takes no suggested scores; train on corrected labels")
+
+    async def batch(request: Request) -> Response:
+        return await answer_batch(request, settings)
+
+    for path in BATCH_PATHS:
+        router.add_api_route(path, batch, methods=["POST"], include_in_schema=False)
 
     @router.get("/$discovery/rest", include_in_schema=False)
     async def discovery(request: Request, version: str = "") -> Response:

@@ -13,10 +13,12 @@ from collections.abc import Awaitable
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from foreshot.serving.google import BATCH_PATHS
 from foreshot.serving.problems import Problem, failed, overloaded, problem_response
 from foreshot.serving.settings import ServeSettings
 
-OPEN_PATHS = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics")
+OPEN_PATHS = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/metrics", *BATCH_PATHS)
+"""Paths that need no key; a batch brings one in each of its parts."""
 OPEN_FOLDERS = ("/static/", "/docs/", "/$discovery/")
 HEADERS = {
     "Content-Security-Policy": (
@@ -68,22 +70,12 @@ class Boundary:
             return
         body = await self._read(headers, receive)
         if body is not None:
-            await _while_connected(self._app(scope, _replay(body), answer), receive)
+            await _while_connected(self._app(scope, replay(body), answer), receive)
 
     def _check_key(self, scope: Scope, headers: Headers) -> None:
         path = scope["path"]
-        if not self._settings.keys or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
-            return
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        given = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
-        given = given or QueryParams(scope["query_string"]).get("key", "")
-        name = self._settings.key_named(given)
-        if name is None:
-            what = (
-                "this API key is not known" if given else "an API key is needed, as X-API-Key, a bearer token or key="
-            )
-            raise Problem(401, what, headers={"WWW-Authenticate": 'Bearer realm="foreshot"'})
-        scope["foreshot.key"] = name
+        if self._settings.keys and path not in OPEN_PATHS and not path.startswith(OPEN_FOLDERS):
+            scope["foreshot.key"] = name_of_key(self._settings, headers, scope["query_string"])
 
     async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
         """The whole body, None where the client left before its end."""
@@ -106,6 +98,18 @@ class Boundary:
                         return bytes(body)
         except TimeoutError:
             raise Problem(408, "the body didn't come in time") from None
+
+
+def name_of_key(settings: ServeSettings, headers: Headers, query: bytes) -> str:
+    """Whose key a request brings; raises Problem 401 for none, or one that isn't known."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    given = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
+    given = given or QueryParams(query).get("key", "")
+    name = settings.key_named(given)
+    if name is None:
+        what = "this API key is not known" if given else "an API key is needed, as X-API-Key, a bearer token or key="
+        raise Problem(401, what, headers={"WWW-Authenticate": 'Bearer realm="foreshot"'})
+    return name
 
 
 class _Incoming:
@@ -161,7 +165,7 @@ class _Answer:
         await self({"type": "http.response.body", "body": b""})
 
 
-def _replay(body: bytes) -> Receive:
+def replay(body: bytes) -> Receive:
     """A `receive` that gives a body that was read already."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 

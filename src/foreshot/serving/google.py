@@ -1,4 +1,4 @@
-"""Google's own shape of an error, which clients of Perspective's API read."""
+"""What the server as a whole knows of Google's API: its paths, and its own shape of an error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +21,8 @@ CANONICAL = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+API_PATH = "/v1alpha1/"
+BATCH_PATHS = ("/batch", "/batch/commentanalyzer/v1alpha1")
 ERROR_TYPE = "type.googleapis.com/google.commentanalyzer.v1alpha1.Error"
 
 

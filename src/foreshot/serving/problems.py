@@ -13,10 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from foreshot.data.texts import excerpt
-from foreshot.serving.google import google_error
+from foreshot.serving.google import API_PATH, BATCH_PATHS, google_error
 
 MEDIA_TYPE = "application/problem+json"
-GOOGLE_PATH = "/v1alpha1/"
 MOST_ERRORS = 20
 MOST_LISTED = 1_000
 """Errors that pydantic is asked to list, which it does all at once: 100,000 of them keep all others waiting."""
@@ -85,7 +84,7 @@ def problem_response(problem: Problem, path: str) -> Response:
     if problem.errors:
         body["errors"] = [dict(error) for error in problem.errors]
     media_type = MEDIA_TYPE
-    if path.startswith(GOOGLE_PATH):
+    if path.startswith(API_PATH) or path in BATCH_PATHS:
         body["error"] = google_error(problem.status, problem.detail, problem.google)
         media_type = "application/json"  # Google's clients read no error of another type
     return Response(json.dumps(body), status_code=problem.status, headers=problem.headers, media_type=media_type)
