@@ -1,5 +1,6 @@
 """The run's folder: for one process at a time, and for one experiment only."""
 
+import errno
 import os
 
 import pytest
@@ -48,6 +49,23 @@ def test_a_process_killed_before_it_wrote_what_was_asked_left_no_strangers_folde
     (tmp_path / LOCK_FILE).write_text("4711\n")
     with at_work(tmp_path, make_experiment(LEAST)):
         pass
+    assert names(tmp_path) == {EXPERIMENT_FILE}
+
+
+def test_without_locks_a_killed_process_may_look_alive_and_the_line_says_what_to_do(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    (tmp_path / LOCK_FILE).write_text("4711\n")
+    with (
+        pytest.raises(RunFolderError, match=r"process 4711 is at work on it \(it was killed\?.* remove \.lock"),
+        at_work(tmp_path, make_experiment(LEAST)),
+    ):
+        pass
+    (tmp_path / LOCK_FILE).unlink()
+    with at_work(tmp_path, make_experiment(LEAST)):
+        assert names(tmp_path) == {EXPERIMENT_FILE, LOCK_FILE}
     assert names(tmp_path) == {EXPERIMENT_FILE}
 
 

@@ -1,5 +1,7 @@
 """Locks: who holds what, told by processes of their own."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from foreshot.files import locks
+from foreshot.files.atomic import write_atomically
 from foreshot.files.locks import HeldError, holding, is_held, locked
 
 AT_WORK = """
@@ -79,18 +82,78 @@ def test_a_lock_that_is_removed_while_another_waits_to_hold_it_is_made_anew(
             take(file)
 
 
-@pytest.mark.parametrize("number", sorted(locks.UNSUPPORTED))
-def test_where_there_are_no_locks_nobody_is_kept_out(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(params=sorted(locks.UNSUPPORTED), ids=errno.errorcode.__getitem__)
+def no_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that knows no locks, and says so in one of several ways."""
+
     def unsupported(*_: object) -> None:
-        raise OSError(number, os.strerror(number))
+        raise OSError(request.param, os.strerror(request.param))
 
     monkeypatch.setattr(locks.fcntl, "flock", unsupported)
-    take(tmp_path / "lock")
-    assert not (tmp_path / "lock").exists()
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_where_there_are_no_locks_the_file_itself_keeps_others_out(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    with locked(file):
+        with pytest.raises(HeldError) as caught:
+            take(file)
+        assert (caught.value.pid, caught.value.sure) == (os.getpid(), False)
+        assert file.exists()
+    take(file)
+    assert not file.exists()
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_where_there_are_no_locks_what_a_killed_process_left_is_not_taken_over(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    file.write_text("123\n")
+    with pytest.raises(HeldError) as caught:
+        take(file)
+    assert (caught.value.pid, caught.value.sure) == (123, False)
+    assert file.read_text() == "123\n"
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_where_there_are_no_locks_what_may_be_at_work_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / ".a.csv.1.tmp"
     with holding(tmp_path):
-        assert not is_held(tmp_path)
+        assert is_held(tmp_path)
+        file.write_text("half")
+        write_atomically(tmp_path / "a.csv", "whole")
+    assert is_held(tmp_path)  # who knows?
+    assert (file.read_text(), (tmp_path / "a.csv").read_text()) == ("half", "whole")
+    assert not is_held(tmp_path / "missing")
+
+
+def test_a_file_is_held_as_nfs_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a lock for one alone needs a descriptor that can write, and one for many a descriptor that can read."""
+    flock = locks.fcntl.flock
+
+    def of_nfs(descriptor: int, operation: int) -> None:
+        can_write = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        if operation & fcntl.LOCK_EX and not can_write:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(locks.fcntl, "flock", of_nfs)
+    file = tmp_path / "file"
+    file.write_text("")
+    with holding(file):
+        assert is_held(file)
+    assert not is_held(file)
+    take(tmp_path / "lock")
+
+
+def test_a_lock_that_fails_otherwise_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(locks.fcntl, "flock", broken)
+    with pytest.raises(OSError, match="Input/output"), holding(tmp_path):
+        pass
+    with pytest.raises(OSError, match="Input/output"):
+        take(tmp_path / "lock")
 
 
 def test_a_lock_that_can_not_be_made_is_an_error(tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except HeldError as error:
         who = f"process {error.pid}" if error.pid else "another process"
-        raise RunFolderError(f"{folder}: {who} is at work on it; wait for its end, or choose another ⟨name⟩") from None
+        gone = "" if error.sure else f" (it was killed? Its file system can't tell: then remove {LOCK_FILE} there)"
+        at_work = f"{who} is at work on it{gone}"
+        raise RunFolderError(f"{folder}: {at_work}; wait for its end, or choose another ⟨name⟩") from None
     except NotALockError:
         raise RunFolderError(f"{folder / LOCK_FILE}: is no lock of Foreshot's; remove it") from None
 

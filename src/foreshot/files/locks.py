@@ -13,11 +13,14 @@ UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EBADF,
 
 
 class HeldError(Exception):
-    """Another process holds it; `pid` is None where that isn't known."""
+    """Another process holds it; `pid` is None where that isn't known.
 
-    def __init__(self, pid: int | None) -> None:
+    It isn't `sure` where the file system has no locks: what is there may be what a killed process left.
+    """
+
+    def __init__(self, pid: int | None, *, sure: bool = True) -> None:
         super().__init__(f"held by process {pid}")
-        self.pid = pid
+        self.pid, self.sure = pid, sure
 
 
 class NotALockError(Exception):
@@ -27,27 +30,32 @@ class NotALockError(Exception):
 @contextlib.contextmanager
 def holding(path: Path) -> Iterator[None]:
     """Hold a file or a folder that this process makes, so that `is_held` tells others to leave it alone."""
-    descriptor = os.open(path, os.O_RDONLY)
+    # NFS makes flock a lock that only who can write may have to himself.
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
-        with contextlib.suppress(OSError):  # where there are no locks, nothing is held
+        try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
         yield
     finally:
         os.close(descriptor)
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process is at work on this file or folder; False where it is gone, or the file system has no locks."""
+    """Whether a process is at work on this file or folder; False where it is gone.
+
+    True where the file system has no locks to tell by: what may be another's work is left alone.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # waits for no pipe
     except OSError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
     except OSError:
-        return False
+        return True
     finally:
         os.close(descriptor)
     return False
@@ -58,7 +66,7 @@ def locked(file: Path) -> Iterator[None]:
     """Hold a lock file, which says whose it is and is removed afterwards; raises HeldError while another has it.
 
     Raises NotALockError for what is no plain file of this one name: writing to it would write elsewhere.
-    What a killed process left is taken over. Does nothing where the file system has no locks.
+    What a killed process left is taken over; where the file system has no locks, that can't be told, and it is refused.
     """
     descriptor = _lock(file)
     try:
@@ -73,16 +81,17 @@ def locked(file: Path) -> Iterator[None]:
 def _lock(file: Path) -> int:
     """A descriptor of the lock file, held."""
     while True:
-        descriptor = _open(file)
+        descriptor, new = _open(file)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in UNSUPPORTED:
-                return descriptor
+            locks = error.errno not in UNSUPPORTED
+            if not locks and new:
+                return descriptor  # none else can have made it
             pid = _pid(descriptor)
             os.close(descriptor)
-            if isinstance(error, BlockingIOError):
-                raise HeldError(pid) from None
+            if not locks or isinstance(error, BlockingIOError):
+                raise HeldError(pid, sure=locks) from None
             raise
         # Whoever held it may have removed it since it was opened: then a lock on it keeps nobody out.
         if _is_same_file(descriptor, file):
@@ -90,9 +99,14 @@ def _lock(file: Path) -> int:
         os.close(descriptor)
 
 
-def _open(file: Path) -> int:
+def _open(file: Path) -> tuple[int, bool]:
+    """A descriptor of the lock file, and whether it is new."""
+    flags, new = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, True
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        try:
+            descriptor = os.open(file, flags | os.O_EXCL, 0o644)
+        except FileExistsError:
+            descriptor, new = os.open(file, flags, 0o644), False
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
             raise NotALockError from None
@@ -101,7 +115,7 @@ def _open(file: Path) -> int:
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(descriptor)
         raise NotALockError
-    return descriptor
+    return descriptor, new
 
 
 def _pid(descriptor: int) -> int | None:
