@@ -336,3 +336,26 @@ def test_a_lora_adapter_on_its_base_gives_the_merged_models_logits(
     assert np.abs(adapted - plain).max() > 0.01  # the adapter does something
     recorded = json.loads((folder / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
     assert Path(recorded["base_model_name_or_path"]) == base
+
+
+def test_a_lora_adapter_finds_its_base_from_any_folder(
+    foreshot: Foreshot, asked: list[str], encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though all that was typed was relative: what isn't a path there, PEFT takes for an id of the hub."""
+    from peft import AutoPeftModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
+
+    shutil.copytree(encoder, tmp_path / "tiny")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    options = ["tiny" if one == str(encoder) else one for one in asked]
+    own = "{name: own, layers: all, tuning: lora, objective: distil, init: teacher}"
+    done = foreshot("compare", *options, "--name", "near", "--set", f"recipes=[lora, odd-lora, {own}]")
+    assert done.exit_code == 0, done.stderr
+    monkeypatch.chdir(elsewhere)
+    for recipe in ("lora", "odd-lora", "own"):
+        folder = tmp_path / "runs" / "near" / "students" / recipe / "seed-0"
+        adapted = AutoPeftModelForSequenceClassification.from_pretrained(folder / "adapter", num_labels=2)
+        merged = AutoModelForSequenceClassification.from_pretrained(folder)
+        np.testing.assert_allclose(logits_of(adapted, folder), logits_of(merged, folder), atol=1e-5)

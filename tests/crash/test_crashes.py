@@ -14,6 +14,8 @@ import pytest
 from crashes import Killer, Undisturbed, assert_ended_alike, assert_killed, leftovers, place
 from forked import Ended, Forks, KilledAtRename, kill_when, send
 
+from cli_runs import process_environment, run_process
+
 TEACHER, FIRST_STUDENT, SECOND_STUDENT = 2, 5, 7
 
 
@@ -62,6 +64,19 @@ def test_killed_at_one_rename_after_another_it_ends_as_if_it_never_was(
         assert_killed(forks.run(*comparison(small, place_for_runs), fault=KilledAtRename(1, when, to=to)))
     ended = forks.run(*comparison(small, place_for_runs))
     assert ended.exit_code == 0, ended.stderr
+    assert_ended_alike(place_for_runs / "run", undisturbed.run)
+
+
+# ---- in another process ----
+
+
+def test_every_file_has_the_same_bits_however_python_hashes(
+    small: list[str], undisturbed: Undisturbed, place_for_runs: Path
+) -> None:
+    """The forks hash by the seed 0; by another one a set of two words has another order."""
+    environment = {**process_environment(), "PYTHONHASHSEED": "1"}
+    done = run_process(*comparison(small, place_for_runs), env=environment)
+    assert done.returncode == 0, done.stderr
     assert_ended_alike(place_for_runs / "run", undisturbed.run)
 
 

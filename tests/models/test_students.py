@@ -1,6 +1,7 @@
 """Students of every supported architecture: which weights they hold, and that plain libraries load what they save."""
 
 import itertools
+import json
 from copy import deepcopy
 
 import pytest
@@ -227,6 +228,14 @@ def test_peft_loads_a_saved_adapter_with_its_trained_head(architecture, tmp_path
     assert '"base_model_name_or_path": "some/base"' in (tmp_path / "adapter_config.json").read_text()
     for plain in (fresh, other_head):
         assert torch.allclose(logits_of(PeftModel.from_pretrained(plain, tmp_path)), logits_of(adapted), atol=1e-6)
+
+
+def test_an_adapter_names_its_targets_in_order(tmp_path):
+    """PEFT keeps a set of them, whose order is another in each process."""
+    targets = ("value", "query", "key", "intermediate.dense", "attention.output.dense")
+    lora = Lora(rank=2, target_modules=targets)
+    add_lora(tiny_classifier("bert", 2), lora, seed=0, base_name="base").save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == sorted(targets)
 
 
 def test_adapters_begin_as_their_seed_says_and_leave_the_random_numbers_alone():

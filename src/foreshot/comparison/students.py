@@ -79,17 +79,21 @@ def check_adapter(job: Job, trained: PeftModel, inputs: Inputs, run: RunFolder, 
 
 
 def keep_base(job: Job, untrained: PreTrainedModel, inputs: Inputs, run: RunFolder) -> str:
-    """Where a LoRA adapter's base model stands: what it was cut from, or saved here when layers were left out."""
+    """Where a LoRA adapter's base model stands: what it was cut from, or saved here when layers were left out.
+
+    An id of the hub, or an absolute path: PEFT takes any other for an id, but in the folder that it was typed in.
+    """
     depth = (job.source or inputs.origin).depth
     if job.layers == tuple(range(1, depth + 1)):
         if job.source is None:
-            return str(run.teacher)
+            return str(run.teacher.absolute())
         named = job.source.name
-        return named if Path(named).is_dir() or "/" in named else str(job.source.folder)
+        is_id = "/" in named and not Path(named).is_dir()
+        return named if is_id else str(job.source.folder.absolute())
     assert job.recipe is not None
     folder = run.base(job.name)
     made_from = fingerprint([student_fingerprint(inputs, job.recipe, inputs.experiment.first_seed), "base"])
     if not is_finished(folder, made_from):
         with building(folder, made_from) as workplace:
             save_classifier(untrained, inputs.tokenizer, workplace)
-    return str(folder)
+    return str(folder.absolute())

@@ -101,6 +101,7 @@ def add_lora(model: PreTrainedModel, lora: Lora, *, seed: int, base_name: str) -
         except ValueError as error:
             raise ModelError(f"{model.config.model_type}: LoRA can't be put on {targets} ({error})") from None
     settings.base_model_name_or_path = base_name  # PEFT put the folder that the weights were read from
+    settings.target_modules = sorted(targets)  # and a set here, of another order in each process
     return adapted
 
 
