@@ -282,3 +282,11 @@ def test_importing_loads_nothing_that_only_training_needs():
     code = f"import sys, json, {modules}; print(json.dumps([name.split('.')[0] for name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert {"torch", "transformers", "sklearn", "datasets"} & set(json.loads(done.stdout)) == set()
+
+
+def test_fields_are_columns_in_the_order_that_they_come_in(tmp_path):
+    """Which Python's sets haven't."""
+    file = tmp_path / "fields.jsonl"
+    rows = [dict.fromkeys(names, "x") for names in (["text", "label", "who", "when", "why"], ["how", "text", "what"])]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    assert [*open_sheet(file).columns] == ["text", "label", "who", "when", "why", "how", "what"]

@@ -85,7 +85,8 @@ def _read_file(path: Path) -> Sheet:
             raise DataError(f"{path}: has {records.units:,} rows; {TOO_MANY}")
         columns: dict[str, list[Any]] = {name: [] for name in records.columns or ()}
         for record in _within_memory(path, records, columns):
-            for name in record.cells.keys() - columns.keys() if records.columns is None else ():
+            # In the order that they come in: a difference of sets has another in each process.
+            for name in [name for name in record.cells if name not in columns] if records.columns is None else ():
                 columns[name] = [None] * len(rows)
                 if len(columns) > MOST_COLUMNS:
                     raise DataError(f"{records.place(record.row)}: more than {MOST_COLUMNS} different fields by here")
