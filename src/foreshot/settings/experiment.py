@@ -178,7 +178,8 @@ class Experiment(Settings):
     def _mapping_as_written(cls, labels: Any) -> Any:
         if not isinstance(labels, Mapping):
             return labels
-        return {str(label): str(meaning) for label, meaning in labels.items()}
+        numbers = (bool, int, float)
+        return {str(a): str(b) if isinstance(b, numbers) else b for a, b in labels.items()}
 
     @field_validator("recipes", mode="before")
     @classmethod
