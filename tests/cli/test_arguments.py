@@ -14,7 +14,6 @@ from cli_runs import as_process, process_environment
 from foreshot.cli import COMMANDS
 
 Foreshot = Callable[..., Any]
-TWICE = "is given twice; give all its values at once, by comma"
 IS_TEXT = " (if it is a text: write -- before it)"
 
 
@@ -36,9 +35,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("serve b --no-acces-log", "--no-acces-log: no such option; did you mean --no-access-log?"),
         ("predict b hello --fiel x", f"--fiel: no such option; did you mean --file?{IS_TEXT}"),
         ("explain b --xyzzy", f"--xyzzy: no such option; foreshot explain --help lists them{IS_TEXT}"),
-        ("compare --seeds 0 --epochs 3 --seeds=1", f"--seeds: {TWICE}"),
-        ("check m --suite-label a=b --suite-label c=d", f"--suite-label: {TWICE}"),
-        ("export m --bits 32 --out b --bits 8", f"--bits: {TWICE}"),
         # their values
         ("compare --epochs three", "--epochs three: must be a whole number"),
         ("compare --epochs=", "--epochs : must be a whole number"),

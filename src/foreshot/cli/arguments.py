@@ -17,8 +17,6 @@ OPTION = re.compile(r"--?[A-Za-z][A-Za-z0-9_-]*(=.*)?", re.DOTALL)
 """The shape of an option. What begins with a dash and has another one, as "- so what", "-_-" or "-1", is a text."""
 TEXTS = "inputs"
 """What the argument of a command that takes texts is called."""
-BY_COMMA = "by comma"
-"""What the help says of an option with several values: given twice, it means both. Of others the last one counts."""
 MUST_BE = {
     "int_parsing": "a whole number",
     "float_parsing": "a number",
@@ -74,7 +72,7 @@ class Command(TyperCommand):
     def _arranged(self, ctx: Any, args: Sequence[str]) -> Iterator[str]:
         """The words with all options before "--" and all else behind it, which leaves nothing to be guessed."""
         options = _options(self, ctx)
-        given, others = set(), []
+        others = []
         words = iter(args)
         for word in words:
             name, assigned, _ = word.partition("=")
@@ -86,9 +84,6 @@ class Command(TyperCommand):
                 others.append(word)
                 continue
             option = options[name]
-            if option.name in given and not option.multiple and BY_COMMA in (option.help or ""):
-                raise ConfigError(f"{name}: is given twice; give all its values at once, {BY_COMMA}")
-            given.add(option.name)
             if option.is_flag and assigned:
                 raise ConfigError(f"{name}: takes no value")
             yield word
