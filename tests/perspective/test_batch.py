@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from googleapiclient.discovery import build
+from google_client import google_client
 from googleapiclient.errors import HttpError
 from googleapiclient.http import BatchHttpRequest
 from live_app import live_app
@@ -61,17 +61,6 @@ def toxicity_in(answer: Mapping[str, Any]) -> float:
 
 
 # ---- google-api-python-client ----
-
-
-def google_client(address: str, key: str = KEY) -> Any:
-    return build(
-        "commentanalyzer",
-        "v1alpha1",
-        developerKey=key,
-        discoveryServiceUrl=f"{address}/$discovery/rest?version=v1alpha1",
-        static_discovery=False,
-        cache_discovery=False,
-    )
 
 
 def by_google(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from googleapiclient.discovery import build
+from google_client import google_client
 from googleapiclient.errors import HttpError
 from live_app import live_app
 from tiny_bundles import label_decisions, label_probabilities_of, probabilities_of, tiny_bundle
@@ -39,17 +39,6 @@ def approximately(value: float) -> Any:
 # ---- google-api-python-client ----
 
 
-def google_client(address: str, key: str = KEY) -> Any:
-    return build(
-        "commentanalyzer",
-        "v1alpha1",
-        developerKey=key,
-        discoveryServiceUrl=f"{address}/$discovery/rest?version=v1alpha1",
-        static_discovery=False,
-        cache_discovery=False,
-    )
-
-
 def google_refusal(address: str, body: dict[str, Any], key: str = KEY) -> HttpError:
     with google_client(address, key) as client, pytest.raises(HttpError) as error:
         client.comments().analyze(body=body).execute()
@@ -59,7 +48,7 @@ def google_refusal(address: str, body: dict[str, Any], key: str = KEY) -> HttpEr
 def test_googles_client_gets_a_multi_label_models_attributes_without_any_settings(tmp_path):
     decisions = label_decisions("toxic", "insult", "identity_hate")
     bundle = tiny_bundle(tmp_path / "several", decisions=decisions)
-    with live_app({"several": bundle}) as url, google_client(url) as client:
+    with live_app({"several": bundle}) as url, google_client(url, KEY) as client:
         attributes = ("TOXICITY", "INSULT", "IDENTITY_ATTACK")
         body = {"comment": {"text": RUDE}, "requestedAttributes": {name: {} for name in attributes}}
         answer = client.comments().analyze(body=body).execute()
@@ -75,7 +64,7 @@ def test_googles_client_is_built_of_our_document_and_gets_scores(address):
         "languages": ["en"],
         "clientToken": "t-1",
     }
-    with google_client(address) as client:
+    with google_client(address, KEY) as client:
         answer = client.comments().analyze(body=body, fields="attributeScores", prettyPrint="false").execute()
     toxicity = answer["attributeScores"]["TOXICITY"]
     assert toxicity["summaryScore"]["value"] == approximately(probabilities_of(f"{RUDE} {KIND}")[TOXIC])
@@ -89,7 +78,7 @@ def test_googles_client_is_built_of_our_document_and_gets_scores(address):
 
 
 def test_googles_client_offers_what_is_served_and_nothing_else(address):
-    with google_client(address) as client:
+    with google_client(address, KEY) as client:
         assert not hasattr(client.comments(), "suggestscore")
 
 
