@@ -4,7 +4,7 @@ import pytest
 from results_factory import PROBES, make_results
 
 from foreshot.reporting.behaviour import behaviours, probe_counts
-from foreshot.reporting.judgement import students_table, synthetic_notice
+from foreshot.reporting.judgement import notice, students_table
 from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.sections.conclusions import cannot_say
 from foreshot.reporting.sections.conditions import conditions_table, data_table
@@ -340,8 +340,8 @@ def test_a_run_that_went_on_elsewhere_says_so():
 
 
 def test_made_up_data_is_called_synthetic():
-    assert synthetic_notice(make_results()).startswith("Synthetic corpus")
-    assert synthetic_notice(make_results(synthetic=False)) == ""
+    assert notice(make_results()).startswith("Synthetic corpus")
+    assert notice(make_results(synthetic=False)) == ""
     assert any("synthetic" in line for line in cannot_say(make_results()))
 
 

@@ -14,6 +14,7 @@ from foreshot.cli.migrate import migrate_command
 from foreshot.cli.predict import predict_command
 from foreshot.cli.serve import new_key_command, serve_command
 from foreshot.cli.streams import prepare_streams
+from foreshot.cli.suite import suite_command
 from foreshot.cli.verify import verify_command
 from foreshot.threads import wait_asleep
 
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict_command,
     "explain": explain_command,
     "migrate": migrate_command,
+    "suite": suite_command,
     "verify": verify_command,
     "serve": serve_command,
     "new-key": new_key_command,

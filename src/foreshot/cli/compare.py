@@ -19,6 +19,7 @@ from foreshot.cli.options import (
     margins,
     pairs_by_comma,
     settings_to_start_from,
+    thresholds_by_name,
 )
 from foreshot.progress import Terminal, printable
 from foreshot.settings.experiment import LEARNING_RATES
@@ -43,6 +44,24 @@ def compare_command(
             help="Columns of 0 and 1, by comma, of which a text can have several; the first is judged. With --label, "
             "labels that stand in the cells of that column: toxic|rude, or lists."
         ),
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns of stored scores, 0 to 1, by comma, or attributes of the API's answers; the first is judged. "
+            "With --label they are the teacher, and the labels are what is right."
+        ),
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(help="Threshold in use with a score: TOXICITY=0.7. Repeatable; its first one decides."),
+    ] = None,
+    teacher_from_scores: Annotated[
+        bool | None, typer.Option("--teacher-from-scores", help="Fine-tune the encoder on the scores, then distil it.")
+    ] = None,
+    teacher_scores: Annotated[
+        str | None,
+        typer.Option(help="File with what the scores' owner gives the suite's cases (foreshot suite writes them)."),
     ] = None,
     positive: Annotated[str | None, typer.Option(help="Labels that count as toxic, by comma: 0,1.")] = None,
     separator: Separator = None,
@@ -127,6 +146,8 @@ def compare_command(
         "leave_out": by_comma(leave_out), "separator": separator, "quoting": quoting,
         "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
         "encoder": encoder, "teacher": teacher, "problem_type": problem_type,
+        "scores": by_comma(scores), "thresholds": thresholds_by_name(threshold),
+        "teacher_from_scores": teacher_from_scores, "teacher_scores": teacher_scores,
         "recipes": by_comma(recipes), "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes,
         "suite": suite, "decision": decision,
         "identity_columns": by_comma(identity_columns), "identity_terms": identity_terms,

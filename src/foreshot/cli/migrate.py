@@ -20,8 +20,8 @@ from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate
 
 if TYPE_CHECKING:
-    from foreshot.perspective.agreement import AtThreshold, FlagAgreement
     from foreshot.perspective.migrate import Disagreement, Migration
+    from foreshot.results.scores import AtThreshold, FlagAgreement
 
 LONGEST_NAME = 30
 LONGEST_TEXT = 200

@@ -28,6 +28,8 @@ POLICY_FIELDS = {
     "suite": "suite_margin",
     "functionality": "functionality_margin",
     "label": "label_margin",
+    "score": "score_margin",
+    "floor": "suite_floor",
     "seeds": "min_seeds",
 }
 
@@ -117,6 +119,19 @@ def pairs_by_comma(option: str, text: str | None) -> dict[str, str] | None:
     if repeated := next((key for index, key in enumerate(keys) if key in keys[:index]), None):
         raise ConfigError(f"{option} {text}: names {repeated} twice")
     return {key: value.strip() for key, (_, _, value) in zip(keys, pairs, strict=True)}
+
+
+def thresholds_by_name(given: Sequence[str] | None) -> dict[str, list[str]] | None:
+    """What --threshold says, "TOXICITY=0.7", repeated or by comma, by the scores' names; raises ConfigError."""
+    if not given:
+        return None
+    found: dict[str, list[str]] = {}
+    for part in (part for text in given for part in text.split(",")):
+        name, sign, value = part.rpartition("=")
+        if not sign or not name.strip() or not value.strip():
+            raise ConfigError(f"--threshold {part}: must be a score's name and a number, such as TOXICITY=0.7")
+        found.setdefault(name.strip(), []).append(value.strip())
+    return found
 
 
 def margins(text: str | None) -> dict[str, str] | None:

@@ -51,12 +51,14 @@ from foreshot.settings.experiment import (
     AUTO_SUITE,
     BUILTIN_SUITE,
     DEMO,
+    EVEN,
     MOST_ASKED_TRAINING_ROWS,
     NO_SUITE,
     Experiment,
 )
 from foreshot.settings.losses import Distillation
 from foreshot.settings.recipes import TUNED, Recipe
+from foreshot.settings.scores import output_name
 from foreshot.suites.builtin import derogatory_words
 from foreshot.suites.cases import Suite, read_suite
 from foreshot.suites.probes import built_in_probes, read_probes
@@ -159,7 +161,10 @@ class Inputs:
             synthetic=self.experiment.data == DEMO,
             text_column=split.text_column,
             label_column=split.label_column,
-            label_names=None if split.label_names is None else list(split.label_names),
+            label_names=self.task.names if self.task.multi_label else None,
+            thresholds={name: list(self.experiment.thresholds_of(name)) for name in split.score_names or ()}
+            if not split.labelled
+            else None,
             classes=self.class_names,
             positive=self.positive_name,
             normalisation=NORMALISATION,
@@ -168,7 +173,7 @@ class Inputs:
                     source=part.source,
                     rows=len(part),
                     class_counts={label: part.labels.count(index) for index, label in enumerate(self.class_names)},
-                    label_counts=part.label_counts(split.label_names),
+                    label_counts=part.label_counts(split.counted_names),
                 )
                 for name, part in split.parts.items()
             },
@@ -206,7 +211,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     dialect = replace(dialect, firm=False)  # what else is read may come from elsewhere
     if experiment.identity_columns or experiment.identity_terms:
         split = with_identity_groups(split, experiment.identity_terms, dialect)
-    task = task_of(split)
+    task = task_of(split, experiment.thresholds_of)
     check_parts_apart(split)
     _check_decision(experiment, split)
     _check_class_weights(experiment, split)
@@ -291,6 +296,8 @@ def _read(experiment: Experiment, source: str, part: str, dialect: AskedDialect)
         text=experiment.text,
         label=experiment.label,
         labels=experiment.labels,
+        scores=experiment.scores or (),
+        threshold=experiment.thresholds_of(output_name(experiment.scores[0]))[0] if experiment.scores else EVEN,
         leave_out=experiment.leave_out,
         combined=experiment.classes is not None,
         skip_bad_rows=experiment.skip_bad_rows,
@@ -579,4 +586,6 @@ def _data_fingerprint(split: Split) -> str:
     for name, part in split.parts.items():
         for text, label in zip(part.texts, part.answers, strict=True):
             digest.update(f"{name}\0{label}\0{text}\0".encode("utf-8", "surrogatepass"))
+        if part.scores is not None:
+            digest.update(np.array(part.scores, dtype=np.float64).tobytes())
     return fingerprint([digest.hexdigest(), list(split.output_names)])

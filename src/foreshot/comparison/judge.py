@@ -34,8 +34,9 @@ from foreshot.results.decisions import PolicyResult
 from foreshot.results.identity import IdentityBias
 from foreshot.results.models import ModelResult, Summary
 from foreshot.results.reasons import Reasons
+from foreshot.results.scores import ScoreComparison
 from foreshot.results.verdict import Comparison, Verdict
-from foreshot.runtime.decisions import scaled_probabilities
+from foreshot.runtime.decisions import scaled_probabilities, scores_of
 from foreshot.suites.builtin import derogatory_words
 from foreshot.suites.probes import answer
 from foreshot.words.reasons import notes, reasons
@@ -57,6 +58,7 @@ class Findings:
     identity_bias: IdentityBias | None
     reasons: Reasons | None
     comparisons: list[Comparison]
+    score_comparisons: list[ScoreComparison]
     all_flips: list[Flip]
     verdict: Verdict
 
@@ -76,7 +78,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
             layers=same[0].cost.layers,
             parameters=same[0].cost.parameters,
             seeds=len(same),
-            means={measure: sample.mean(name) for measure, sample in samples.items()},
+            means={measure: sample.mean(name) for measure, sample in samples.items() if name in sample.predicted},
         )
         for name, same in by_name.items()
     ]
@@ -91,6 +93,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         metric_name=inputs.task.metric_name,
         label_changes=inputs.task.changes(_answered_by(by_name, inputs, "test"), inputs.answers("test")),
     )
+    scores = {name: np.stack([_scores(model) for model in models]) for name, models in by_name.items()}
     why = _reasons(inputs, by_name)
     concluded = verdict(evidence).model_copy(update={"notes": notes(why) if why else []})
     return Findings(
@@ -101,6 +104,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         identity_bias=_identity_bias(inputs, by_name),
         reasons=why,
         comparisons=comparisons,
+        score_comparisons=inputs.task.score_comparisons(scores, inputs.answers("test")),
         all_flips=ledger.ranked(_flips(inputs, by_name)),
         verdict=_with_folder(inputs, concluded, by_name),
     )
@@ -113,6 +117,16 @@ def _answered_by(by_name: dict[str, list[Scored]], inputs: Inputs, part: str) ->
         name: np.stack([task.decided(model.decisions, model.scores.logits[part]) for model in models])
         for name, models in by_name.items()
     }
+
+
+def _scores(model: Scored) -> np.ndarray:
+    """A model's scores of the test rows, (rows, outputs)."""
+    return scores_of(model.decisions, model.scores.logits["test"])
+
+
+def _asked_about(by_name: dict[str, list[Scored]], rows: str) -> dict[str, list[Scored]]:
+    """The models that were asked about these rows: a teacher of which scores alone are known may not have been."""
+    return {name: models for name, models in by_name.items() if all(rows in model.scores.logits for model in models)}
 
 
 def _with_folder(inputs: Inputs, concluded: Verdict, by_name: dict[str, list[Scored]]) -> Verdict:
@@ -150,13 +164,14 @@ def model_result(inputs: Inputs, model: Scored) -> ModelResult:
         test=of_judged.model_copy(update=over_all),
         cost=model.cost,
         probes=answer(model.probabilities(PROBES_ROWS), model.decided(PROBES_ROWS, positive), task.classes)
-        if inputs.probes
+        if PROBES_ROWS in logits
         else [],
         decision=model.decision,
         calibration=calibration(unscaled, labels["test"]),
         calibration_after_scaling=calibration(model.probabilities("test"), labels["test"]),
         policies=_policies(inputs, model, labels),
         labels=task.label_results(model.decisions, logits["test"], answers),
+        scores=task.score_results(model.decisions, logits["test"], inputs.split.parts["test"]),
         folder=job.folder,
         fingerprint=job.made_from,
     )
@@ -175,9 +190,9 @@ def _policies(inputs: Inputs, model: Scored, labels: dict[str, np.ndarray]) -> l
 
 
 def _decided(inputs: Inputs, by_name: dict[str, list[Scored]], rows: str) -> dict[str, np.ndarray]:
-    """For each model the classes decided on, (seeds, rows)."""
-    positive = inputs.positive
-    return {name: np.stack([model.decided(rows, positive) for model in models]) for name, models in by_name.items()}
+    """For each model that was asked about these rows the classes decided on, (seeds, rows)."""
+    positive, asked = inputs.positive, _asked_about(by_name, rows)
+    return {name: np.stack([model.decided(rows, positive) for model in models]) for name, models in asked.items()}
 
 
 def _suite_results(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[SuiteResult]:
@@ -193,7 +208,7 @@ def _evasion(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, list
         return {}
     decided, evading = _decided(inputs, by_name, "test"), _decided(inputs, by_name, EVASIONS)
     texts = inputs.split.parts["test"].texts
-    return {name: evasion_results(inputs.evasions, texts, decided[name], evading[name], positive) for name in by_name}
+    return {name: evasion_results(inputs.evasions, texts, decided[name], evading[name], positive) for name in evading}
 
 
 def _identity_bias(inputs: Inputs, by_name: dict[str, list[Scored]]) -> IdentityBias | None:
@@ -263,7 +278,7 @@ def _flips(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[Flip]:
     found: list[Flip] = []
     for student in students:
         for rows in PARTS:
-            if rows in by_name[teacher][0].scores.logits:
+            if {teacher, student} <= _asked_about(by_name, rows).keys():
                 before, after = (_answered(inputs, by_name[name], rows) for name in (teacher, student))
                 found += ledger.flips(student, after, before, inputs.class_names, inputs.positive)
     return found

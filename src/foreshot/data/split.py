@@ -3,14 +3,15 @@
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from foreshot.data.labels import Classes, examine_labels, find_classes
+from foreshot.data.labels import Classes, examine_labels, find_classes, rows_text
 from foreshot.data.marks import check_trainable, classes_of_mark, label_counts, labels_without_rows
+from foreshot.data.scores import check_taught, score_counts
 from foreshot.data.table import Table
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
@@ -20,7 +21,9 @@ from foreshot.errors import DataError
 class Part:
     """Rows of one part: texts, class indices, where in `source` each row stands, and which identities it mentions.
 
-    Of a multi-label task `marks` has the 0 or 1 of every label for each row, and `labels` the judged label's.
+    Of a multi-label task `marks` has the 0 or 1 of every label for each row, and `labels` the judged label's. Where
+    there are stored scores `scores` has each output's, NaN for a gap; where they alone are known, `labels` are -1 for a
+    row without the first one. `repeats` has further scores of the same text, by the row's index.
     """
 
     source: str
@@ -29,6 +32,8 @@ class Part:
     rows: list[int]
     marks: list[tuple[int, ...]] | None = None
     identities: dict[str, list[bool]] = field(default_factory=dict)  # by group
+    scores: list[tuple[float, ...]] | None = None
+    repeats: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -43,17 +48,22 @@ class Part:
             rows=[self.rows[index] for index in kept],
             marks=None if self.marks is None else [self.marks[index] for index in kept],
             identities={group: [found[index] for index in kept] for group, found in self.identities.items()},
+            scores=None if self.scores is None else [self.scores[index] for index in kept],
+            repeats={new: self.repeats[old] for new, old in enumerate(kept) if old in self.repeats},
         )
 
     def label_counts(self, names: Sequence[str] | None) -> dict[str, int] | None:
-        """How many rows have each label of a multi-label task."""
-        if names is None or self.marks is None:
+        """How many rows have each label of a multi-label task, or each score."""
+        if names is None:
             return None
+        if self.marks is None:
+            of_each = zip(names, zip(*(self.scores or ()), strict=True), strict=True)
+            return {name: sum(score == score for score in scores) for name, scores in of_each}
         return {name: sum(of_label) for name, of_label in zip(names, zip(*self.marks, strict=True), strict=True)}
 
     @property
     def answers(self) -> list[int] | list[tuple[int, ...]]:
-        """All that is known of each row: its class, or its marks."""
+        """What people said of each row: its class, or its marks."""
         return self.labels if self.marks is None else self.marks
 
 
@@ -64,7 +74,8 @@ class Split:
     `duplicates_removed` counts rows by reason; `label_conflicts` counts the rows whose text has copies with
     another label in the same source, all of which are left out; `skipped_rows` those left out in reading.
     Of a multi-label task `label_names` are the labels, in the order of the marks, and `classes` those of the first
-    one, the judged label: to have it or not.
+    one, the judged label: to have it or not. With stored scores `score_names` are theirs; where `labelled` is False
+    nothing else is known, and they are what a model's outputs are held against.
     """
 
     parts: dict[str, Part]
@@ -76,11 +87,20 @@ class Split:
     label_column: str
     announcements: tuple[str, ...]
     label_names: tuple[str, ...] | None = None
+    score_names: tuple[str, ...] | None = None
+    labelled: bool = True
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """What a model's logits are called: the classes, or the labels of a multi-label task."""
+        """What a model's logits are called: the classes, the labels of a multi-label task, or the scores."""
+        if not self.labelled and self.score_names is not None:
+            return self.score_names
         return self.classes.names if self.label_names is None else self.label_names
+
+    @property
+    def counted_names(self) -> tuple[str, ...] | None:
+        """The labels of a multi-label task, or the scores; None of classes."""
+        return self.label_names if self.labelled else self.score_names
 
 
 def fold(text: str) -> str:
@@ -121,21 +141,31 @@ def split_tables(
     given = {"train": data, "validation": validation, "test": test}
     tables = {name: table for name, table in given.items() if table is not None}
     names = data.label_names
-    if names is None:
+    said: tuple[str, ...]
+    if not data.labelled:
+        said = (score_counts(data.scores or [], data.score_names or (), source=data.source),)
+        classes = classes_of_mark((data.score_names or ("",))[0])
+    elif names is None:
         said = examine_labels(data.labels, data.rows, positive, named_classes, source=data.source)
         classes = find_classes(data.labels, positive, source=data.source, are_named=named_classes is not None)
     else:
         said = (label_counts(data.marks or [], names, source=data.source),)
         classes = classes_of_mark(names[0])
-    parts, removed, conflicts = _without_repeats({name: _encode(table, classes) for name, table in tables.items()})
+    read = {name: _encode(table, classes) for name, table in tables.items()}
+    if not data.labelled:
+        read, unknown = _judged_by_first_score(read)
+        said += unknown
+    parts, removed, conflicts = _without_repeats(read, are_scores=not data.labelled)
     shares = {"test": test_fraction, "validation": validation_fraction}
     missing = {name: share for name, share in shares.items() if name not in tables}
-    _check_enough(parts["train"], classes, parts_to_make=1 + len(missing))
+    _check_enough(parts["train"], classes, parts_to_make=1 + len(missing), labelled=data.labelled)
     parts |= _split_off(parts["train"], missing, len(classes.names), seed)
     parts["train"] = _at_most(parts["train"], max_train_rows, len(classes.names), seed)
     _check_every_class(parts, classes)
     announced = [text for table in tables.values() for text in table.announcements]
     announced += [*said, *classes.announcements]
+    if not data.labelled:
+        check_taught(parts["train"].scores or [], data.score_names or (), source=data.source)
     if names is not None:
         check_trainable(parts["train"].marks or [], names, source=data.source)
         announced += [
@@ -153,39 +183,70 @@ def split_tables(
         label_column=data.label_column,
         announcements=tuple(dict.fromkeys(announced)),
         label_names=names,
+        score_names=data.score_names,
+        labelled=data.labelled,
     )
 
 
 def write_split(split: Split, folder: Path) -> None:
     """Write train.parquet, validation.parquet and test.parquet (text, label, class, row) into a folder.
 
-    Of a multi-label task a column `marks` follows, with a field of 0 and 1 for each label.
+    Of a multi-label task a column `marks` follows, with a field of 0 and 1 for each label, and where there are stored
+    scores a column `scores`, with a field for each, null for a gap.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in split.parts.items():
         columns = {
             "text": pa.array(part.texts, pa.string()),
             "label": pa.array(part.labels, pa.int64()),
-            "class": pa.array([split.classes.names[label] for label in part.labels], pa.string()),
+            "class": pa.array(
+                [split.classes.names[label] if label >= 0 else None for label in part.labels], pa.string()
+            ),
             "row": pa.array(part.rows, pa.int64()),
         }
         if split.label_names is not None and part.marks is not None:
             of_labels = [pa.array(of_label, pa.int64()) for of_label in zip(*part.marks, strict=True)]
             columns["marks"] = pa.StructArray.from_arrays(of_labels, names=list(split.label_names))
+        if split.score_names is not None and part.scores is not None:
+            of_scores = [pa.array(of, pa.float64(), from_pandas=True) for of in zip(*part.scores, strict=True)]
+            columns["scores"] = pa.StructArray.from_arrays(of_scores, names=list(split.score_names))
         pq.write_table(pa.table(columns), folder / f"{name}.parquet")
 
 
 def _encode(table: Table, classes: Classes) -> Part:
-    labels = [
-        classes.encode(label, source=table.source, row=row) for label, row in zip(table.labels, table.rows, strict=True)
-    ]
-    return Part(table.source, table.texts, labels, table.rows, table.marks, table.identities)
+    if not table.labelled:
+        labels = [int(label) for label in table.labels]
+    else:
+        labels = [
+            classes.encode(label, source=table.source, row=row)
+            for label, row in zip(table.labels, table.rows, strict=True)
+        ]
+    return Part(table.source, table.texts, labels, table.rows, table.marks, table.identities, table.scores)
 
 
-def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str, int], int]:
+def _judged_by_first_score(parts: dict[str, Part]) -> tuple[dict[str, Part], tuple[str, ...]]:
+    """The parts without the rows to judge by that lack the first score, and how many these were.
+
+    Such rows are good for training alone, where they teach the other outputs.
+    """
+    said, kept = [], {}
+    for name, part in parts.items():
+        known = [index for index, label in enumerate(part.labels) if label >= 0]
+        if name == "train" or len(known) == len(part):
+            kept[name] = part
+            continue
+        kept[name] = part.choose(known)
+        said.append(f"{part.source}: {rows_text(len(part) - len(known))} without the first score left out of {name}")
+    return kept, tuple(said)
+
+
+def _without_repeats(
+    parts: dict[str, Part], *, are_scores: bool = False
+) -> tuple[dict[str, Part], dict[str, int], int]:
     """The parts without repeated texts, the rows removed by reason, and the rows of conflicting labels.
 
-    A text stays where it weighs most: in the test part before the validation part before the training part.
+    A text stays where it weighs most: in the test part before the validation part before the training part. Scores
+    don't conflict: the first of a text counts, and the second is kept as its repeat.
     """
     removed: Counter[str] = Counter()
     conflicts = 0
@@ -200,7 +261,7 @@ def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str,
             copies[fold(text)].append(index)
         kept = []
         for folded, indices in copies.items():
-            if len({answers[index] for index in indices}) > 1:
+            if not are_scores and len({answers[index] for index in indices}) > 1:
                 conflicts += len(indices)
                 continue
             removed[f"repeated within {name}"] += len(indices) - 1
@@ -209,15 +270,25 @@ def _without_repeats(parts: dict[str, Part]) -> tuple[dict[str, Part], dict[str,
             else:
                 kept.append(indices[0])
         seen |= dict.fromkeys((fold(parts[name].texts[index]) for index in kept), name)
-        result[name] = parts[name].choose(kept)
+        scores = parts[name].scores
+        repeats = {}
+        if scores and are_scores:
+            repeats = {of_text[0]: scores[of_text[1]] for of_text in copies.values() if len(of_text) > 1}
+        result[name] = replace(parts[name], repeats=repeats).choose(kept)
     return result, dict(+removed), conflicts
 
 
-def _check_enough(train: Part, classes: Classes, *, parts_to_make: int) -> None:
+def _check_enough(train: Part, classes: Classes, *, parts_to_make: int, labelled: bool = True) -> None:
     """Refuse a class with fewer rows than parts to make, and one that occurs once: a slip, not a class."""
     counts = Counter(train.labels)
     needed = max(2, parts_to_make)
     for index, name in enumerate(classes.names):
+        if counts[index] < needed and not labelled:
+            raise DataError(
+                f"{train.source}: {rows_text(counts[index])} of {len(train):,} {'reach' if index else 'lie below'} the "
+                f"threshold of {excerpt(classes.names[1])}; {needed} are needed, or nothing can be told apart: choose "
+                "one in use with ⟨threshold⟩, or name another column first"
+            )
         if counts[index] < needed:
             row = train.rows[train.labels.index(index)] if counts[index] else None
             where = train.source if row is None else place(train.source, row)
@@ -231,8 +302,10 @@ def _check_enough(train: Part, classes: Classes, *, parts_to_make: int) -> None:
 
 def _split_off(train: Part, shares: dict[str, float], classes: int, seed: int) -> dict[str, Part]:
     """Stratified shares of the training rows, and what stays of them as "train"."""
-    sizes = {name: max(round(share * len(train)), classes) for name, share in shares.items()}
-    if len(train) - sum(sizes.values()) < classes:
+    rest = [index for index, label in enumerate(train.labels) if label >= 0]
+    unknown = [index for index, label in enumerate(train.labels) if label < 0]
+    sizes = {name: max(round(share * len(rest)), classes) for name, share in shares.items()}
+    if len(rest) - sum(sizes.values()) < classes:
         wanted = " and ".join(f"{size} for {name}" for name, size in sizes.items())
         raise DataError(
             f"{train.source}: {len(train)} rows aren't enough to set aside {wanted} and still train "
@@ -240,13 +313,12 @@ def _split_off(train: Part, shares: dict[str, float], classes: int, seed: int) -
         )
     from sklearn.model_selection import train_test_split
 
-    rest = list(range(len(train)))
     made = {}
     for name, size in sizes.items():
         strata = [train.labels[index] for index in rest]
         rest, taken = train_test_split(rest, test_size=size, random_state=seed, stratify=strata)
         made[name] = train.choose(taken)
-    return {**made, "train": train.choose(rest)}
+    return {**made, "train": train.choose([*rest, *unknown])}
 
 
 def _at_most(train: Part, most: int | None, classes: int, seed: int) -> Part:

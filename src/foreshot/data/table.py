@@ -1,5 +1,6 @@
 """Tables: a sheet whose text and label columns are known and whose cells are checked and normalised."""
 
+import math
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,15 @@ from foreshot.data.label_sets import in_use, is_object, label_sets
 from foreshot.data.labels import canonical_label, given, is_fraction, not_labelled
 from foreshot.data.marks import mark, refuse_ratings, why_not_a_mark
 from foreshot.data.reading.files import Sheet, open_sheet
+from foreshot.data.scores import (
+    GAP,
+    LONGEST_NAME,
+    ScoreColumn,
+    has_scores,
+    is_gap,
+    score_column,
+    why_not_a_score,
+)
 from foreshot.data.texts import excerpt, listing, normalise, place
 from foreshot.errors import DataError
 from foreshot.settings.dialect import FOUND, AskedDialect
@@ -31,6 +41,8 @@ class Table:
     `skipped_rows` counts the rows left out because of `skip_bad_rows`; `announcements` tell what was guessed.
     Of a multi-label task `labels` are the marks of the first label, and `marks` has the 0 or 1 of each of `label_names`
     for every row; `label_column` is the first label's, or the one that holds them all.
+    Of a table with scores `scores` has a number from 0 to 1 for each of `score_names` and every row, NaN for a gap;
+    where nobody labelled the rows, `labels` say whether the first score reaches its threshold, 1 or 0, -1 for a gap.
     `identities` says of each identity group which rows mention it.
     """
 
@@ -45,6 +57,9 @@ class Table:
     label_names: tuple[str, ...] | None = None
     marks: list[tuple[int, ...]] | None = None
     identities: dict[str, list[bool]] = field(default_factory=dict)
+    score_names: tuple[str, ...] | None = None
+    scores: list[tuple[float, ...]] | None = None
+    labelled: bool = True
 
 
 def read_table(
@@ -53,6 +68,8 @@ def read_table(
     text: str | None = None,
     label: str | None = None,
     labels: Sequence[str] | None = None,
+    scores: Sequence[str] = (),
+    threshold: float = 0.5,
     leave_out: Sequence[str] = (),
     combined: bool = False,
     skip_bad_rows: bool = False,
@@ -63,13 +80,36 @@ def read_table(
     """Read a file or dataset (see `open_sheet`) and check its text and label columns, named or guessed.
 
     `labels` names the columns of a multi-label task, which hold 0 and 1, or, beside `label`, the labels to look for in
-    that one column's cells (`label_sets`). Rows with a label that `leave_out` names are left out, and counted in an
+    that one column's cells (`label_sets`). `scores` names columns or fields of scores (`data.scores`): beside labels
+    they may be missing, without `label` and `labels` they are what is known, and the first one's `threshold` makes
+    labels of it. Rows with a label that `leave_out` names are left out, and counted in an
     announcement. `combined` takes several labels in one cell for a label of its own.
     Raises DataError for a missing or ambiguous column, for labels that are scores or ratings, for several labels in one
     cell that nobody asked for, and, unless `skip_bad_rows`, for a row without a text or a label; the message names the
     first such row.
     """
     sheet = open_sheet(source, part=part, dialect=dialect)
+    if scores and label is None and labels is None:
+        columns = [score_column(sheet, name) for name in scores]
+        return _score_table(sheet, text, columns, threshold, identity_columns, skip_bad_rows=skip_bad_rows)
+    read = _labelled_table(
+        sheet, text, label, labels, leave_out, identity_columns, combined, part=part, skip_bad_rows=skip_bad_rows
+    )
+    return _with_scores(read, sheet, scores) if scores else read
+
+
+def _labelled_table(
+    sheet: Sheet,
+    text: str | None,
+    label: str | None,
+    labels: Sequence[str] | None,
+    leave_out: Sequence[str],
+    identity_columns: Sequence[str],
+    combined: bool,
+    *,
+    part: str,
+    skip_bad_rows: bool,
+) -> Table:
     if labels is not None:
         return _multi_label_table(
             sheet, text, label, tuple(labels), leave_out, identity_columns, part=part, skip_bad_rows=skip_bad_rows
@@ -92,6 +132,72 @@ def read_table(
         announcements=(*announcements, *left_out, *read),
         identities=read_identity_columns(sheet, identity_columns, kept),
     )
+
+
+def _score_table(
+    sheet: Sheet,
+    text: str | None,
+    columns: Sequence[ScoreColumn],
+    threshold: float,
+    identity_columns: Sequence[str],
+    *,
+    skip_bad_rows: bool,
+) -> Table:
+    """Rows of which scores alone are known; a row without any is a bad one."""
+    text_column, announcement = choose_text_column(sheet.source, sheet.columns, text)
+    if len({column.where for column in columns}) < len(columns):
+        raise DataError(f"{sheet.source}: ⟨scores⟩: two of them are the same column")
+    bad = _complaints(sheet, {text_column: _text_complaint}) | _score_complaints(columns)
+    kept = _kept_rows(sheet, bad, skip_bad_rows=skip_bad_rows, has="a score")
+    scores = [tuple(column.read(index) for column in columns) for index in kept]
+    return Table(
+        source=sheet.source,
+        texts=[normalise(sheet.columns[text_column][index]) for index in kept],
+        labels=[-1 if math.isnan(first) else int(first >= threshold) for first, *_ in scores],
+        rows=[sheet.rows[index] for index in kept],
+        text_column=text_column,
+        label_column=columns[0].where,
+        skipped_rows=len(sheet.rows) - len(kept),
+        announcements=(
+            *((announcement,) if announcement else ()),
+            *(said for column in columns for said in column.announcements),
+        ),
+        identities=read_identity_columns(sheet, identity_columns, kept),
+        score_names=tuple(column.name for column in columns),
+        scores=scores,
+        labelled=False,
+    )
+
+
+def _score_complaints(columns: Sequence[ScoreColumn]) -> dict[int, str]:
+    """What is wrong with the scores of each bad row; one without any score is bad, too."""
+    bad: dict[int, str] = {}
+    for index, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
+        for column, cell in zip(columns, cells, strict=True):
+            if complaint := why_not_a_score(cell, column.scale):
+                bad[index] = f"column {excerpt(column.where, LONGEST_NAME)!r}: {complaint}"
+                break
+        if index not in bad and all(is_gap(cell) for cell in cells):
+            bad[index] = f"column {excerpt(columns[0].where, LONGEST_NAME)!r}: no score"
+    return bad
+
+
+def _with_scores(read: Table, sheet: Sheet, names: Sequence[str]) -> Table:
+    """A labelled table with the scores that its rows have, all of them gaps where it has no such column."""
+    columns = [score_column(sheet, name) for name in names if has_scores(sheet, name)]
+    index_of = {row: index for index, row in enumerate(sheet.rows)}
+    kept = [index_of[row] for row in read.rows]
+    for column in columns:
+        for index in kept:
+            if complaint := why_not_a_score(column.cells[index], column.scale):
+                raise DataError(
+                    f"{place(sheet.source, sheet.rows[index])}, column {excerpt(column.where, LONGEST_NAME)!r}: "
+                    f"{complaint}; repair the file"
+                )
+    by_name = {column.asked: column for column in columns}
+    scores = [tuple(by_name[name].read(index) if name in by_name else GAP for name in names) for index in kept]
+    said = (said for column in columns for said in column.announcements)
+    return replace(read, score_names=tuple(names), scores=scores, announcements=(*read.announcements, *said))
 
 
 def _multi_label_table(
@@ -218,15 +324,25 @@ def _with_marks(sheet: Sheet, column: str, names: Sequence[str], *, is_training:
 
 
 def _good_rows(sheet: Sheet, checks: Mapping[str, Callable[[Any], str | None]], *, skip_bad_rows: bool) -> list[int]:
-    """The indices of the rows in which no column's check complains.
+    """The indices of the rows in which no column's check complains; see `_kept_rows`."""
+    return _kept_rows(sheet, _complaints(sheet, checks), skip_bad_rows=skip_bad_rows, has="a label")
 
-    Raises DataError for the first of the others, unless `skip_bad_rows`, and where no row is left.
+
+def _complaints(sheet: Sheet, checks: Mapping[str, Callable[[Any], str | None]]) -> dict[int, str]:
+    """What a column's check says of each bad row."""
+    return {
+        index: f"column {excerpt(column)!r}: {complaint}"
+        for column, complaint_about in checks.items()
+        for index, cell in enumerate(sheet.columns[column])
+        if (complaint := complaint_about(cell))
+    }
+
+
+def _kept_rows(sheet: Sheet, bad: Mapping[int, str], *, skip_bad_rows: bool, has: str) -> list[int]:
+    """The indices of all rows but the bad ones.
+
+    Raises DataError for the first bad one, unless `skip_bad_rows`, and where no row is left.
     """
-    bad = {}
-    for column, complaint_about in checks.items():
-        for index, cell in enumerate(sheet.columns[column]):
-            if complaint := complaint_about(cell):
-                bad[index] = f"column {excerpt(column)!r}: {complaint}"
     if bad and not skip_bad_rows:
         first = min(bad)
         raise DataError(
@@ -235,7 +351,7 @@ def _good_rows(sheet: Sheet, checks: Mapping[str, Callable[[Any], str | None]], 
         )
     kept = [index for index in range(len(sheet.rows)) if index not in bad]
     if not kept:
-        raise DataError(f"{sheet.source}: no row has both a text and a label; nothing is left")
+        raise DataError(f"{sheet.source}: no row has both a text and {has}; nothing is left")
     return kept
 
 

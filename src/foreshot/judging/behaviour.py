@@ -20,11 +20,11 @@ def suite_results(
     """Every model on the suite: `predicted[model]` has shape (seeds, cases), class numbers.
 
     To the shares that each model gets right (`suite_shares`) come the students' differences from the teacher, by a
-    paired bootstrap that draws cases of one template together.
+    paired bootstrap that draws cases of one template together; there are none where the teacher wasn't asked.
     """
     labels = np.array([class_names.index(case.label) for case in cases])
     sample = PairedSample.make(predicted, labels, accuracy, classes=len(class_names), units=template_units(cases))
-    students = [model for model in predicted if model != teacher]
+    students = [model for model in predicted if model != teacher] if teacher in predicted else []
     by_functionality = _changes(sample, rows_by_functionality(cases), students, teacher)
     by_group = _changes(sample, rows_by_group(cases), students, teacher)
     shares = [suite_shares(model, cases, decided, class_names) for model, decided in predicted.items()]

@@ -37,8 +37,8 @@ class Candidate:
     """One model as the verdict sees it: its cost, how many seeds it has, and its mean in each measure."""
 
     model: str
-    layers: int
-    parameters: int
+    layers: int | None  # None where nothing is known but its scores
+    parameters: int | None
     seeds: int
     means: dict[str, float]  # by measure
 
@@ -68,6 +68,17 @@ class Evidence:
     policy: VerdictPolicy
     metric_name: str = "macro-F1"
     label_changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)  # by student; several labels alone
+    is_reference: bool = False  # whether the teacher is what the test rows say: stored scores
+
+    @property
+    def knows_teacher(self) -> bool:
+        """Whether the teacher was asked about the suite."""
+        return self.teacher.model in self.suite_results
+
+    @property
+    def metric_margin(self) -> float:
+        """How much worse than the teacher a student may be on the metric; no model is equal to the very reference."""
+        return self.policy.score_margin if self.is_reference else self.policy.metric_margin
 
     @property
     def teacher(self) -> Candidate:

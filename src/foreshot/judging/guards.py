@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from foreshot.data.split import Split, fold
 from foreshot.errors import GuardError
+from foreshot.judging.agreement import spearman
 from foreshot.judging.multilabel import label_aurocs
 from foreshot.models.encoders import head_modules, layer_stack
 
@@ -44,6 +45,24 @@ def check_ranks_labels(logits: np.ndarray, marks: np.ndarray, *, model: str) -> 
         raise GuardError(
             f"{model}: its mean AUROC over {len(aurocs)} labels is {np.mean(aurocs):.3f} on the {len(marks)} "
             f"validation rows, no better than chance ({CHANCE}); {REMEDY}"
+        )
+
+
+def check_ranks_scores(logits: np.ndarray, scores: np.ndarray, *, model: str) -> None:
+    """Stop when a model ranks rows by stored scores no better than chance does.
+
+    Takes logits and scores (rows, outputs), NaN for a gap. The mean over the outputs of Spearman's correlation must be
+    above 0, over those whose scores differ.
+    """
+    found = []
+    for of_output, stored in zip(np.nan_to_num(logits).T, scores.T, strict=True):
+        known = ~np.isnan(stored)
+        if len(np.unique(stored[known])) > 1:
+            found.append(np.nan_to_num(spearman(of_output[known], stored[known])))
+    if not np.mean(found) > 0:
+        raise GuardError(
+            f"{model}: Spearman's correlation with the stored scores is {np.mean(found):.3f} on the {len(scores)} "
+            f"validation rows, no better than chance; {REMEDY}"
         )
 
 

@@ -20,10 +20,10 @@ from foreshot.runtime.decisions import flagged_labels, label_logits, label_proba
 
 
 def binary_cross_entropy(logits: np.ndarray, marks: np.ndarray) -> float:
-    """Mean binary cross-entropy, in nats, of logits against marks, over all rows and labels."""
-    exact = logits.astype(np.float64)
+    """Mean binary cross-entropy, in nats, of logits against marks or scores, over all rows and labels but gaps, NaN."""
+    exact, known = logits.astype(np.float64), ~np.isnan(marks)
     with np.errstate(invalid="ignore"):  # a training that blew up has no loss
-        return float(np.mean(np.logaddexp(0.0, exact) - marks * exact))
+        return float(np.mean((np.logaddexp(0.0, exact) - marks * exact)[known]))
 
 
 def label_aurocs(logits: np.ndarray, marks: np.ndarray) -> list[float | None]:
@@ -95,15 +95,16 @@ def mean_macro_f1(flagged: np.ndarray, marks: np.ndarray) -> float:
     return float(np.mean(label_macro_f1s(flagged, marks)))
 
 
-def label_sample(flagged: Mapping[str, np.ndarray], marks: np.ndarray) -> PairedSample:
+def label_sample(flagged: Mapping[str, np.ndarray], marks: np.ndarray, known: np.ndarray | None = None) -> PairedSample:
     """What multi-label models are compared in on the same rows: the mean over the labels of their macro-F1.
 
-    `flagged[model]` has shape (seeds, rows, labels). Each row and label is a row of the sample, in two classes of that
+    `flagged[model]` has shape (seeds, rows, labels); of `known` (rows, labels), where it is given, the others are left
+    out. Each row and label is a row of the sample, in two classes of that
     label's own; a row's labels are drawn together.
     """
     rows, labels = marks.shape
     first_class = 2 * np.arange(labels)
-    return PairedSample.make(
+    sample = PairedSample.make(
         {model: (first_class + decided).reshape(len(decided), -1) for model, decided in flagged.items()},
         (first_class + marks).ravel(),
         _macro_f1_over_labels,
@@ -111,6 +112,7 @@ def label_sample(flagged: Mapping[str, np.ndarray], marks: np.ndarray) -> Paired
         units=np.repeat(np.arange(rows), labels),
         tables=labels,
     )
+    return sample if known is None else sample.of_rows(known.ravel())
 
 
 def _macro_f1_over_labels(counts: np.ndarray) -> np.ndarray:
@@ -119,14 +121,23 @@ def _macro_f1_over_labels(counts: np.ndarray) -> np.ndarray:
 
 
 def label_changes(
-    flagged: Mapping[str, np.ndarray], marks: np.ndarray, names: Sequence[str], *, teacher: str
+    flagged: Mapping[str, np.ndarray],
+    marks: np.ndarray,
+    names: Sequence[str],
+    *,
+    teacher: str,
+    known: np.ndarray | None = None,
 ) -> dict[str, list[Change]]:
-    """For each student how every label's macro-F1 differs from the teacher's; `flagged` as in `label_sample`."""
+    """For each student how every label's macro-F1 differs from the teacher's; else as in `label_sample`."""
     students = [model for model in flagged if model != teacher]
+    known = np.ones(marks.shape, dtype=bool) if known is None else known
     by_label = [
         differences(
             PairedSample.make(
-                {model: of[:, :, index] for model, of in flagged.items()}, marks[:, index], macro_f1, classes=2
+                {model: of[:, known[:, index], index] for model, of in flagged.items()},
+                marks[known[:, index], index],
+                macro_f1,
+                classes=2,
             ),
             [(student, teacher) for student in students],
         )
@@ -136,7 +147,12 @@ def label_changes(
     for place, student in enumerate(students):
         adjusted = holm([of_label[place][1] for of_label in by_label])
         found[student] = [
-            Change(name=name, rows=int(marks[:, index].sum()), difference=by_label[index][place][0], adjusted_p=p_value)
+            Change(
+                name=name,
+                rows=int(marks[known[:, index], index].sum()),
+                difference=by_label[index][place][0],
+                adjusted_p=p_value,
+            )
             for index, (name, p_value) in enumerate(zip(names, adjusted, strict=True))
         ]
     return found

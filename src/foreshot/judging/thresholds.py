@@ -1,8 +1,8 @@
 """Decisions: how scores become decisions, fitted on validation rows, from arrays alone.
 
 A score is the softmax probability of the positive class after the logits were divided by a temperature. A policy
-says what the thresholds on it must keep to, as text: "argmax", "best-f1", "recall>=0.9", "fpr<=0.05" or
-"review:recall>=0.95,fpr<=0.02".
+says what the thresholds on it must keep to, as text: "argmax", "best-f1", "flag-rate", "score>=0.7", "recall>=0.9",
+"fpr<=0.05" or "review:recall>=0.95,fpr<=0.02".
 """
 
 import math
@@ -21,7 +21,7 @@ from sklearn.metrics import (
 from foreshot.errors import ConfigError, DataError
 from foreshot.judging.calibration import FEWEST_ROWS, fit_temperature
 from foreshot.results.decisions import Decision, PolicyResult
-from foreshot.runtime.decisions import Policy, decide, parse_policy, route, scaled_probabilities
+from foreshot.runtime.decisions import Policy, at_score, decide, parse_policy, route, scaled_probabilities
 
 STANDARD_POLICIES = ("argmax", "best-f1", "recall>=0.9", "fpr<=0.05", "review:recall>=0.95,fpr<=0.02")
 """The policies that the report shows side by side, where the validation rows are enough for them."""
@@ -32,9 +32,9 @@ def fewest_rows(policy: Policy) -> tuple[int, int]:
 
     A promise of one in N can't be told from "never" on fewer than N rows; N is exact, from the decimals.
     """
-    if policy.text == "argmax":
+    if policy.text == "argmax" or policy.score is not None:
         return 0, 0
-    if policy.text == "best-f1":
+    if policy.text in {"best-f1", "flag-rate"}:
         return FEWEST_ROWS, FEWEST_ROWS
     return (
         0 if policy.recall is None else max(FEWEST_ROWS, math.ceil(1 / (1 - Fraction(str(policy.recall))))),
@@ -65,13 +65,22 @@ def check_enough(policy: str, labels: np.ndarray, positive: int | None, *, posit
 
 
 def fit_decision(
-    policy: str, logits: np.ndarray, labels: np.ndarray, positive: int | None, *, positive_name: str = "positive"
+    policy: str,
+    logits: np.ndarray,
+    labels: np.ndarray,
+    positive: int | None,
+    *,
+    positive_name: str = "positive",
+    temperature: float | None = None,
 ) -> Decision:
     """Fit the temperature, then the policy's thresholds, on validation logits (rows, classes) and labels (rows,).
 
+    The temperature is taken as it is where it is given.
+
     A threshold lies midway between the neighbouring scores that it parts: on a score, the rounding of an exported
     model would flip that row. `recall>=R` takes the highest one that keeps its promise, `fpr<=F` the lowest,
-    `best-f1` that of the largest F1, of equals the nearest to 0.5. In `review:` the promised recall sets the review
+    `best-f1` that of the largest F1, of equals the nearest to 0.5; `flag-rate` flags as many rows as are positive, or
+    as near as can be. `score>=S` is S, of the score as it is. In `review:` the promised recall sets the review
     threshold, at most as high as the other, which the false positive rate sets. Where too many other rows score 1,
     no threshold keeps their rate: it is then 1, and `met` False.
 
@@ -79,7 +88,10 @@ def fit_decision(
     """
     parsed = parse_policy(policy)
     check_enough(policy, labels, positive, positive_name=positive_name)
-    temperature = fit_temperature(logits, labels)
+    if parsed.score is not None:
+        return at_score(parsed.score)
+    if temperature is None:
+        temperature = fit_temperature(logits, labels)
     if parsed.text == "argmax":
         return Decision(policy=parsed.text, temperature=temperature)
     cuts = _Cuts.of(scaled_probabilities(logits, temperature)[:, positive], labels == positive)
@@ -90,6 +102,8 @@ def fit_decision(
             review_threshold = min(cuts.of_recall(parsed.recall), threshold)
     elif parsed.recall is not None:
         threshold = cuts.of_recall(parsed.recall)
+    elif parsed.text == "flag-rate":
+        threshold = cuts.of_flag_rate()
     else:
         threshold = cuts.of_best_f1()
     return Decision(
@@ -126,6 +140,11 @@ class _Cuts:
         f1 = 2 * self.true_positives / (self.true_positives + self.false_positives + self.true_positives[-1])
         best = self.thresholds[f1 == f1.max()]
         return float(best[np.abs(best - 0.5).argmin()])
+
+    def of_flag_rate(self) -> float:
+        flagged = self.true_positives + self.false_positives
+        nearest = np.abs(flagged - self.true_positives[-1])
+        return float(self.thresholds[nearest.argmin()])
 
     def of_recall(self, recall: float) -> float:
         keeps = self.true_positives / self.true_positives[-1] >= recall

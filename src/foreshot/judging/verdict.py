@@ -60,18 +60,20 @@ def verdict(evidence: Evidence) -> Verdict:
 def _cheapest_first(candidate: Candidate) -> tuple[float, ...]:
     """Fewer layers first, then fewer parameters; of two that cost the same, the one that behaves better."""
     means = candidate.means
-    return (candidate.layers, candidate.parameters, -means.get(SUITE, 0.0), -means[METRIC])
+    return (candidate.layers or 0, candidate.parameters or 0, -means.get(SUITE, 0.0), -means[METRIC])
 
 
 def _requirements(evidence: Evidence, student: Candidate) -> list[Requirement]:
     policy = evidence.policy
-    found = [_not_worse(evidence, student, METRIC, policy.metric_margin)]
+    found = [_not_worse(evidence, student, METRIC, evidence.metric_margin)]
     if evidence.label_changes:
         found.append(_keeps_labels(evidence, student))
     if not evidence.suite_results:
         found.append(
             Requirement(name="behaviour", state="can't tell", reason="no suite was run, so its behaviour is unknown")
         )
+    elif not evidence.knows_teacher:
+        found.append(_sees(evidence, student, policy.suite_floor))
     else:
         found.append(_not_worse(evidence, student, SUITE, policy.suite_margin))
         if evidence.positive is not None:
@@ -120,18 +122,21 @@ def _enough(evidence: Evidence, compared: Comparison, margin: float) -> str:
     return f"{rows:,} {unit} are too few for a margin of {_size(margin)}; about {enough} would do"
 
 
-def _sees(evidence: Evidence, student: Candidate) -> Requirement:
+def _sees(evidence: Evidence, student: Candidate, floor: float = 0.0) -> Requirement:
     """Better than blind: a model that flags everything, or nothing, gets one half of the suite's two sides right.
 
-    Of the sides of k classes it gets one k-th.
+    Of the sides of k classes it gets one k-th. Where nothing is known about the teacher, a student is held against the
+    suite's labels alone: it must get at least `floor` right.
     """
     sides = evidence.suite_results[student.model].by_label.values()
     if len(sides) < 2:
         return Requirement(name="sees", state="can't tell", reason="the suite has cases of one class only")
-    chance = 1 / len(sides)
+    chance = max(1 / len(sides), floor)
     balanced = sum(side.value for side in sides) / len(sides)
     balanced_low = sum(side.low for side in sides) / len(sides)
-    reason = f"{balanced:.0%} right on the mean of the suite's sides, where a blind model gets {chance:.0%}"
+    reason = f"{balanced:.0%} right on the mean of the suite's sides, where a blind model gets {1 / len(sides):.0%}"
+    if floor:
+        reason += f"; {floor:.0%} is asked for, since the teacher's behaviour is unknown"
     state = "holds" if balanced_low > chance else "fails" if balanced <= chance + ROUNDING else "can't tell"
     return Requirement(name="sees", state=state, reason=reason)
 
@@ -148,7 +153,10 @@ def _keeps_functionalities(evidence: Evidence, student: Candidate) -> Requiremen
 def _keeps_labels(evidence: Evidence, student: Candidate) -> Requirement:
     """A mean over labels hides what is lost on a rare one."""
     changes = evidence.label_changes[student.model]
-    return _keeps_each(changes, evidence.policy.label_margin, name="labels", one="label's macro-F1")
+    margin = evidence.policy.label_margin
+    if evidence.is_reference:
+        margin = max(margin, evidence.metric_margin)
+    return _keeps_each(changes, margin, name="labels", one="label's macro-F1")
 
 
 def _keeps_each(changes: Sequence[Change], margin: float, *, name: str, one: str) -> Requirement:
@@ -320,20 +328,33 @@ def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candid
 def _ship(evidence: Evidence, chosen: Candidate) -> str:
     """What to ship, what it saves, and how good it and the teacher are, since margins alone don't say."""
     teacher, measure = evidence.teacher, SUITE_POSITIVE if SUITE_POSITIVE in evidence.sizes else SUITE
-    saved = f"{chosen.layers} layers instead of {teacher.layers}, and " if chosen.layers < teacher.layers else ""
+    fewer = teacher.layers is not None and chosen.layers is not None and chosen.layers < teacher.layers
+    saved = f"{chosen.layers} layers instead of {teacher.layers}, and " if fewer else ""
+    on_suite = "on the test rows and on the suite" if evidence.knows_teacher else "on the test rows"
+    its_own = f", the teacher {teacher.means[measure]:.0%}" if measure in teacher.means else ""
     sentence = (
-        f"Ship {chosen.model}: {saved}within the margins of the teacher on the test rows and on the suite. It gets "
-        f"{chosen.means[measure]:.0%} of {_counted(evidence, measure)} right, the teacher {teacher.means[measure]:.0%}."
+        f"Ship {chosen.model}: {saved}within the margins of the teacher {on_suite}. It gets "
+        f"{chosen.means[measure]:.0%} of {_counted(evidence, measure)} right{its_own}."
     )
-    if chosen.layers >= teacher.layers and chosen.parameters >= teacher.parameters:
+    if _takes_as_much(chosen, teacher):
         return f"{sentence} It takes as much to run as the teacher."
     return sentence
+
+
+def _takes_as_much(chosen: Candidate, teacher: Candidate) -> bool:
+    sizes = (chosen.layers, teacher.layers), (chosen.parameters, teacher.parameters)
+    return all(of_chosen is not None and of is not None and of_chosen >= of for of_chosen, of in sizes)
 
 
 def _teacher_warning(evidence: Evidence) -> str:
     """A student that keeps its teacher's behaviour keeps its blindness too."""
     if not evidence.suite_results:
         return ""
+    if not evidence.knows_teacher:
+        return (
+            "How the teacher itself does on the suite is unknown, so the student is held against the suite's labels "
+            "alone; have its cases scored (foreshot suite), and give the scores with --teacher-scores."
+        )
     sees = _sees(evidence, evidence.teacher)
     if sees.state == "holds":
         return ""

@@ -13,12 +13,13 @@ from foreshot.data.reading.records import Records, open_records
 from foreshot.data.texts import excerpt, listing
 from foreshot.errors import BundleError, ConfigError, DataError
 from foreshot.files.atomic import writing_atomically
-from foreshot.perspective.agreement import ScoreAgreement, score_agreement
+from foreshot.judging.agreement import score_agreement
 from foreshot.perspective.stored_scores import StoredRow, StoredScores, look_through
 from foreshot.progress import Progress, Silent
 from foreshot.results.base import Facts
 from foreshot.results.behaviour import SuiteFacts, SuiteResult
 from foreshot.results.decisions import Decision
+from foreshot.results.scores import ScoreAgreement
 from foreshot.runtime.bundle import Manifest
 from foreshot.runtime.classifier import Classifier, Prediction, answers, load
 from foreshot.runtime.outputs import refuse_as_output

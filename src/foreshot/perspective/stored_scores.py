@@ -1,27 +1,23 @@
 """Stored scores: a file of texts with the score, 0 to 1, that another classifier gave each of them."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from foreshot.data.reading.lines import BadRecord, Record
 from foreshot.data.reading.records import Records, open_records
+from foreshot.data.scores import LONGEST_NAME, NO_SCORE, cell_at, fields, is_gap, written_number
 from foreshot.data.table import choose_text_column, why_not_a_string
 from foreshot.data.texts import excerpt
 from foreshot.errors import DataError
 from foreshot.settings.dialect import FOUND, AskedDialect
+from foreshot.settings.scores import attribute_of
 
 SCORE_NAMES = frozenset({"score", "summaryscore", "perspective", "toxicity_score", "perspective_score"})
-WRAPPING = frozenset({"response", "perspective", "attributescores", "summaryscore", "score", "scores", "value"})
-"""What stands around an attribute in the API's answers: response.attributeScores.TOXICITY.summaryScore.value."""
-NO_SCORE = -1.0
 HEAD = 1024  # rows that tell what the columns are
-DEEPEST = 8  # levels of nested fields that are looked into
-LONGEST_NAME = 80  # letters of a nested field's name that a message shows, so that it can be given back
 
 
 class StoredRow(NamedTuple):
@@ -71,12 +67,12 @@ class StoredScores:
 
     def _read(self, record: Record) -> StoredRow | str:
         """The row, or what is wrong with it."""
-        text, score = _cell(record.cells, self.text_column), _cell(record.cells, self.score_column)
+        text, score = cell_at(record.cells, self.text_column), cell_at(record.cells, self.score_column)
         if unfit := why_not_a_string(text):
             return f"column {_named(self.text_column)!r}: {unfit}"
-        if score is None or (isinstance(score, str) and not score.strip()):
+        if is_gap(score):
             return f"column {_named(self.score_column)!r}: no score"
-        number = _number(score.replace(",", ".") if self.decimal_comma and isinstance(score, str) else score)
+        number = written_number(score.replace(",", ".") if self.decimal_comma and isinstance(score, str) else score)
         if math.isnan(number):
             comma = isinstance(score, str) and score.count(",") == 1
             hint = " (write a point, as in 0.7)" if comma else ""
@@ -122,8 +118,8 @@ def _columns(
     records: Records, first: Sequence[Record | BadRecord], text: str | None, score: str | None, skip_bad_rows: bool
 ) -> StoredScores:
     head = [record for record in first if isinstance(record, Record)]
-    fields = dict.fromkeys(field for record in head for field in _fields(record.cells))
-    columns = list(fields) or list(records.columns or [])
+    found = dict.fromkeys(field for record in head for field in fields(record.cells))
+    columns = list(found) or list(records.columns or [])
     if not columns:
         bad = next((item for item in first if isinstance(item, BadRecord)), None)
         raise DataError(_complaint(records, bad.row, bad.complaint) if bad else f"{records.source}: has no rows")
@@ -137,25 +133,6 @@ def _columns(
         head=head,
         announcements=[*records.notes, *(note for note in (text_note, score_note) if note)],
     )
-
-
-def _fields(cells: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterator[str]:
-    """Names of cells; those of nested ones, which answers of the API are, after their parents' and a dot."""
-    for name, cell in cells.items():
-        if isinstance(cell, Mapping) and depth < DEEPEST:
-            yield from _fields(cell, f"{prefix}{name}.", depth + 1)
-        else:
-            yield prefix + name
-
-
-def _cell(cells: Mapping[str, Any], name: str) -> Any:
-    """A cell by its name, or a nested one by the names on the way to it; None where there is none."""
-    if name in cells:
-        return cells[name]
-    found: Any = cells
-    for part in name.split("."):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
 
 
 def _choose_score_column(
@@ -179,8 +156,7 @@ def _choose_score_column(
 
 
 def _names_a_score(name: str) -> bool:
-    attribute = [part for part in name.split(".") if part not in WRAPPING]
-    return name in SCORE_NAMES or attribute == ["toxicity"]
+    return name in SCORE_NAMES or attribute_of(name) == "toxicity"
 
 
 def _named(column: str) -> str:
@@ -190,16 +166,6 @@ def _named(column: str) -> str:
 def _listing(names: Sequence[str], most: int = 20) -> str:
     shown = ", ".join(map(_named, names[:most]))
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
-
-
-def _number(cell: Any) -> float:
-    """A cell as a number, NaN where it is none."""
-    if isinstance(cell, bool) or not isinstance(cell, str | int | float | Decimal):
-        return math.nan
-    try:
-        return float(cell)
-    except (ValueError, OverflowError):
-        return math.nan
 
 
 def _complaint(records: Records, row: int, complaint: str) -> str:

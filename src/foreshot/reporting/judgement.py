@@ -150,8 +150,13 @@ def title(results: Results) -> str:
     return f"Foreshot: {results.name}"
 
 
-def synthetic_notice(results: Results) -> str:
-    """What must be said first where the data are made up; empty where they are real."""
+def notice(results: Results) -> str:
+    """What must be said first: that the data are made up, or that scores are all that is known; empty otherwise."""
+    if results.data.thresholds is not None:
+        return (
+            "How well do students stand in for the scores? Stored scores are all that is known of these rows, so that "
+            "no figure of the test rows says how right a model is."
+        )
     if not results.data.synthetic:
         return ""
     return (

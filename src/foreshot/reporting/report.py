@@ -26,6 +26,7 @@ from foreshot.reporting.sections import (
     reproduce,
     scores,
     side_by_side,
+    stored_scores,
     suite,
     training,
     why,
@@ -36,6 +37,7 @@ from foreshot.results.results import Results
 SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     why.section,
     side_by_side.section,
+    stored_scores.section,
     labels.section,
     suite.section,
     probes.section,
@@ -73,7 +75,7 @@ def html_report(results: Results) -> str:
         sections_of(results),
         name=results.name,
         title=judgement.title(results),
-        synthetic_notice=judgement.synthetic_notice(results),
+        notice=judgement.notice(results),
         verdict_kind=results.verdict.kind,
         verdict_sign=judgement.verdict_sign(results),
         headline=judgement.headline(results),
@@ -85,7 +87,7 @@ def html_report(results: Results) -> str:
 
 def markdown_report(results: Results) -> str:
     """The report as GitHub-flavoured Markdown: the tables and the text of the page."""
-    notice, sign = judgement.synthetic_notice(results), judgement.verdict_sign(results)
+    notice, sign = judgement.notice(results), judgement.verdict_sign(results)
     headline = [
         f"**{sign} {markdown(sentence)}**" if is_order else markdown(sentence)
         for sentence, is_order in judgement.headline(results)

@@ -7,6 +7,7 @@ from pydantic import Field
 from foreshot.results.base import Facts
 from foreshot.results.behaviour import ProbeAnswer
 from foreshot.results.decisions import Calibration, Decision, PolicyResult
+from foreshot.results.scores import ScoreResult
 
 
 class LayerMeasure(Facts):
@@ -151,6 +152,7 @@ class ModelResult(Facts):
     calibration_after_scaling: Calibration
     policies: list[PolicyResult]  # none where no class is positive
     labels: list[LabelResult] = Field(default_factory=list)  # of a multi-label task, the judged one first
+    scores: list[ScoreResult] = Field(default_factory=list)  # where stored scores are stood in for
     folder: str  # inside the run's folder
     fingerprint: str
 

@@ -15,6 +15,7 @@ from foreshot.results.behaviour import EvasionResult, Flip, Probe, SuiteFacts, S
 from foreshot.results.identity import IdentityBias
 from foreshot.results.models import LayerMeasure, ModelResult, Summary, Timing, Trial
 from foreshot.results.reasons import Reasons
+from foreshot.results.scores import ScoreComparison
 from foreshot.results.verdict import Comparison, Verdict
 from foreshot.settings.losses import Classification, Distillation
 
@@ -36,13 +37,15 @@ class DataFacts(Facts):
     """What was trained and tested on, and what was left out of it.
 
     Of a multi-label task `label_names` are the labels in the order of the logits, `label_column` is the judged one, or
-    the one that holds them all, and `classes` are those of its view: not to have it, and to have it.
+    the one that holds them all, and `classes` are those of its view: not to have it, and to have it. Where stored
+    scores are all that is known, they are the labels, and `thresholds` has those in use with each.
     """
 
     synthetic: bool
     text_column: str
     label_column: str
     label_names: list[str] | None = None
+    thresholds: dict[str, list[float]] | None = None
     classes: list[str]
     positive: str | None
     normalisation: str
@@ -114,6 +117,7 @@ class Results(Facts):
     identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
     reasons: Reasons | None = None  # None where no text was explained
     comparisons: list[Comparison]
+    score_comparisons: list[ScoreComparison] = Field(default_factory=list)  # where stored scores are stood in for
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind
     layer_measures: tuple[LayerMeasure, ...] = ()

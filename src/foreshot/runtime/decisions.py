@@ -1,8 +1,9 @@
 """Decisions: how logits become probabilities and decisions, by the policy and the thresholds that a model has.
 
 A score is the softmax probability of the positive class after the logits were divided by a temperature. A policy
-says what the thresholds on it must keep to, as text: "argmax", "best-f1", "recall>=0.9", "fpr<=0.05" or
-"review:recall>=0.95,fpr<=0.02". NumPy alone, since a deployed model decides by the same code as a judged one.
+says what the thresholds on it must keep to, as text: "argmax", "best-f1", "flag-rate", "score>=0.7", "recall>=0.9",
+"fpr<=0.05" or "review:recall>=0.95,fpr<=0.02". NumPy alone, since a deployed model decides by the same code as a judged
+one.
 
 Each label of a multi-label model is a question with two classes, whose score is the sigmoid of the label's logit z.
 As sigmoid(z) is softmax((0, z))[1], whatever decides on two classes decides on the label's view of the logits, (0, z).
@@ -30,6 +31,7 @@ SHARE = r"0?\.[0-9]+"
 PROMISES = tuple(
     re.compile(pattern)
     for pattern in (
+        rf"score>=(?P<score>{SHARE})",
         rf"recall>=(?P<recall>{SHARE})",
         rf"fpr<=(?P<fpr>{SHARE})",
         rf"review:recall>=(?P<recall>{SHARE}),fpr<=(?P<fpr>{SHARE})",
@@ -41,10 +43,12 @@ PROMISES = tuple(
 class Policy:
     """What thresholds must keep to: a recall of at least `recall`, a false positive rate of at most `fpr`, or both.
 
-    With both, rows between the two thresholds are for review. With neither it is `best-f1` or `argmax`.
+    With both, rows between the two thresholds are for review. With neither it is `score`, the very threshold, or
+    `best-f1`, `flag-rate` or `argmax`.
     """
 
     text: str
+    score: float | None = None
     recall: float | None = None
     fpr: float | None = None
 
@@ -61,7 +65,7 @@ def parse_policy(text: str) -> Policy:
     number of rows supports a promise of "all" or "none").
     """
     plain = "".join(text.split())
-    if plain in {"argmax", "best-f1"}:
+    if plain in {"argmax", "best-f1", "flag-rate"}:
         return Policy(plain)
     for pattern in PROMISES:
         if found := pattern.fullmatch(plain):
@@ -69,9 +73,14 @@ def parse_policy(text: str) -> Policy:
             if all(0 < share < 1 for share in shares.values()):
                 return Policy(plain, **shares)
     raise ConfigError(
-        f"decision {text!r} is not one of argmax, best-f1, recall>=R, fpr<=F and review:recall>=R,fpr<=F, "
-        "with R and F between 0 and 1, such as recall>=0.9"
+        f"decision {text!r} is not one of argmax, best-f1, flag-rate, score>=S, recall>=R, fpr<=F and "
+        "review:recall>=R,fpr<=F, with S, R and F between 0 and 1, such as recall>=0.9"
     )
+
+
+def at_score(threshold: float) -> Decision:
+    """The decision that flags what scores this threshold or more, with scores as they are."""
+    return Decision(policy=f"score>={threshold:.9f}".rstrip("0"), threshold=threshold)
 
 
 def scaled_probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:

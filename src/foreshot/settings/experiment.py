@@ -14,6 +14,7 @@ from foreshot.settings.dialect import separator_name
 from foreshot.settings.losses import Distillation
 from foreshot.settings.reading import load_settings, run_name, validated
 from foreshot.settings.recipes import DEFAULT_RECIPES, FILE_NAME, RECIPES, Lora, Recipe, named_recipe
+from foreshot.settings.scores import output_name
 from foreshot.settings.training import LearningRate, Training
 
 DEMO = "demo"
@@ -30,8 +31,11 @@ DEVICE = re.compile(r"(auto|cpu|mps|cuda(:\d{1,3})?)\Z")
 Named = Annotated[str, Field(min_length=1)]
 """A file, a folder or an id."""
 Rows = Annotated[int, Field(ge=1, le=10**9)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+EVEN = 0.5
+"""The threshold of a score for which none is given."""
 LEARNING_RATES = (2e-5, 5e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 """What `--tune-lr` tries: from what suits full fine-tuning to what suits LoRA (Hu et al. 2021, appendix D)."""
 EXPLAINED_TEXTS, EXPLAINED_WITH_RATIONALES = 40, 500
@@ -73,6 +77,8 @@ class VerdictPolicy(Settings):
 
     metric_margin: Annotated[float, Field(ge=0, le=1)] = 0.02
     suite_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
+    score_margin: Annotated[float, Field(ge=0, le=1)] = 0.10
+    suite_floor: Annotated[float, Field(ge=0, le=1)] = 0.70
     functionality_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
     label_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
     min_seeds: Annotated[int, Field(ge=1, le=1000)] = 3
@@ -94,6 +100,10 @@ class Experiment(Settings):
     decisions judge. Rows with a label that `leave_out` names are left out. `classes` names all labels that are classes,
     where some would be asked about: -1, "unknown", a rating. `unlabelled` names texts that only the teacher labels
     ("demo": those of the built-in corpus).
+    `scores` names columns of numbers from 0 to 1 (`data.scores`), the judged one first. Without `label` and `labels`
+    they are what models learn and are held against, at the `thresholds` in use, by name (the first of each decides, 0.5
+    where none is given); beside them they are the teacher. With `teacher_from_scores` the encoder is fine-tuned on
+    them, and is the teacher. `teacher_scores` names a file with the same scores of the suite's cases.
     `separator` and `quoting` are those of the labelled rows' tables (`settings.dialect`); without them they are found.
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `teacher_labels` leads from the data's classes to what a ready teacher calls them, and `problem_type` says what its
@@ -111,6 +121,10 @@ class Experiment(Settings):
     text: str | None = None
     label: str | None = None
     labels: Annotated[tuple[Named, ...], Field(min_length=2)] | None = None
+    scores: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
+    thresholds: Annotated[dict[str, tuple[Share, ...]], Field(default_factory=dict)]
+    teacher_from_scores: bool = False
+    teacher_scores: Named | None = None
     unlabelled: Named | None = None
     identity_columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
     identity_terms: Named | None = None
@@ -205,6 +219,44 @@ class Experiment(Settings):
             raise ValueError(f"{setting}: is about a ready classifier; name it as teacher")
         return self
 
+    @field_validator("scores", mode="before")
+    @classmethod
+    def _one_name_alone(cls, scores: Any) -> Any:
+        return (scores,) if isinstance(scores, str) else scores
+
+    @field_validator("thresholds", mode="before")
+    @classmethod
+    def _one_threshold_alone(cls, thresholds: Any) -> Any:
+        if not isinstance(thresholds, Mapping):
+            return thresholds
+        return {
+            str(name): (value,) if isinstance(value, str | float | int) else value for name, value in thresholds.items()
+        }
+
+    @model_validator(mode="after")
+    def _scores_are_there(self) -> "Experiment":
+        about = {
+            "thresholds": bool(self.thresholds),
+            "teacher_from_scores": self.teacher_from_scores,
+            "teacher_scores": self.teacher_scores is not None,
+        }
+        if self.scores is None:
+            if given := [name for name, is_given in about.items() if is_given]:
+                raise ValueError(f"{given[0]}: is about stored scores; name their columns with scores")
+            return self
+        names = [output_name(name) for name in self.scores]
+        if len(set(names)) < len(names):
+            raise ValueError("scores: one is named twice")
+        if unknown := [name for name in self.thresholds if name not in names]:
+            raise ValueError(f"thresholds: {unknown[0]!r} is none of the scores ({', '.join(names)})")
+        if self.scores_alone:
+            for name in ("classes", "positive"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name}: is for labels, and scores are learnt here; name the labels with label")
+        if self.encoder is None:
+            raise ValueError("scores: have no network to take layers from; name an encoder to start from")
+        return self
+
     @model_validator(mode="after")
     def _one_kind_of_labels(self) -> "Experiment":
         if self.labels is not None:
@@ -242,6 +294,15 @@ class Experiment(Settings):
             return recipe.learning_rate
         factor = self.as_trained(recipe).learning_rate_factor
         return usual if factor == 1 else float(f"{usual * factor:.12g}")  # 10 times 3e-4 is 3e-3, to the last bit
+
+    @property
+    def scores_alone(self) -> bool:
+        """Whether stored scores are all that is known of the rows."""
+        return self.scores is not None and self.label is None and self.labels is None
+
+    def thresholds_of(self, name: str) -> tuple[float, ...]:
+        """The thresholds in use with a score, the one that decides first."""
+        return self.thresholds.get(name) or (EVEN,)
 
     @property
     def first_seed(self) -> int:

@@ -86,9 +86,10 @@ def train(
 ) -> History:
     """Train `model` in place on all rows: by labels alone, or by a teacher's outputs too.
 
-    `labels` are class numbers (rows,), or floats of 0 and 1 (rows, labels). The order of batches and the draws of
-    dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows. With
-    `checkpointing` a training that was stopped goes on from its checkpoint, and ends with the same weights and losses.
+    `labels` are class numbers (rows,), floats of 0 and 1 (rows, labels), or scores between, NaN for a gap. The order of
+    batches and the draws of dropout depend on `seed` alone, so they are equal for every recipe that learns from the
+    same rows. With `checkpointing` a training that was stopped goes on from its checkpoint, and ends with the same
+    weights and losses.
     The model is on `device` meanwhile, and where it was before afterwards.
     """
     keep_freed_memory()
@@ -223,6 +224,8 @@ def weights_of_rows(lesson: Lesson) -> np.ndarray:
     """What each row weighs in the mean over a batch that the classification loss is, (rows,): 0 without a label."""
     weights = np.zeros(len(lesson.rows))
     weights[: len(lesson.labels)] = 1.0
+    if lesson.labels.is_floating_point() and lesson.labels.isnan().any():
+        weights[: len(lesson.labels)] = (~lesson.labels.isnan()).float().mean(dim=1).cpu().numpy()
     if lesson.class_weights is not None and not lesson.labels.is_floating_point():
         weights[: len(lesson.labels)] = lesson.class_weights.cpu()[lesson.labels].numpy()
     return weights

@@ -67,7 +67,8 @@ def classification_loss(
     class_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean cross-entropy in nats of logits (batch, classes) against integer labels (batch,), or binary cross-entropy
-    of logits (batch, labels) against labels (batch, labels) of 0 and 1, as a float tensor.
+    of logits (batch, outputs) against labels of 0 and 1, or scores between (soft targets, Hinton et al. 2015, section
+    2), (batch, outputs), a float tensor, of which NaN is left out of the mean.
 
     With label smoothing ε the target of the true class is 1 − ε + ε/classes (Szegedy et al. 2016, section 7), of
     a label that is there 1 − ε/2. Each term is weighed by (1 − p)^γ, p being the probability of the truth (Lin et al.
@@ -89,13 +90,14 @@ def classification_loss(
 def _binary_classification_loss(
     logits: torch.Tensor, labels: torch.Tensor, settings: Classification, class_weights: torch.Tensor | None
 ) -> torch.Tensor:
-    smoothing = settings.label_smoothing
+    known = ~labels.isnan()
+    smoothing, labels = settings.label_smoothing, labels.nan_to_num()
     targets = labels * (1 - smoothing) + smoothing / 2
     losses = F.binary_cross_entropy_with_logits(logits, targets, pos_weight=class_weights, reduction="none")
     if settings.focal_gamma:
         truth = torch.where(labels > 0.5, logits.sigmoid(), (-logits).sigmoid())
         losses = losses * _focus(truth, settings.focal_gamma)
-    return losses.mean()
+    return losses.mean() if known.all() else losses[known].sum() / max(1, int(known.sum()))
 
 
 def _focus(truth: torch.Tensor, gamma: float) -> torch.Tensor:
@@ -108,8 +110,8 @@ def balanced_weights(labels: torch.Tensor) -> torch.Tensor:
     (rows,); for several labels (rows, labels) of 0 and 1 the rows without each label by the rows with it.
     """
     if labels.is_floating_point():
-        having = labels.sum(dim=0)
-        return (len(labels) - having) / having
+        having = labels.nansum(dim=0)
+        return ((~labels.isnan()).sum(dim=0) - having) / having
     counts = torch.bincount(labels)  # every class has a row
     return len(labels) / (len(counts) * counts)
 

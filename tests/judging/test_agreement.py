@@ -9,8 +9,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from foreshot.judging.shares import wilson
-from foreshot.perspective.agreement import (
+from foreshot.judging.agreement import (
     Distinct,
     cohen_kappa,
     correlation,
@@ -22,6 +21,7 @@ from foreshot.perspective.agreement import (
     score_agreement,
     spearman,
 )
+from foreshot.judging.shares import wilson
 from foreshot.progress import Silent
 
 STORED = np.array([0.05, 0.10, 0.20, 0.30, 0.40, 0.55, 0.60, 0.75, 0.80, 0.95])

@@ -12,49 +12,11 @@ import numpy as np
 from foreshot.judging.bootstrap import bootstrap, interval
 from foreshot.judging.shares import wilson
 from foreshot.progress import Progress, Silent
-from foreshot.results.base import Estimate, Facts
+from foreshot.results.base import Estimate
+from foreshot.results.scores import AtThreshold, FlagAgreement, ScoreAgreement
 
 RESAMPLES = 999
 DECIMALS = 16  # of a threshold; as many as tell neighbouring floats below 1 apart
-
-
-class FlagAgreement(Facts):
-    """What is flagged now against what was flagged before, on the same rows.
-
-    `threshold` is the present one, None where the likeliest class decides. All others are shares of all rows, but for
-    Cohen's `kappa` (Cohen 1960), which is None where both flag every row, or none.
-    """
-
-    threshold: float | None
-    flagged: Estimate
-    equal: Estimate
-    newly_flagged: Estimate
-    no_longer_flagged: Estimate
-    kappa: Estimate | None
-
-
-class AtThreshold(Facts):
-    """What was flagged with the stored scores from `threshold` up, and what is with new ones.
-
-    `own` is by the model's decision, `same` by the same number, `kept` by the number at which the share flagged comes
-    nearest to what it was; `kept_threshold` is that number with its interval. Both are None where no row or every row
-    was flagged: then there is no rate to keep.
-    """
-
-    threshold: float
-    flagged: Estimate
-    own: FlagAgreement
-    same: FlagAgreement
-    kept: FlagAgreement | None
-    kept_threshold: Estimate | None
-
-
-class ScoreAgreement(Facts):
-    """Two scores of the same rows: their correlations, None where one of them is constant, and some thresholds."""
-
-    spearman: Estimate | None
-    pearson: Estimate | None
-    thresholds: list[AtThreshold]
 
 
 def score_agreement(
