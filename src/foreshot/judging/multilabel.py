@@ -56,7 +56,7 @@ def label_results(decisions: LabelDecisions, logits: np.ndarray, marks: np.ndarr
     """How a model does on every label, in the order of the logits, on test rows; by scikit-learn."""
     flagged = flagged_labels(logits, decisions).astype(int)
     scaled = label_probabilities(logits, decisions)
-    precision, recall, f1, support = precision_recall_fscore_support(marks, flagged, average=None, zero_division=0.0)
+    precision, recall, f1, support = _of_having(marks, flagged)
     macro_f1s = label_macro_f1s(flagged, marks)
     found = []
     for index, ((name, decision), auroc) in enumerate(
@@ -85,9 +85,17 @@ def label_results(decisions: LabelDecisions, logits: np.ndarray, marks: np.ndarr
 
 def label_macro_f1s(flagged: np.ndarray, marks: np.ndarray) -> list[float]:
     """Each label's macro-F1: the mean F1 of having it and of not having it."""
-    _, _, with_label, _ = precision_recall_fscore_support(marks, flagged, average=None, zero_division=0.0)
-    _, _, without_it, _ = precision_recall_fscore_support(1 - marks, 1 - flagged, average=None, zero_division=0.0)
+    with_label, without_it = _of_having(marks, flagged)[2], _of_having(1 - marks, 1 - flagged)[2]
     return [float(number) for number in (with_label + without_it) / 2]
+
+
+def _of_having(marks: np.ndarray, flagged: np.ndarray) -> np.ndarray:
+    """Precision, recall, F1 and support of every label, (4, labels)."""
+    of_each = [
+        precision_recall_fscore_support(truth, said, labels=[1], average=None, zero_division=0.0)
+        for truth, said in zip(marks.T, flagged.T, strict=True)  # a matrix of one label would be taken for two classes
+    ]
+    return np.array(of_each)[:, :, 0].T
 
 
 def mean_macro_f1(flagged: np.ndarray, marks: np.ndarray) -> float:

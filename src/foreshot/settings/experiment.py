@@ -103,7 +103,8 @@ class Experiment(Settings):
     `scores` names columns of numbers from 0 to 1 (`data.scores`), the judged one first. Without `label` and `labels`
     they are what models learn and are held against, at the `thresholds` in use, by name (the first of each decides, 0.5
     where none is given); beside them they are the teacher. With `teacher_from_scores` the encoder is fine-tuned on
-    them, and is the teacher. `teacher_scores` names a file with the same scores of the suite's cases.
+    them, and is the teacher. `teacher_scores` names a file with the same scores of the suite's cases, of which a
+    share of `teacher_scores_share` must be in it.
     `separator` and `quoting` are those of the labelled rows' tables (`settings.dialect`); without them they are found.
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `teacher_labels` leads from the data's classes to what a ready teacher calls them, and `problem_type` says what its
@@ -125,6 +126,7 @@ class Experiment(Settings):
     thresholds: Annotated[dict[str, tuple[Share, ...]], Field(default_factory=dict)]
     teacher_from_scores: bool = False
     teacher_scores: Named | None = None
+    teacher_scores_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     unlabelled: Named | None = None
     identity_columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
     identity_terms: Named | None = None
@@ -253,6 +255,8 @@ class Experiment(Settings):
             for name in ("classes", "positive"):
                 if getattr(self, name) is not None:
                     raise ValueError(f"{name}: is for labels, and scores are learnt here; name the labels with label")
+        if self.teacher_from_scores and self.teacher_scores is not None:
+            raise ValueError("teacher_scores: with teacher_from_scores the teacher is a model, which is asked itself")
         if self.encoder is None:
             raise ValueError("scores: have no network to take layers from; name an encoder to start from")
         return self
