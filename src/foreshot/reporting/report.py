@@ -27,6 +27,7 @@ from foreshot.reporting.sections import (
     scores,
     side_by_side,
     suite,
+    teachers,
     training,
     why,
 )
@@ -47,6 +48,7 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     scores.section,
     conclusions.section,
     models.section,
+    teachers.section,
     training.section,
     metrics.section,
     cost.section,
