@@ -79,7 +79,10 @@ def compare_command(
     ] = None,
     max_train_rows: Annotated[int | None, typer.Option(help="Train on a sample of at most so many rows.")] = None,
     encoder: Annotated[str | None, typer.Option(help="Pretrained encoder: a hub id or a folder.")] = None,
-    teacher: Annotated[str | None, typer.Option(help="A ready classifier, instead of fine-tuning the encoder.")] = None,
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(help="A ready classifier or bundle, instead of fine-tuning the encoder. Repeatable: their mean."),
+    ] = None,
     teacher_labels: Annotated[
         str | None, typer.Option(help="The data's labels as the teacher calls them: toxic=LABEL_1,benign=LABEL_0.")
     ] = None,
@@ -145,7 +148,7 @@ def compare_command(
         "labels": by_comma(labels), "positive": by_comma(positive), "classes": by_comma(classes),
         "leave_out": by_comma(leave_out), "separator": separator, "quoting": quoting,
         "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
-        "encoder": encoder, "teacher": teacher, "problem_type": problem_type,
+        "encoder": encoder, "teacher": teacher or None, "problem_type": problem_type,
         "scores": by_comma(scores), "thresholds": thresholds_by_name(threshold),
         "teacher_from_scores": teacher_from_scores, "teacher_scores": teacher_scores,
         "recipes": by_comma(recipes), "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes,

@@ -12,7 +12,7 @@ from time import perf_counter
 from foreshot.comparison.environment import describe_environment
 from foreshot.comparison.folder import CHECKPOINTS_FOLDER, RunFolder, at_work, check_free
 from foreshot.comparison.inputs import Inputs, read_inputs
-from foreshot.comparison.jobs import Job, all_layers, student_jobs, teacher_job
+from foreshot.comparison.jobs import Job, all_layers, student_jobs
 from foreshot.comparison.judge import MOST_FLIPS, Findings, find
 from foreshot.comparison.layer_measures import measure_layers
 from foreshot.comparison.model_folder import METRICS_FILE
@@ -21,7 +21,7 @@ from foreshot.comparison.scored import Scored, score_model
 from foreshot.comparison.search import search_learning_rates, tuned_recipes
 from foreshot.comparison.students import make_student
 from foreshot.comparison.targets import compute_targets
-from foreshot.comparison.teacher import make_teacher
+from foreshot.comparison.teacher import make_teachers
 from foreshot.comparison.word_scoring import explain_decisions
 from foreshot.data.split import write_split
 from foreshot.files.atomic import write_atomically, write_json
@@ -75,17 +75,17 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
     )
     describe(inputs, progress)
     store_data(inputs, run)
-    teacher = teacher_job(inputs)
-    make_teacher(teacher, inputs, run, progress)
+    teachers = make_teachers(inputs, run, progress)
     if any(recipe.objective == "distil" for recipe in experiment.recipes):
-        compute_targets(inputs, run, progress)
+        compute_targets(teachers[0], inputs, run, progress)
     measures = measure_layers(inputs, run, progress)
     layers = all_layers(inputs, measures)
     for recipe in experiment.recipes:
         if recipe.measured:
             progress.say(describe_recipe(inputs, recipe, layers[recipe.name]))
     jobs = [job for recipe in experiment.recipes for job in student_jobs(inputs, recipe, layers[recipe.name])]
-    scored = [_scored(teacher, inputs, run, progress), *(_student(job, inputs, run, progress) for job in jobs)]
+    scored = [_scored(teacher, inputs, run, progress) for teacher in teachers]
+    scored += [_student(job, inputs, run, progress) for job in jobs]
     trials = search_learning_rates(scored, layers, inputs, run, progress)
     for name, tuned in tuned_recipes(experiment, trials).items():
         scored += [_student(job, inputs, run, progress) for job in student_jobs(inputs, tuned, layers[name])]
@@ -103,6 +103,7 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
         suite_results=findings.suite_results,
         evasion=findings.evasion,
         identity_bias=findings.identity_bias,
+        asked_teachers=findings.asked_teachers,
         reasons=findings.reasons,
         comparisons=findings.comparisons,
         score_comparisons=findings.score_comparisons,
@@ -137,7 +138,9 @@ def _student(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Sc
 
 
 def _scored(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
-    """A model that was made, asked about everything, and its decisions explained."""
+    """A model that was made, asked about everything, and its decisions explained, but for one of several teachers."""
+    if job.is_one_of_several:
+        return score_model(job, inputs, run, progress)
     return explain_decisions(score_model(job, inputs, run, progress), inputs, run, progress)
 
 

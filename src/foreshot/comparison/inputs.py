@@ -10,6 +10,15 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from foreshot.comparison.asked_teachers import (
+    AskedTeacher,
+    FoundBundle,
+    check_asked,
+    find_teachers,
+    ready,
+    told_of_projection,
+    width_of,
+)
 from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.rationales import read_rationales
@@ -26,7 +35,6 @@ from foreshot.judging.guards import check_parts_apart
 from foreshot.judging.task import Task, task_of
 from foreshot.judging.thresholds import check_enough
 from foreshot.models.batches import EncodedRows, encode, rows_without_label
-from foreshot.models.classifiers import find_classifier
 from foreshot.models.encoders import (
     ModelSource,
     carried_head,
@@ -38,7 +46,6 @@ from foreshot.models.encoders import (
     longest_input,
 )
 from foreshot.models.examination import examine
-from foreshot.models.heads import MULTI_LABEL, match_head
 from foreshot.models.layers import layer_map
 from foreshot.models.states import Look, check_look
 from foreshot.models.students import add_lora, check_layers
@@ -63,6 +70,7 @@ from foreshot.suites.builtin import derogatory_words
 from foreshot.suites.cases import Suite, read_suite
 from foreshot.suites.probes import built_in_probes, read_probes
 from foreshot.training.device import find_device, find_precision
+from foreshot.training.projection import compares_representations
 from foreshot.training.seeding import generator
 from foreshot.words.explained import ExplainedTexts, from_rationales, from_rows
 from foreshot.words.word_scores import texts_left_out
@@ -83,16 +91,43 @@ WITHOUT_SUITE = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class Models:
+    """The models that were found.
+
+    `given_teacher` is a ready classifier, of which students may take layers, and `asked_teachers` those that are only
+    asked. `encoder` may be missing where a teacher was given. `tokenizer` is the encoder's and the given teacher's.
+    """
+
+    encoder: ModelSource | None
+    given_teacher: ModelSource | None
+    asked_teachers: tuple[AskedTeacher, ...]
+    tokenizer: PreTrainedTokenizerBase
+    announcements: list[str]
+
+    @property
+    def origin(self) -> ModelSource:
+        """The model that students take their layers from, unless a recipe says otherwise."""
+        origin = self.given_teacher or self.encoder
+        assert origin is not None  # Experiment asks for one of them
+        return origin
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """What a comparison is made of. `encoder` may be missing where a teacher was given."""
+    """What a comparison is made of. `encoder` may be missing where a teacher was given.
+
+    With `asked_teachers` there is no teacher whose layers could be taken; of several the mean teaches.
+    """
 
     experiment: Experiment
     split: Split
     task: Task
     encoder: ModelSource | None
     given_teacher: ModelSource | None
+    asked_teachers: tuple[AskedTeacher, ...] = ()
     tokenizer: PreTrainedTokenizerBase
-    rows: dict[str, EncodedRows]  # by name: the parts, and what is named above
+    texts: dict[str, Sequence[str]]  # by name: the parts, and what is named above
+    rows: dict[str, EncodedRows]  # the same, tokenised for the encoder
     unlabelled: Unlabelled | None
     unlabelled_rows: EncodedRows | None
     layer_maps: dict[str, tuple[int, ...]]  # by recipe; without those of measured strategies
@@ -106,10 +141,15 @@ class Inputs:
 
     @property
     def origin(self) -> ModelSource:
-        """The model that the teacher starts from, or is."""
+        """The model that the teacher starts from, or is; of teachers that are only asked, what students start from."""
         origin = self.given_teacher or self.encoder
         assert origin is not None  # Experiment asks for one of them
         return origin
+
+    @property
+    def teacher_width(self) -> int:
+        """How wide the teacher's sentence representations are; 0 where they aren't known."""
+        return (width_of(self.asked_teachers) or 0) if self.asked_teachers else int(self.origin.config.hidden_size)
 
     def origin_of(self, recipe: Recipe) -> ModelSource:
         """The model whose layers a recipe's `layers` count."""
@@ -147,6 +187,17 @@ class Inputs:
         train = self.rows["train"]
         sample = EncodedRows(ids=[train.ids[row] for row in self.asked_training_rows], tokenizer=train.tokenizer)
         return {**self.rows, "train": sample}
+
+    @property
+    def asked_texts(self) -> dict[str, Sequence[str]]:
+        """The texts of `asked`."""
+        train = self.texts["train"]
+        return {**self.texts, "train": [train[row] for row in self.asked_training_rows]}
+
+    @property
+    def taught_texts(self) -> list[str]:
+        """The texts of `taught_rows`."""
+        return [*self.texts["train"], *(self.unlabelled.texts if self.unlabelled else ())]
 
     @property
     def taught_rows(self) -> EncodedRows:
@@ -221,11 +272,12 @@ def read_inputs(experiment: Experiment) -> Inputs:
         split = replace(split, announcements=(*split.announcements, WITHOUT_SUITE))
     evasions = _evasions(experiment, split)
     explained = _explained(experiment, split, dialect)
-    encoder, teacher, tokenizer, announcements = _find_models(experiment, task)
-    origin = teacher or encoder
-    assert origin is not None
+    models = _find_models(experiment, task, device)
+    if models.asked_teachers:
+        experiment = _from_encoder(experiment)
+    encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
     max_length = experiment.training.max_length
-    texts = {name: part.texts for name, part in split.parts.items()}
+    texts: dict[str, Sequence[str]] = {name: part.texts for name, part in split.parts.items()}
     unlabelled = _unlabelled(experiment, split, dialect)
     texts[PROBES_ROWS] = [probe.text for probe in probes]
     texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
@@ -233,7 +285,8 @@ def read_inputs(experiment: Experiment) -> Inputs:
     texts[EXPLAINED] = explained.texts if explained else []
     by_leaving_out = experiment.explanations.method == "leave-one-out"
     texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
-    rows = {name: encode(asked, tokenizer, max_length) for name, asked in texts.items() if asked}
+    texts = {name: asked for name, asked in texts.items() if asked}
+    rows = {name: encode(asked, tokenizer, max_length) for name, asked in texts.items()}
     if experiment.exportable:
         names = [name for name in ("validation", SUITE_ROWS) if name in rows]
         ids = {text: of_text for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
@@ -243,20 +296,28 @@ def read_inputs(experiment: Experiment) -> Inputs:
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
         task=task,
         encoder=encoder,
-        given_teacher=teacher,
+        given_teacher=models.given_teacher,
+        asked_teachers=models.asked_teachers,
         tokenizer=tokenizer,
+        texts=texts,
         rows=rows,
         unlabelled=unlabelled,
         unlabelled_rows=encode(unlabelled.texts, tokenizer, max_length) if unlabelled else None,
-        layer_maps=_layer_maps(experiment, encoder, origin),
+        layer_maps=_layer_maps(experiment, models),
         probes=probes,
         suite=suite,
         evasions=evasions,
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
-        announcements=tuple(announcements),
+        announcements=tuple(dict.fromkeys((*models.announcements, *_projections(experiment, models)))),
         device=device,
     )
+
+
+def _from_encoder(experiment: Experiment) -> Experiment:
+    """The experiment with every student cut from the encoder: of teachers that are only asked there are no layers."""
+    recipes = tuple(recipe.model_copy(update={"init": "encoder"}) for recipe in experiment.recipes)
+    return experiment.model_copy(update={"recipes": recipes})
 
 
 def _with_precision(experiment: Experiment, device: torch.device) -> Experiment:
@@ -424,24 +485,24 @@ def _explained(experiment: Experiment, split: Split, dialect: AskedDialect) -> E
     return found if found.texts else None
 
 
-def _find_models(
-    experiment: Experiment, task: Task
-) -> tuple[ModelSource | None, ModelSource | None, PreTrainedTokenizerBase, list[str]]:
-    """The encoder, the teacher that was given, the tokenizer of both, and what is said about them."""
+def _find_models(experiment: Experiment, task: Task, device: torch.device) -> Models:
+    """The encoder, and the teachers that were given: examined, and checked against what the recipes want of them."""
     names, multi_label, layers_at = task.names, task.multi_label, experiment.layer_stack
     encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
-    teacher = _find_teacher(experiment.teacher, experiment, task) if experiment.teacher else None
+    found = find_teachers(experiment, task)
+    teacher = _with_layers(found, encoder)
+    asked = () if teacher else tuple(ready(one, experiment, task, device) for one in found)
     origin = teacher or encoder
     assert origin is not None
     tokenizer = load_tokenizer(origin)
     announcements = list(teacher.announcements) if teacher else []
+    if asked and encoder:
+        announcements += check_asked(experiment, asked, encoder)
+        experiment = _from_encoder(experiment)
     if encoder:
-        own = load_tokenizer(encoder) if teacher else tokenizer
-        if own.get_vocab() != tokenizer.get_vocab():
-            raise ConfigError(f"encoder {encoder.name}: has another vocabulary than the teacher {origin.name}")
         model = load_encoder(encoder, names, seed=0, multi_label=multi_label)
-        _examine(encoder, model, own, experiment)
-        _check_inside(model, experiment, teaches=teacher is None)
+        _examine(encoder, model, load_tokenizer(encoder) if teacher else tokenizer, experiment)
+        _check_inside(model, experiment, teaches=not found)
         if carried_head(encoder):
             announcements.append(
                 f"{encoder.name}: carries a head of its own, which is not used; give it as --teacher to learn from it"
@@ -455,7 +516,26 @@ def _find_models(
         announcements.append(
             f"{origin.name}: its tokenizer cuts long texts at their start; here, as by a bundle, their end is cut"
         )
-    return encoder, teacher, tokenizer, announcements
+    return Models(
+        encoder=encoder,
+        given_teacher=teacher,
+        asked_teachers=asked,
+        tokenizer=tokenizer,
+        announcements=announcements,
+    )
+
+
+def _with_layers(found: Sequence[ModelSource | FoundBundle], encoder: ModelSource | None) -> ModelSource | None:
+    """The teacher, where students can take its layers: one ready classifier, with the encoder's vocabulary.
+
+    None for teachers that can only be asked; raises ConfigError where there is no encoder then.
+    """
+    teacher = found[0] if len(found) == 1 else None
+    if isinstance(teacher, FoundBundle) and encoder is None:
+        raise ConfigError(f"{teacher.name}: a bundle has no layers to start from; give ⟨encoder⟩ beside ⟨teacher⟩")
+    if not isinstance(teacher, ModelSource) or encoder is None:
+        return teacher if isinstance(teacher, ModelSource) else None
+    return teacher if load_tokenizer(encoder).get_vocab() == load_tokenizer(teacher).get_vocab() else None
 
 
 def _examine(
@@ -472,22 +552,6 @@ def _examine(
             f"{source.name}: the first token of {model.config.model_type} doesn't see the others, and its state is "
             "what students learn; give an encoder such as BERT, RoBERTa or MPNet"
         )
-
-
-def _find_teacher(name: str, experiment: Experiment, task: Task) -> ModelSource:
-    """The ready classifier, with the logits of the data's classes."""
-    unsaid = MULTI_LABEL if task.multi_label else None
-    teacher = find_classifier(name, experiment.problem_type, unsaid=unsaid, layers_at=experiment.layer_stack)
-    assert teacher.head is not None
-    head = match_head(
-        teacher.head,
-        task.names,
-        task.classes,
-        multi_label=task.multi_label,
-        given=experiment.teacher_labels,
-        source=teacher.name,
-    )
-    return replace(teacher, head=head)
 
 
 def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bool) -> None:
@@ -543,23 +607,21 @@ def _check_exportable(
         ) from None
 
 
-def _layer_maps(experiment: Experiment, encoder: ModelSource | None, origin: ModelSource) -> dict[str, tuple[int, ...]]:
+def _layer_maps(experiment: Experiment, models: Models) -> dict[str, tuple[int, ...]]:
     """The layers of every recipe, but of those that have to wait for a measure; all of them are checked."""
-    maps = {recipe.name: _checked_layers(recipe, experiment, encoder, origin) for recipe in experiment.recipes}
+    maps = {recipe.name: _checked_layers(recipe, experiment, models) for recipe in experiment.recipes}
     if taken := sorted(maps.keys() & {name + TUNED for name in maps}) if experiment.tune_learning_rates else []:
         raise ConfigError(f"recipe {taken[0]}: the search for learning rates takes this name; choose another")
     return {recipe.name: maps[recipe.name] for recipe in experiment.recipes if not recipe.measured}
 
 
-def _checked_layers(
-    recipe: Recipe, experiment: Experiment, encoder: ModelSource | None, origin: ModelSource
-) -> tuple[int, ...]:
-    if recipe.init == "encoder" and encoder is None:
+def _checked_layers(recipe: Recipe, experiment: Experiment, models: Models) -> tuple[int, ...]:
+    if recipe.init == "encoder" and models.encoder is None:
         raise ConfigError(f"recipe {recipe.name}: starts from the encoder; give ⟨encoder⟩ beside ⟨teacher⟩")
-    source = encoder if recipe.init == "encoder" and encoder else origin
+    source = _source(recipe, models)
     if recipe.objective == "distil":
-        _check_teacher_fits(recipe, recipe.distillation or experiment.distillation, source, origin)
-    if recipe.measured and recipe.init == "encoder" and experiment.teacher is not None:
+        _check_teacher_fits(recipe, recipe.distillation or experiment.distillation, source, models.origin)
+    if recipe.measured and recipe.init == "encoder" and models.given_teacher is not None:
         raise ConfigError(
             f"recipe {recipe.name}: {recipe.layers} looks at the teacher's layers, which are not the encoder's; "
             "set init: teacher, or name layers"
@@ -567,18 +629,29 @@ def _checked_layers(
     return layer_map(recipe.layers, source.depth)
 
 
+def _source(recipe: Recipe, models: Models) -> ModelSource:
+    return models.encoder if recipe.init == "encoder" and models.encoder else models.origin
+
+
 def _check_teacher_fits(recipe: Recipe, settings: Distillation, source: ModelSource, origin: ModelSource) -> None:
-    """Losses between states need students as wide, and for each layer one of the teacher's."""
+    """Losses between hidden states need students as wide, and for each layer one of the teacher's."""
     narrower = source.config.hidden_size != origin.config.hidden_size
-    if narrower and settings.cosine_on == "representation":
-        raise ConfigError(
-            f"recipe {recipe.name}: the encoder is not as wide as the teacher; set distillation.cosine_on: logits"
-        )
     if settings.weights.ever("hidden") and (narrower or source.depth != origin.depth):
         raise ConfigError(
             f"recipe {recipe.name}: the encoder's layers are not those of the teacher; set weights.hidden: 0 "
             "(relations work between any two widths)"
         )
+
+
+def _projections(experiment: Experiment, models: Models) -> list[str]:
+    """What is announced of students that are not as wide as the given teacher."""
+    width = int(models.origin.config.hidden_size)
+    return [
+        told_of_projection(width, source)
+        for recipe in experiment.recipes
+        if recipe.objective == "distil" and (source := _source(recipe, models)).config.hidden_size != width
+        if compares_representations(recipe.distillation or experiment.distillation)
+    ]
 
 
 def _data_fingerprint(split: Split) -> str:

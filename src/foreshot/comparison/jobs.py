@@ -4,15 +4,16 @@ A fingerprint changes when something changes that the thing depends on, and with
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from foreshot.comparison.asked_teachers import AskedTeacher
 from foreshot.comparison.inputs import Inputs
 from foreshot.files.fingerprints import fingerprint
 from foreshot.models.encoders import ModelSource
 from foreshot.models.layers import layer_map
 from foreshot.models.states import Look
 from foreshot.results.models import LayerMeasure
-from foreshot.results.run_folder import TEACHER_FOLDER
+from foreshot.results.run_folder import TEACHER_FOLDER, TEACHERS_FOLDER
 from foreshot.settings.losses import Distillation
 from foreshot.settings.recipes import Recipe
 from foreshot.training.teacher_states import CacheFacts
@@ -24,6 +25,8 @@ class Job:
 
     `recipe` is None for the teacher. `source` is whose weights it starts from: an encoder or a classifier that was
     given, or None for the run's teacher. `distillation` is None where it learns from labels alone.
+    `asked` is the teacher that this is, if it is only asked; `mean_of` are the teachers that it is the mean of, by
+    `weights`, which sum to 1.
     """
 
     name: str
@@ -35,6 +38,14 @@ class Job:
     distillation: Distillation | None
     folder: str
     made_from: str
+    asked: AskedTeacher | None = None
+    mean_of: "tuple[Job, ...]" = ()
+    weights: tuple[float, ...] = ()
+
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether it is one of the teachers whose mean students are held against."""
+        return self.folder.startswith(f"{TEACHERS_FOLDER}/")
 
     @property
     def titled(self) -> str:
@@ -43,7 +54,9 @@ class Job:
 
 
 def teacher_job(inputs: Inputs) -> Job:
-    """The teacher: fine-tuned from the encoder with the first seed, or the classifier that was given."""
+    """The teacher: fine-tuned from the encoder with the first seed, or the one that was given, or is only asked."""
+    if inputs.asked_teachers:
+        return _asked_job(inputs, inputs.asked_teachers[0], TEACHER_FOLDER, TEACHER_FOLDER)
     return Job(
         name=TEACHER_FOLDER,
         seed=inputs.experiment.first_seed,
@@ -54,6 +67,37 @@ def teacher_job(inputs: Inputs) -> Job:
         distillation=None,
         folder=TEACHER_FOLDER,
         made_from=teacher_fingerprint(inputs),
+    )
+
+
+def jobs_of_each(inputs: Inputs) -> list[Job]:
+    """Each of several teachers, in their order; none where there is one."""
+    if len(inputs.asked_teachers) < 2:
+        return []
+    return [
+        _asked_job(inputs, teacher, f"{TEACHER_FOLDER}-{number}", f"{TEACHERS_FOLDER}/{number}")
+        for number, teacher in enumerate(inputs.asked_teachers, 1)
+    ]
+
+
+def mean_job(inputs: Inputs, each: Sequence[Job], weights: Sequence[float]) -> Job:
+    """The mean of several teachers."""
+    mean = replace(each[0], name=TEACHER_FOLDER, folder=TEACHER_FOLDER, asked=None)
+    return replace(mean, mean_of=tuple(each), weights=tuple(weights), made_from=teacher_fingerprint(inputs))
+
+
+def _asked_job(inputs: Inputs, teacher: AskedTeacher, name: str, folder: str) -> Job:
+    return Job(
+        name=name,
+        seed=inputs.experiment.first_seed,
+        recipe=None,
+        source=None,
+        layers=(),
+        learning_rate=inputs.experiment.training.learning_rate,
+        distillation=None,
+        folder=folder,
+        made_from=asked_fingerprint(inputs, teacher),
+        asked=teacher,
     )
 
 
@@ -93,6 +137,12 @@ def all_layers(inputs: Inputs, measures: Sequence[LayerMeasure]) -> dict[str, tu
 
 def teacher_fingerprint(inputs: Inputs) -> str:
     """What the teacher is made from."""
+    if len(inputs.asked_teachers) == 1:
+        return asked_fingerprint(inputs, inputs.asked_teachers[0])
+    if inputs.asked_teachers:
+        weights = inputs.experiment.teachers.weights
+        each = [asked_fingerprint(inputs, teacher) for teacher in inputs.asked_teachers]
+        return fingerprint([*each, weights, *([inputs.data_fingerprint] if weights == "fitted" else [])])
     if inputs.given_teacher:
         head = inputs.given_teacher.head
         return fingerprint([inputs.given_teacher.fingerprint, inputs.task.names, *((head.rows,) if head else ())])
@@ -104,6 +154,11 @@ def teacher_fingerprint(inputs: Inputs) -> str:
             inputs.experiment.first_seed,
         ]
     )
+
+
+def asked_fingerprint(inputs: Inputs, teacher: AskedTeacher) -> str:
+    """What a teacher that is only asked says is made from."""
+    return fingerprint(["asked", teacher.fingerprint, inputs.task.names, inputs.experiment.training.max_length])
 
 
 def targets_fingerprint(inputs: Inputs) -> str:
@@ -143,6 +198,7 @@ def student_fingerprint(inputs: Inputs, recipe: Recipe, seed: int) -> str:
             targets_fingerprint(inputs) if learns_from_teacher else None,
             _distillation_of(inputs, recipe).model_dump() if learns_from_teacher else None,
             experiment.lora.model_dump() if recipe.tuning == "lora" else None,
+            *([experiment.teachers.disagreement] if learns_from_teacher and len(inputs.asked_teachers) > 1 else []),
         ]
     )
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from foreshot.comparison.inputs import EVASIONS, PROBES_ROWS, SUITE_ROWS, Inputs
+from foreshot.comparison.judge_teachers import asked_teachers
 from foreshot.comparison.scored import Scored
 from foreshot.errors import DataError
 from foreshot.judging import flips as ledger
@@ -25,6 +26,7 @@ from foreshot.judging.evidence import (
 from foreshot.judging.flips import Answered
 from foreshot.judging.identity_bias import identity_bias
 from foreshot.judging.metrics import test_metrics
+from foreshot.judging.shares import suite_shares
 from foreshot.judging.statistics import PairedSample, accuracy, compare_all
 from foreshot.judging.summary import summarise
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
@@ -35,6 +37,7 @@ from foreshot.results.identity import IdentityBias
 from foreshot.results.models import ModelResult, Summary
 from foreshot.results.reasons import Reasons
 from foreshot.results.scores import ScoreComparison
+from foreshot.results.teachers import AskedTeachers
 from foreshot.results.verdict import Comparison, Verdict
 from foreshot.runtime.decisions import scaled_probabilities, scores_of
 from foreshot.suites.builtin import derogatory_words
@@ -56,6 +59,7 @@ class Findings:
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]
     identity_bias: IdentityBias | None
+    asked_teachers: AskedTeachers | None
     reasons: Reasons | None
     comparisons: list[Comparison]
     score_comparisons: list[ScoreComparison]
@@ -64,12 +68,16 @@ class Findings:
 
 
 def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
-    """Judge models by their scores; the teacher comes first, seeds of a student stand together."""
-    by_name: dict[str, list[Scored]] = {}
+    """Judge models by their scores; the teacher comes first, seeds of a student stand together.
+
+    Each of several teachers is judged by itself; students are compared with the mean of them alone.
+    """
+    everyone: dict[str, list[Scored]] = {}
     for model in scored:
-        by_name.setdefault(model.name, []).append(model)
+        everyone.setdefault(model.name, []).append(model)
+    by_name = {name: models for name, models in everyone.items() if not models[0].job.is_one_of_several}
     models = [model_result(inputs, model) for model in scored]
-    suite = _suite_results(inputs, by_name)
+    suite = _suite_results(inputs, everyone)
     samples = _samples(inputs, by_name)
     comparisons = [found for measure, sample in samples.items() for found in compare_all(measure, sample)]
     candidates = [
@@ -100,8 +108,9 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         models=models,
         summaries=summarise(models, inputs.probes, inputs.positive_name),
         suite_results=suite,
-        evasion=_evasion(inputs, by_name),
+        evasion=_evasion(inputs, everyone),
         identity_bias=_identity_bias(inputs, by_name),
+        asked_teachers=asked_teachers(inputs, scored),
         reasons=why,
         comparisons=comparisons,
         score_comparisons=inputs.task.score_comparisons(scores, inputs.answers("test")),
@@ -196,10 +205,14 @@ def _decided(inputs: Inputs, by_name: dict[str, list[Scored]], rows: str) -> dic
 
 
 def _suite_results(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[SuiteResult]:
+    """Every model on the suite, students with their changes from the teacher."""
     if inputs.suite is None:
         return []
-    teacher = next(iter(by_name))
-    return suite_results(inputs.suite.cases, _decided(inputs, by_name, SUITE_ROWS), inputs.class_names, teacher=teacher)
+    teacher, cases, decided = next(iter(by_name)), inputs.suite.cases, _decided(inputs, by_name, SUITE_ROWS)
+    compared = {name: of for name, of in decided.items() if not by_name[name][0].job.is_one_of_several}
+    others = [suite_shares(name, cases, of, inputs.class_names) for name, of in decided.items() if name not in compared]
+    first, *students = suite_results(cases, compared, inputs.class_names, teacher=teacher)
+    return [first, *others, *students]
 
 
 def _evasion(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, list[EvasionResult]]:

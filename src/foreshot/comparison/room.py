@@ -2,9 +2,18 @@
 
 import shutil
 
+from foreshot.comparison.asked_teachers import AskedClassifier
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
-from foreshot.comparison.jobs import Job, looked_at, states_fingerprint, student_jobs, targets_fingerprint, teacher_job
+from foreshot.comparison.jobs import (
+    Job,
+    jobs_of_each,
+    looked_at,
+    states_fingerprint,
+    student_jobs,
+    targets_fingerprint,
+    teacher_job,
+)
 from foreshot.errors import RunFolderError
 from foreshot.files.stages import is_finished
 from foreshot.models.encoders import without_weights
@@ -23,7 +32,9 @@ def check_room(inputs: Inputs, run: RunFolder) -> None:
     students = {recipe.name: _students(inputs, recipe) for recipe in inputs.experiment.recipes}
     jobs = [job for of_recipe in students.values() for job in of_recipe]
     parts = {
-        "the teacher": _weights([teacher_job(inputs)], inputs, run),
+        "the teacher": _asked_copies(inputs, run)
+        if inputs.asked_teachers
+        else _weights([teacher_job(inputs)], inputs, run),
         "students": sum(_weights(of_recipe, inputs, run) for of_recipe in students.values()),
         "what the teacher says": _outputs(inputs, run) if any(job.distillation for job in jobs) else 0,
         "its states": _states(jobs, inputs, run),
@@ -62,11 +73,22 @@ def _weights(jobs: list[Job], inputs: Inputs, run: RunFolder) -> int:
     return models * FLOAT * without_weights(config).num_parameters()
 
 
+def _asked_copies(inputs: Inputs, run: RunFolder) -> int:
+    """Bytes of the copies of classifiers that are only asked."""
+    jobs = jobs_of_each(inputs) or [teacher_job(inputs)]
+    return sum(
+        job.asked.cost.size_on_disk
+        for job in jobs
+        if isinstance(job.asked, AskedClassifier) and not is_finished(run.path / job.folder, job.made_from)
+    )
+
+
 def _outputs(inputs: Inputs, run: RunFolder) -> int:
-    """Bytes of the teacher's logits and representations."""
+    """Bytes of the teacher's logits, or of each one's and what they differ by, and of its representations."""
     if is_finished(run.targets, targets_fingerprint(inputs)):
         return 0
-    return FLOAT * len(inputs.taught_rows) * (len(inputs.task.names) + int(inputs.origin.config.hidden_size))
+    arrays = len(inputs.asked_teachers) + 2 if len(inputs.asked_teachers) > 1 else 1
+    return FLOAT * len(inputs.taught_rows) * (arrays * len(inputs.task.names) + inputs.teacher_width)
 
 
 def _states(jobs: list[Job], inputs: Inputs, run: RunFolder) -> int:

@@ -1,20 +1,25 @@
 """Scored: a model that was made, asked about everything, and what it decides."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
 from foreshot.comparison.jobs import Job
 from foreshot.comparison.making import open_model
 from foreshot.comparison.model_folder import TrainingRecord
-from foreshot.comparison.scores import Scores, score
+from foreshot.comparison.scores import ASKED, Scores, score, score_texts
 from foreshot.judging.cost import cost
+from foreshot.models.batches import EncodedRows
 from foreshot.progress import Progress
 from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.results.models import Cost
 from foreshot.runtime.decisions import decide, save_decision, scaled_probabilities, view_of
+from foreshot.training.losses import mean_of_teachers
 from foreshot.words.word_scores import WordScores
 
 
@@ -56,23 +61,62 @@ class Scored:
 
 
 def score_model(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
-    """Ask a saved model about every row, probe and case, and fit how its scores become decisions."""
+    """Ask a model that was made about every row, probe and case, and fit how its scores become decisions."""
     folder = run.path / job.folder
     record = TrainingRecord.load(folder)
-    scores = score(
-        folder,
-        job.made_from,
-        inputs.asked,
-        lambda: open_model(inputs, folder),
-        progress,
-        what=f"scoring {job.titled}",
-    )
+    asked = inputs.asked_texts if job.asked or job.mean_of else {}
+    scores = ask(job, asked, inputs.asked, inputs, run, progress, what="scoring")
     decisions = inputs.task.fit(inputs.experiment.decision, scores.logits["validation"], inputs.answers("validation"))
     save_decision(decisions, folder)
     return Scored(
         job=job,
         record=record,
-        cost=cost(folder, layers=len(job.layers), trained_parameters=record.trained_parameters),
+        cost=_cost(job, folder, record),
         scores=scores,
         decisions=decisions,
     )
+
+
+def ask(
+    job: Job,
+    texts: Mapping[str, Sequence[str]],
+    rows: Mapping[str, EncodedRows],
+    inputs: Inputs,
+    run: RunFolder,
+    progress: Progress,
+    *,
+    what: str,
+    file: str = ASKED,
+) -> Scores:
+    """What a job's model says about texts by name, or, of a model of the run, about the same as `rows`; all is kept."""
+    folder, what_of = run.path / job.folder, f"{what} {job.titled}"
+    if job.mean_of:
+        each = [ask(one, texts, rows, inputs, run, progress, what=what, file=file) for one in job.mean_of]
+        return mean_scores(each, job.weights, several=inputs.task.multi_label)
+    if job.asked:
+        return score_texts(folder, job.made_from, texts, job.asked.logits, progress, what=what_of, file=file)
+    return score(folder, job.made_from, rows, lambda: open_model(inputs, folder), progress, what=what_of, file=file)
+
+
+def mean_scores(each: Sequence[Scores], weights: Sequence[float], *, several: bool) -> Scores:
+    """The mean of several teachers' probabilities, as logits, and the seconds that all of them took."""
+    of_teachers = torch.tensor(weights, dtype=torch.float64)
+
+    def mean(name: str) -> np.ndarray:
+        logits = torch.from_numpy(np.stack([scores.logits[name] for scores in each], axis=1)).double()
+        return np.asarray(mean_of_teachers(logits, of_teachers, several=several).float().numpy())
+
+    return Scores(
+        logits={name: mean(name) for name in each[0].logits},
+        seconds={name: sum(scores.seconds[name] for scores in each) for name in each[0].seconds},
+    )
+
+
+def _cost(job: Job, folder: Path, record: TrainingRecord) -> Cost:
+    """What a model takes; the mean of several teachers takes all of them."""
+    if job.asked:
+        return job.asked.cost
+    if not job.mean_of:
+        return cost(folder, layers=len(job.layers), trained_parameters=record.trained_parameters)
+    each = [one.asked.cost for one in job.mean_of if one.asked]
+    return Cost(**{name: sum(getattr(of_one, name) for of_one in each) for name in Cost.model_fields})

@@ -59,28 +59,76 @@ def score(
     once. All that one pass gives is kept in one `file` at once: which texts share a batch changes the last bits, and a
     run that was stopped between two files would share them otherwise than one that nobody stopped.
     """
-    fingerprints = {name: fingerprint([made_from, digest(rows)]) for name, rows in asked.items()}
-    kept = read_kept(folder, file)
-    found = {name: kept[name] for name in asked if name in kept and kept[name].made_from == fingerprints[name]}
-    missing = [name for name in asked if name not in found]
-    if missing:
-        once, places = distinct([asked[name] for name in missing])
+
+    def ask(names: Sequence[str]) -> tuple[list[np.ndarray], float]:
+        once, places = distinct([asked[name] for name in names])
         progress.begin(what, len(once))
+        model = open_model()
+        began = perf_counter()
+        logits = model_outputs(model, once, progress=progress).logits
+        return [logits[where] for where in places], perf_counter() - began
+
+    digests = {name: digest(rows) for name, rows in asked.items()}
+    sizes = {name: int(rows.lengths.sum()) for name, rows in asked.items()}
+    return _completed(folder, file, made_from, digests, sizes, ask, progress)
+
+
+def score_texts(
+    folder: Path,
+    made_from: str,
+    asked: Mapping[str, Sequence[str]],
+    logits_of: Callable[[Sequence[str], Progress], np.ndarray],
+    progress: Progress,
+    *,
+    what: str,
+    file: str = ASKED,
+) -> Scores:
+    """`score` of a teacher that is asked for the logits of texts, whatever it makes of them, and is told each once.
+
+    Texts that were asked in one pass share its seconds by their letters; these hold what loading the teacher takes.
+    """
+
+    def ask(names: Sequence[str]) -> tuple[list[np.ndarray], float]:
+        numbers: dict[str, int] = {}
+        places = [[numbers.setdefault(text, len(numbers)) for text in asked[name]] for name in names]
+        progress.begin(what, len(numbers))
+        began = perf_counter()
+        logits = logits_of(list(numbers), progress)
+        return [logits[where] for where in places], perf_counter() - began
+
+    digests = {name: fingerprint(list(texts)) for name, texts in asked.items()}
+    sizes = {name: sum(len(text) + 1 for text in texts) for name, texts in asked.items()}
+    return _completed(folder, file, made_from, digests, sizes, ask, progress)
+
+
+def _completed(
+    folder: Path,
+    file: str,
+    made_from: str,
+    digests: Mapping[str, str],
+    sizes: Mapping[str, int],
+    ask: Callable[[Sequence[str]], tuple[list[np.ndarray], float]],
+    progress: Progress,
+) -> Scores:
+    """The scores that are kept in a folder's `file`, with what is missing of them asked for and kept too.
+
+    `digests` tell what is asked, and `sizes` how much of it there is, by name; `ask` gives logits and seconds.
+    """
+    fingerprints = {name: fingerprint([made_from, of_texts]) for name, of_texts in digests.items()}
+    kept = read_kept(folder, file)
+    found = {name: kept[name] for name in digests if name in kept and kept[name].made_from == fingerprints[name]}
+    if missing := [name for name in digests if name not in found]:
         try:
-            model = open_model()
-            began = perf_counter()
-            logits = model_outputs(model, once, progress=progress).logits
-            seconds = perf_counter() - began
+            answers, seconds = ask(missing)
         finally:
             progress.end()
-        tokens = {name: int(asked[name].lengths.sum()) for name in missing}
-        for name, where in zip(missing, places, strict=True):
-            share = tokens[name] / sum(tokens.values())
-            found[name] = Kept(array=logits[where], made_from=fingerprints[name], seconds=seconds * share)
+        for name, logits in zip(missing, answers, strict=True):
+            share = sizes[name] / sum(sizes[one] for one in missing)
+            found[name] = Kept(array=logits, made_from=fingerprints[name], seconds=seconds * share)
         write_kept(folder, file, {**kept, **found})
     return Scores(
-        logits={name: found[name].array for name in asked},
-        seconds={name: found[name].seconds for name in asked},
+        logits={name: found[name].array for name in digests},
+        seconds={name: found[name].seconds for name in digests},
     )
 
 

@@ -1,14 +1,24 @@
 """Targets: what students learn from the teacher, computed once for all of them and kept on disk."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+
+from foreshot.comparison.asked_teachers import outputs_of
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
 from foreshot.comparison.jobs import Job, looked_at, states_fingerprint, targets_fingerprint
 from foreshot.comparison.making import open_model
 from foreshot.files.stages import building, is_finished
+from foreshot.judging.teachers import disagreement, probabilities_of, row_weights, variances
 from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.models.states import NOTHING, Look
 from foreshot.progress import Progress
+from foreshot.settings.losses import Distillation
 from foreshot.training.loop import Teaching
+from foreshot.training.losses import mean_of_teachers
 from foreshot.training.teacher_states import (
     CacheFacts,
     TeacherStates,
@@ -18,20 +28,54 @@ from foreshot.training.teacher_states import (
 )
 
 OUTPUTS_FILE = "outputs.safetensors"
+SEVERAL_FILE = "several.safetensors"
+LOGITS, WEIGHTS, DISAGREEMENT = "logits", "weights", "disagreement"
+"""The arrays of several teachers: (rows, teachers, outputs), (teachers,), and (rows, 1) or (rows, labels)."""
 
 
-def compute_targets(inputs: Inputs, run: RunFolder, progress: Progress) -> None:
-    """Compute the teacher's outputs on the training rows."""
+def compute_targets(teacher: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> None:
+    """Compute the teacher's outputs on the training rows; of several each one's logits, and how far they differ."""
     made_from = targets_fingerprint(inputs)
     if is_finished(run.targets, made_from):
         return
-    teacher, rows = open_model(inputs, run.teacher), inputs.taught_rows
+    if inputs.asked_teachers:
+        _ask_for_targets(teacher, made_from, inputs, run, progress)
+        return
+    model, rows = open_model(inputs, run.teacher), inputs.taught_rows
     progress.begin("teacher's outputs on the training rows", len(rows))
     try:
         with building(run.targets, made_from) as workplace:
-            model_outputs(teacher, rows, progress=progress).save(workplace / OUTPUTS_FILE)
+            model_outputs(model, rows, progress=progress).save(workplace / OUTPUTS_FILE)
     finally:
         progress.end()
+
+
+def _ask_for_targets(teacher: Job, made_from: str, inputs: Inputs, run: RunFolder, progress: Progress) -> None:
+    """Ask the teacher, or each of several, about the training rows."""
+    texts, each = inputs.taught_texts, teacher.mean_of or (teacher,)
+    outputs = []
+    with building(run.targets, made_from) as workplace:
+        for job in each:
+            assert job.asked is not None
+            progress.begin(f"asking {job.name}, about the training rows", len(texts))
+            try:
+                outputs.append(outputs_of(job.asked, texts, progress))
+            finally:
+                progress.end()
+        if not teacher.mean_of:
+            outputs[0].save(workplace / OUTPUTS_FILE)
+            return
+        logits = np.stack([of_one.logits for of_one in outputs], axis=1)
+        arrays = {LOGITS: logits, DISAGREEMENT: _disagreement(logits, teacher.weights, inputs)}
+        save_file(arrays | {WEIGHTS: np.array(teacher.weights, dtype=np.float32)}, workplace / SEVERAL_FILE)
+
+
+def _disagreement(logits: np.ndarray, weights: Sequence[float], inputs: Inputs) -> np.ndarray:
+    """How far several teachers' logits (rows, teachers, outputs) differ on each row, (rows, 1) or (rows, labels)."""
+    task, several = inputs.task, inputs.task.multi_label
+    probabilities = probabilities_of(logits.swapaxes(0, 1), several=several)
+    found = variances(probabilities, np.array(weights))
+    return disagreement(found, several=several, positive=task.judged_output).astype(np.float32)
 
 
 def cache_states(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> None:
@@ -65,12 +109,33 @@ def teaching_of(job: Job, inputs: Inputs, run: RunFolder) -> Teaching | None:
             projections_of=depth if facts.look.projections_of is not None else None,
             projections=facts.look.projections,
         )
+    if len(inputs.asked_teachers) > 1:
+        return _taught_by_several(job.distillation, inputs, run)
     return Teaching(
         settings=job.distillation,
         outputs=Outputs.load(run.targets / OUTPUTS_FILE),
         unlabelled=inputs.unlabelled_rows,
         look=look,
         states=None if facts is None else _states(job, facts, inputs, run),
+    )
+
+
+def _taught_by_several(settings: Distillation, inputs: Inputs, run: RunFolder) -> Teaching:
+    """What is learnt from several teachers: their mean, rows on which they differ weighed down where that is asked."""
+    arrays = load_file(run.targets / SEVERAL_FILE)
+    logits, weights, several = arrays[LOGITS], arrays[WEIGHTS], inputs.task.multi_label
+    mean = mean_of_teachers(torch.from_numpy(logits), torch.from_numpy(weights), several=several).numpy()
+    strength, weighed = inputs.experiment.teachers.disagreement, None
+    if strength:
+        weighed = row_weights(arrays[DISAGREEMENT], strength)
+        weighed = weighed if several else weighed[:, 0]
+    return Teaching(
+        settings=settings,
+        outputs=Outputs(logits=mean, representations=None),
+        of_each=logits,
+        teacher_weights=weights,
+        row_weights=weighed,
+        unlabelled=inputs.unlabelled_rows,
     )
 
 

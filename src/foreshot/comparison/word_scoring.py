@@ -8,8 +8,8 @@ import numpy as np
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import EXPLAINED, LEFT_OUT, REDUCED, Inputs
 from foreshot.comparison.making import open_model
-from foreshot.comparison.scored import Scored
-from foreshot.comparison.scores import Kept, digest, read_kept, score, write_kept
+from foreshot.comparison.scored import Scored, ask
+from foreshot.comparison.scores import Kept, digest, read_kept, write_kept
 from foreshot.files.fingerprints import fingerprint
 from foreshot.models.batches import encode
 from foreshot.progress import Progress
@@ -36,17 +36,10 @@ def explain_decisions(model: Scored, inputs: Inputs, run: RunFolder, progress: P
         log_odds = leave_one_out_scores(explained, whole, parts)
     else:
         scores = log_odds = _gradients(explained, model, target, inputs, run, progress)
-    rows = encode(reduced_texts(explained, log_odds, decided), inputs.tokenizer, inputs.experiment.training.max_length)
-    folder = run.path / model.job.folder
-    reduced = score(
-        folder,
-        model.job.made_from,
-        {REDUCED: rows},
-        lambda: open_model(inputs, folder),
-        progress,
-        what=f"explaining {model.job.titled}",
-        file=REDUCED,
-    )
+    texts = reduced_texts(explained, log_odds, decided)
+    rows = encode(texts, inputs.tokenizer, inputs.experiment.training.max_length)
+    asked = {REDUCED: texts}, {REDUCED: rows}
+    reduced = ask(model.job, *asked, inputs, run, progress, what="explaining", file=REDUCED)
     with_reduced = replace(model, scores=replace(model.scores, logits={**model.scores.logits, **reduced.logits}))
     of_reduced = with_reduced.probabilities(REDUCED)[:, positive]
     return replace(with_reduced, word_scores=with_faithfulness(scores, log_odds, decided, probabilities, of_reduced))

@@ -78,9 +78,9 @@ class ClassTask:
         numbers = range(len(self.names))
         return float(f1_score(answers, decided, labels=numbers, average="macro", zero_division=0.0))
 
-    def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
+    def check_teacher(self, logits: np.ndarray, answers: np.ndarray, *, model: str = "teacher") -> None:
         """Raise GuardError when a teacher's logits on validation rows tell nothing."""
-        guards.check_beats_majority(self.likeliest(logits), answers, model="teacher")
+        guards.check_beats_majority(self.likeliest(logits), answers, model=model)
 
     def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> Decision:
         """How logits become decisions by a policy, from validation rows."""
@@ -147,8 +147,8 @@ class LabelTask:
     def macro_f1(self, decided: np.ndarray, answers: np.ndarray) -> float:
         return multilabel.mean_macro_f1(decided, answers)
 
-    def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
-        guards.check_ranks_labels(logits, answers, model="teacher")
+    def check_teacher(self, logits: np.ndarray, answers: np.ndarray, *, model: str = "teacher") -> None:
+        guards.check_ranks_labels(logits, answers, model=model)
 
     def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> LabelDecisions:
         return multilabel.fit_label_decisions(policy, logits, answers, self.names)

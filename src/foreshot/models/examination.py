@@ -52,9 +52,9 @@ def examine(
     rows = _rows(tokenizer, max_length)
     alone = [_asked(source.name, model, [ids], tokenizer) for ids in rows]
     together = _asked(source.name, model, rows, tokenizer)
-    states = [outputs.representations for outputs in alone]
+    states = [_states(outputs) for outputs in alone]
     steady = _same(np.concatenate([outputs.logits for outputs in alone]), together.logits)
-    steady &= _same(np.concatenate(states), together.representations)
+    steady &= _same(np.concatenate(states), _states(together))
     if in_batches and not steady:
         raise ModelError(
             f"{source.name}: {model.config.model_type} looks at the padding of a batch, so what it says of a text "
@@ -120,9 +120,15 @@ def _asked(
         raise ModelError(
             f"{name}: fails on {asked} ({first_line(error)}); give another model, such as a BERT, RoBERTa or MPNet"
         ) from None
-    if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.representations).all()):
+    if not (np.isfinite(outputs.logits).all() and np.isfinite(_states(outputs)).all()):
         raise ModelError(f"{name}: its outputs on {asked} are no numbers; give another model")
     return outputs
+
+
+def _states(outputs: Outputs) -> np.ndarray:
+    """The first tokens' states, which a model that is run always has."""
+    assert outputs.representations is not None
+    return outputs.representations
 
 
 def _same(some: np.ndarray, others: np.ndarray) -> bool:

@@ -129,7 +129,7 @@ def _given_labels(
                 f"⟨teacher_labels⟩: {excerpt(written)!r} is none of the data's labels ({listing(names)}); write the "
                 "data's label, =, and the teacher's"
             )
-        label = _same_name(wanted, head.labels)
+        label = label_of_name(wanted, head.labels)
         if label is None:
             raise ConfigError(
                 f"⟨teacher_labels⟩: {excerpt(wanted)!r} is no label of {source}; its labels are {listing(head.labels)}"
@@ -159,7 +159,7 @@ def _by_name(head: Head, names: Sequence[str], chosen: Mapping[str, str]) -> dic
     if not chosen and len(head.labels) == len(names) and _unnamed(head.labels):
         return dict(zip(names, head.labels, strict=True))
     left = [label for label in head.labels if label not in chosen.values()]
-    found = {name: chosen.get(name) or _same_name(name, left) for name in names}
+    found = {name: chosen.get(name) or label_of_name(name, left) for name in names}
     return {name: label for name, label in found.items() if label is not None}
 
 
@@ -180,8 +180,8 @@ def _by_elimination(head: Head, names: Sequence[str], classes: Classes, label_of
         label_of[missing[0]] = left[0]
 
 
-def _same_name(name: str, labels: Sequence[str]) -> str | None:
-    """The label of this name or, if there is one alone, the label that differs from it in case and punctuation."""
+def label_of_name(name: str, labels: Sequence[str]) -> str | None:
+    """The label of a name or, if there is one alone, the label that differs from it in case and punctuation."""
     if name in labels:
         return name
     alike = [label for label in labels if folded(label) == folded(name)]

@@ -21,20 +21,24 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """A model's outputs on rows: `logits` (rows, classes) and `representations` (rows, hidden), float32."""
+    """A model's outputs on rows: `logits` (rows, classes) and `representations` (rows, hidden), float32.
+
+    A teacher that is only asked may have no representations.
+    """
 
     logits: np.ndarray
-    representations: np.ndarray
+    representations: np.ndarray | None
 
     def save(self, path: Path) -> None:
-        """Write both arrays as safetensors."""
-        save_file({"logits": self.logits, "representations": self.representations}, path)
+        """Write the arrays as safetensors."""
+        arrays = {"logits": self.logits}
+        save_file(arrays if self.representations is None else arrays | {"representations": self.representations}, path)
 
     @classmethod
     def load(cls, path: Path) -> "Outputs":
         """Read what `save` wrote."""
         arrays = load_file(path)
-        return cls(logits=arrays["logits"], representations=arrays["representations"])
+        return cls(logits=arrays["logits"], representations=arrays.get("representations"))
 
 
 def sentence_representation(hidden_state: torch.Tensor) -> torch.Tensor:
@@ -66,23 +70,22 @@ def model_outputs(
         logits, representations = forward(model, moved(collate(encoded, rows), device))
         return rows, logits.cpu().numpy(), representations.cpu().numpy()
 
-    found: Outputs | None = None
+    found: tuple[np.ndarray, np.ndarray] | None = None
     try:
         with first_token_only(model), _side_by_side(ask, fixed_batches(encoded.lengths, batch_size), device) as answers:
             for rows, logits, representations in answers:
                 if found is None:
-                    found = Outputs(
-                        logits=np.empty((len(encoded), logits.shape[1]), dtype=np.float32),
-                        representations=np.empty((len(encoded), representations.shape[1]), dtype=np.float32),
+                    found = (
+                        np.empty((len(encoded), logits.shape[1]), dtype=np.float32),
+                        np.empty((len(encoded), representations.shape[1]), dtype=np.float32),
                     )
-                found.logits[rows] = logits
-                found.representations[rows] = representations
+                found[0][rows], found[1][rows] = logits, representations
                 progress.advance(len(rows))
     finally:
         model.train(training)
     if found is None:
         raise ValueError("no rows")
-    return found
+    return Outputs(logits=found[0], representations=found[1])
 
 
 @contextlib.contextmanager

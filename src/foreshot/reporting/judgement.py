@@ -64,7 +64,7 @@ def ranked_students(results: Results) -> list[StudentVerdict]:
 
 
 def cards(results: Results) -> list[Card]:
-    """A card for each student, and the teacher's as what they are held against."""
+    """A card for each student, and the teacher's as what they are held against; none for each of several teachers."""
     models = {model.name: model for model in models_of(results)}
     made = [
         Card(
@@ -87,8 +87,7 @@ def cards(results: Results) -> list[Card]:
             _numbers(results, model),
             "the teacher, which every student is held against",
         )
-        for model in models.values()
-        if model.is_teacher
+        for model in [model for model in models.values() if model.is_teacher][:1]
     ]
     return made
 

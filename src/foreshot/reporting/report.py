@@ -28,6 +28,7 @@ from foreshot.reporting.sections import (
     side_by_side,
     stored_scores,
     suite,
+    teachers,
     training,
     why,
 )
@@ -49,6 +50,7 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     scores.section,
     conclusions.section,
     models.section,
+    teachers.section,
     training.section,
     metrics.section,
     cost.section,

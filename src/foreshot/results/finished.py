@@ -52,7 +52,7 @@ class RunModel:
             "recipe": self.model.recipe,
             "layer_map": self.model.layer_map,
             "seed": self.model.seed,
-            "teacher": self.experiment.teacher or f"{self.results.name}/{TEACHER_FOLDER}",
+            "teacher": ", ".join(self.experiment.given_teachers) or f"{self.results.name}/{TEACHER_FOLDER}",
             "encoder": self.results.encoder.name,
             "data": ", ".join(dict.fromkeys(part.source for part in data.parts.values())),
             "data_fingerprint": data.fingerprint,

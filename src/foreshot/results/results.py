@@ -16,6 +16,7 @@ from foreshot.results.identity import IdentityBias
 from foreshot.results.models import LayerMeasure, ModelResult, Summary, Timing, Trial
 from foreshot.results.reasons import Reasons
 from foreshot.results.scores import ScoreComparison
+from foreshot.results.teachers import AskedTeachers
 from foreshot.results.verdict import Comparison, Verdict
 from foreshot.settings.losses import Classification, Distillation
 
@@ -115,6 +116,7 @@ class Results(Facts):
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]  # by model
     identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
+    asked_teachers: AskedTeachers | None = None  # None where the teacher is a model of the run's own
     reasons: Reasons | None = None  # None where no text was explained
     comparisons: list[Comparison]
     score_comparisons: list[ScoreComparison] = Field(default_factory=list)  # where stored scores are stood in for

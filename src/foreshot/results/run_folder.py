@@ -9,6 +9,8 @@ EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
 RESULTS_FILE = "results.json"
 TEACHER_FOLDER = "teacher"
+TEACHERS_FOLDER = "teachers"
+"""Holds each of several teachers; their mean stands in TEACHER_FOLDER."""
 
 
 def read_run(folder: Path) -> Experiment:

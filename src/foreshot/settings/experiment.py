@@ -15,6 +15,7 @@ from foreshot.settings.losses import Distillation
 from foreshot.settings.reading import load_settings, run_name, validated
 from foreshot.settings.recipes import DEFAULT_RECIPES, FILE_NAME, RECIPES, Lora, Recipe, named_recipe
 from foreshot.settings.scores import output_name
+from foreshot.settings.teachers import Teachers
 from foreshot.settings.training import LearningRate, Training
 
 DEMO = "demo"
@@ -88,7 +89,8 @@ class Experiment(Settings):
     """All that one comparison needs to know.
 
     `data`, `validation`, `test` and `probes` name files, saved dataset folders or hub ids; `teacher` names a
-    ready classifier instead of one fine-tuned from `encoder`. The first seed also splits the data and trains
+    ready classifier or a bundle instead of one fine-tuned from `encoder`, or a list of several, whose mean teaches as
+    `teachers` says. The first seed also splits the data and trains
     the teacher; every student is trained once for each seed. `suite` is a file, "builtin", "none", or "auto": the
     built-in one where a class counts as toxic. `disguised_rows` is how many toxic test rows each disguise is tried
     on, at most. `decision` is how logits become decisions (`judging.thresholds`). `tune_learning_rates` are tried
@@ -140,7 +142,8 @@ class Experiment(Settings):
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     encoder: Named | None = None
-    teacher: Named | None = None
+    teacher: Named | Annotated[tuple[Named, ...], Field(min_length=2)] | None = None
+    teachers: Teachers = Teachers()
     teacher_labels: Annotated[dict[str, str], Field(default_factory=dict)]
     problem_type: Literal["single-label", "multi-label"] | None = None
     layer_stack: Named | None = None
@@ -196,6 +199,12 @@ class Experiment(Settings):
             return labels
         numbers = (bool, int, float)
         return {str(a): str(b) if isinstance(b, numbers) else b for a, b in labels.items()}
+
+    @field_validator("teacher", mode="before")
+    @classmethod
+    def _one_by_its_name(cls, teacher: Any) -> Any:
+        several = isinstance(teacher, Sequence) and not isinstance(teacher, str)
+        return teacher[0] if several and len(teacher) == 1 else teacher
 
     @field_validator("recipes", mode="before")
     @classmethod
@@ -262,6 +271,19 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _teachers_that_differ(self) -> "Experiment":
+        named, weights = self.given_teachers, self.teachers.weights
+        if len(set(named)) < len(named):
+            raise ValueError(f"teacher: {next(name for name in named if named.count(name) > 1)} is named twice")
+        if len(named) > 1 and self.encoder is None:
+            raise ValueError(
+                f"teacher: {len(named)} are named, whose mean has no layers; name the encoder that students start from"
+            )
+        if not isinstance(weights, str) and len(weights) != len(named):
+            raise ValueError(f"teachers.weights: {len(weights)} weights, but {len(named)} teachers are named")
+        return self
+
+    @model_validator(mode="after")
     def _one_kind_of_labels(self) -> "Experiment":
         if self.labels is not None:
             for name in ("classes", "positive"):
@@ -284,6 +306,13 @@ class Experiment(Settings):
                     "leave one of them out"
                 )
         return self
+
+    @property
+    def given_teachers(self) -> tuple[str, ...]:
+        """The ready classifiers and bundles that are named as teachers."""
+        if self.teacher is None:
+            return ()
+        return (self.teacher,) if isinstance(self.teacher, str) else self.teacher
 
     def as_trained(self, recipe: Recipe) -> Recipe:
         """The recipe as it is carried out: without its factor where all have the same learning rate."""

@@ -13,7 +13,8 @@ from foreshot.files.bounded import read_small
 from foreshot.settings.base import Settings
 
 UNION_BRANCHES = frozenset(
-    {"str", "tuple[int, ...]", "tuple[constrained-float, ...]", "literal['balanced']", "constrained-float", "Ramp"}
+    {"str", "constrained-str", "constrained-float", "Ramp", "literal['balanced']", "literal['equal','fitted']"}
+    | {"tuple[int, ...]", "tuple[constrained-str, ...]", "tuple[constrained-float, ...]"}
 )
 """What Pydantic puts into the place of an error besides the fields' names."""
 DEEPEST = 20

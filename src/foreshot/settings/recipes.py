@@ -18,6 +18,8 @@ COUNTED_STRATEGIES = ("first", "last", "spaced", "ends", *MEASURED_STRATEGIES)
 STRATEGIES = ("all", "odd", "even", *(f"{name}:K" for name in COUNTED_STRATEGIES))
 LAYER_STRATEGY = re.compile(rf"(all|odd|even|({'|'.join(COUNTED_STRATEGIES)}):(?P<count>\d+))\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+OF_TEACHERS = re.compile(r"teacher(-\d+)?\Z")
+"""What the teacher is called, and each of several."""
 RateFactor = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -42,7 +44,7 @@ class Recipe(Settings):
     @field_validator("name")
     @classmethod
     def _names_a_folder(cls, name: str) -> str:
-        if not FILE_NAME.match(name) or name == "teacher":
+        if not FILE_NAME.match(name) or OF_TEACHERS.match(name):
             raise ValueError("must be letters, digits, '.', '_' or '-', and not 'teacher'")
         return name
 

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 import numpy as np
 import torch
 from peft import PeftModel
+from torch import nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from foreshot.models.batches import EncodedRows, collate, length_grouped_batches, mixed_batches, moved
@@ -25,6 +26,7 @@ from foreshot.training.dropout import quick_dropout
 from foreshot.training.loss_log import LossLog
 from foreshot.training.losses import BatchOutputs, Losses, balanced_weights, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, Meter
+from foreshot.training.projection import PROJECTION, projection_of
 from foreshot.training.seeding import generator, seed_torch
 from foreshot.training.teacher_states import TeacherStates
 from foreshot.training.updates import MicroBatch, Updates, computed_again, micro_batches
@@ -47,11 +49,16 @@ class Teaching:
     """What a student learns from besides labels.
 
     `outputs` are the teacher's on the labelled rows, then on the `unlabelled` ones; `look` says which of the student's
-    layers are compared with the teacher's `states`.
+    layers are compared with the teacher's `states`. Of several teachers `outputs` are their mean's, `of_each` their
+    logits (rows, teachers, outputs), and `teacher_weights` (teachers,) what each counts for. `row_weights`, (rows,) or
+    (rows, labels), say what the word on a row weighs; None: all alike. Logits that are NaN teach nothing.
     """
 
     settings: Distillation
     outputs: Outputs
+    of_each: np.ndarray | None = None
+    teacher_weights: np.ndarray | None = None
+    row_weights: np.ndarray | None = None
     unlabelled: EncodedRows | None = None
     look: Look = NOTHING
     states: TeacherStates | None = None
@@ -61,7 +68,8 @@ class Teaching:
 class Lesson:
     """What a model is trained by: rows, of which the first ones have `labels`, and perhaps what a teacher says of all.
 
-    `class_weights` stand on the device that the model is trained on.
+    `class_weights` and `projection` stand on the device that the model is trained on. `taught` is what the teacher's
+    word on each row weighs, 0 where there is none; None: all alike.
     """
 
     rows: EncodedRows
@@ -69,6 +77,8 @@ class Lesson:
     classification: Classification
     class_weights: torch.Tensor | None
     teaching: Teaching | None
+    taught: np.ndarray | None = None
+    projection: nn.Linear | None = None
 
 
 def train(
@@ -96,6 +106,8 @@ def train(
     steps_per_epoch = math.ceil(len(encoded) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
     lesson = lesson_of(encoded, torch.as_tensor(labels), settings, teaching, device)
+    if teaching and (projection := projection_of(model, teaching.outputs, teaching.settings, seed)):
+        lesson = replace(lesson, projection=projection.to(device))
     epochs = batch_epochs(lesson.rows, len(encoded), settings, teaching, generator(seed, "batches"))
     row_weights, lengths = weights_of_rows(lesson), lesson.rows.lengths
     seed_torch(seed, "dropout")
@@ -115,6 +127,8 @@ def train(
         looking(model, look) as seen,
     ):
         weights = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        if lesson.projection is not None:
+            weights |= {PROJECTION: weight for weight in lesson.projection.parameters()}
         trained = list(weights.values())
         adamw = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
         schedule = get_linear_schedule_with_warmup(adamw, round(settings.warmup_fraction * steps), steps)
@@ -129,7 +143,8 @@ def train(
         if seen_rows := sum(len(rows) for rows in islice(batches, len(logged))):
             progress.skip(seen_rows)
         for rows in batches:
-            for part in micro_batches(rows, settings.accumulate, weights=row_weights, lengths=lengths):
+            parts = micro_batches(rows, settings.accumulate, weights=row_weights, lengths=lengths, taught=lesson.taught)
+            for part in parts:
                 losses = losses_of(model, part, lesson, seen, updates, progress=len(logged) / max(1, steps - 1))
                 updates.add_gradients(losses.objective)
                 logged.add(losses)
@@ -161,11 +176,13 @@ def losses_of(
     student = BatchOutputs(
         logits=logits, representations=representations, states=seen.states, projections=seen.projections
     ).in_float32()
+    if lesson.projection is not None and student.representations is not None:
+        student = replace(student, representations=lesson.projection(student.representations))
     if lesson.teaching is None:
         return label_losses(student.logits, labels, lesson.classification, lesson.class_weights, shares=part.shares)
     return distillation_losses(
         student,
-        teacher_batch(lesson.teaching, part.rows, updates.device),
+        teacher_batch(lesson.teaching, part.rows, updates.device, lesson.taught),
         labels,
         inputs["attention_mask"],
         lesson.teaching.settings,
@@ -187,6 +204,7 @@ def lesson_of(
         classification=settings.classification,
         class_weights=None if class_weights is None else class_weights.to(device),
         teaching=teaching,
+        taught=weights_of_teaching(teaching, several=labels.is_floating_point()) if teaching else None,
     )
 
 
@@ -201,16 +219,38 @@ def batch_epochs(
         yield length_grouped_batches(rows.lengths[:labelled], settings.batch_size, rng)
 
 
-def teacher_batch(teaching: Teaching, rows: np.ndarray, device: torch.device) -> BatchOutputs:
-    """The teacher's outputs on these rows, as tensors on a device."""
+def teacher_batch(
+    teaching: Teaching, rows: np.ndarray, device: torch.device, taught: np.ndarray | None = None
+) -> BatchOutputs:
+    """The teacher's outputs on these rows, as tensors on a device; `taught` is what its word on all rows weighs."""
     states, projections = teaching.states(rows) if teaching.states else (None, None)
-    found = {
-        "logits": torch.from_numpy(teaching.outputs.logits[rows]),
-        "representations": torch.from_numpy(teaching.outputs.representations[rows]),
-        "states": states,
-        "projections": projections,
+    arrays = {
+        "logits": teaching.outputs.logits,
+        "representations": teaching.outputs.representations,
+        "of_each": teaching.of_each,
+        "row_weights": taught,
     }
-    return BatchOutputs(**moved({name: tensor for name, tensor in found.items() if tensor is not None}, device))
+    found = {name: None if array is None else torch.from_numpy(array[rows]) for name, array in arrays.items()}
+    found |= {"states": states, "projections": projections}
+    if teaching.teacher_weights is not None:
+        found["teacher_weights"] = torch.from_numpy(teaching.teacher_weights)
+    there = moved({name: tensor for name, tensor in found.items() if tensor is not None}, device)
+    return BatchOutputs(**{"representations": None, **there})  # type: ignore[arg-type]  # logits are there
+
+
+def weights_of_teaching(teaching: Teaching, *, several: bool) -> np.ndarray | None:
+    """What the teacher's word on each row weighs, float32 (rows,), or with `several` labels (rows, labels).
+
+    0 where it says nothing; None where it says something of every row, and all weigh alike.
+    """
+    weights, silent = teaching.row_weights, np.isnan(teaching.outputs.logits)
+    if not silent.any():
+        return weights
+    silent = silent if several else silent.any(axis=1)
+    if weights is None:
+        weights = np.ones(silent.shape, dtype=np.float32)
+    weights = weights if weights.ndim == silent.ndim else np.repeat(weights[:, None], silent.shape[1], axis=1)
+    return np.where(silent, np.float32(0), weights)
 
 
 def weights_of_classes(settings: Classification, labels: torch.Tensor) -> torch.Tensor | None:

@@ -1,6 +1,6 @@
 """The losses of training, as plain functions on tensors, and the weighted sum that a student is trained by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -25,12 +25,15 @@ class Losses:
 class Shares:
     """What shares of a batch's means a part of it makes up: over labelled rows by weight, over rows, over real tokens.
 
-    A part's losses count by these shares, so that those of all parts add up to the losses of the batch.
+    `taught` and `likened` are over rows by what the teacher's logits and its vectors weigh. A part's losses count by
+    these shares, so that those of all parts add up to the losses of the batch.
     """
 
     labelled: float = 1.0
     rows: float = 1.0
     tokens: float = 1.0
+    taught: float = 1.0
+    likened: float = 1.0
 
 
 WHOLE = Shares()
@@ -40,24 +43,28 @@ WHOLE = Shares()
 class BatchOutputs:
     """What a model says about a batch.
 
-    `logits` (batch, classes or labels) and `representations` (batch, hidden); where a loss looks at them, `states`
-    (batch, layers, tokens, hidden) of the layers that are compared, and `projections` (batch, 3, tokens, hidden):
-    queries, keys and values.
+    `logits` (batch, classes or labels) and `representations` (batch, hidden), which a teacher may have none of; where a
+    loss looks at them, `states` (batch, layers, tokens, hidden) of the layers that are compared, and `projections`
+    (batch, 3, tokens, hidden): queries, keys and values.
+
+    Of teachers alone: of several, `of_each` has the logits (batch, teachers, classes or labels), of which `logits` are
+    the mean, and `teacher_weights` (teachers,) what each counts for. `row_weights`, (batch,) or (batch, labels), say
+    what its word on a row, or on a label of it, weighs; None: all alike.
     """
 
     logits: torch.Tensor
-    representations: torch.Tensor
+    representations: torch.Tensor | None
     states: torch.Tensor | None = None
     projections: torch.Tensor | None = None
+    of_each: torch.Tensor | None = None
+    teacher_weights: torch.Tensor | None = None
+    row_weights: torch.Tensor | None = None
 
     def in_float32(self) -> "BatchOutputs":
         """The same in float32, as all losses are computed; where it is that already, the very tensors."""
-        return BatchOutputs(
-            logits=self.logits.float(),
-            representations=self.representations.float(),
-            states=None if self.states is None else self.states.float(),
-            projections=None if self.projections is None else self.projections.float(),
-        )
+        found: dict[str, torch.Tensor | None] = {field.name: getattr(self, field.name) for field in fields(self)}
+        there = {name: tensor.float() for name, tensor in found.items() if tensor is not None}
+        return BatchOutputs(**{"representations": None, **there})  # type: ignore[arg-type]  # logits are there
 
 
 def classification_loss(
@@ -116,31 +123,78 @@ def balanced_weights(labels: torch.Tensor) -> torch.Tensor:
     return len(labels) / (len(counts) * counts)
 
 
-def divergence_loss(logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
-    """T² · KL(teacher ‖ student) of both softmaxes at temperature T, mean over the batch, in nats.
+def divergence_loss(
+    logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """T² · KL(teacher ‖ student) of the class distributions at temperature T, mean over the batch, in nats.
 
-    Hinton et al. 2015, section 2: the factor T² keeps the gradient's size when T changes.
+    Hinton et al. 2015, section 2: the factor T² keeps the gradient's size when T changes. With `weights` (batch,) the
+    mean is weighted; a row of weight 0 may have teacher logits that are NaN.
     """
     student = F.log_softmax(logits / temperature, dim=-1)
-    teacher = F.log_softmax(teacher_logits / temperature, dim=-1)
-    return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
+    if weights is None:
+        teacher = F.log_softmax(teacher_logits / temperature, dim=-1)
+        return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
+    teacher = F.log_softmax(teacher_logits.nan_to_num() / temperature, dim=-1)
+    of_rows = F.kl_div(student, teacher, reduction="none", log_target=True).sum(dim=-1)
+    return _weighted_mean(of_rows, weights) * temperature**2
 
 
-def bernoulli_divergence_loss(logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float) -> torch.Tensor:
+def bernoulli_divergence_loss(
+    logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """T² · KL(teacher ‖ student) of independent labels at temperature T, mean over batch and labels, in nats.
 
     Of logits (batch, labels); a label's probability is sigmoid(logit / T). `divergence_loss` of each label's two
-    outcomes.
+    outcomes. With `weights`, (batch,) or (batch, labels), the mean is weighted.
     """
     student, teacher = logits / temperature, teacher_logits / temperature
+    if weights is not None:
+        teacher = teacher.nan_to_num()
     there = teacher.sigmoid() * (F.logsigmoid(teacher) - F.logsigmoid(student))
     not_there = (-teacher).sigmoid() * (F.logsigmoid(-teacher) - F.logsigmoid(-student))
-    return (there + not_there).mean() * temperature**2
+    if weights is None:
+        return (there + not_there).mean() * temperature**2
+    return _weighted_mean(there + not_there, weights) * temperature**2
 
 
-def cosine_loss(vectors: torch.Tensor, teacher_vectors: torch.Tensor) -> torch.Tensor:
-    """1 − cosine similarity of vectors (batch, size), mean over the batch: 0 to 2. Sanh et al. 2019, section 3."""
-    return (1 - F.cosine_similarity(vectors, teacher_vectors, dim=-1)).mean()
+def mean_of_teachers(
+    logits: torch.Tensor, weights: torch.Tensor, temperature: float = 1.0, *, several: bool
+) -> torch.Tensor:
+    """Logits (batch, classes or labels) whose probabilities at temperature T are the teachers' weighted mean there.
+
+    Of each teacher's logits (batch, teachers, classes or labels) and its weight (teachers,). That mean depends on the
+    temperature, so it is taken in the loss: softmax(z / T), or with `several` labels the sigmoid, is averaged (Hinton
+    et al. 2015, section 5.3; You et al. 2017). A teacher that says nothing about a row (NaN) is left out of the row's
+    mean; where none says anything the logits are NaN.
+    """
+    silent = logits.isnan() if several else logits.isnan().any(dim=-1, keepdim=True).expand_as(logits)
+    scaled = logits.nan_to_num() / temperature
+    counted = weights.log()[:, None].expand_as(scaled).masked_fill(silent, -torch.inf)
+    counted = counted - counted.logsumexp(dim=1, keepdim=True)
+    if not several:
+        return temperature * (counted + F.log_softmax(scaled, dim=-1)).logsumexp(dim=1)
+    there, not_there = ((counted + F.logsigmoid(side)).logsumexp(dim=1) for side in (scaled, -scaled))
+    return temperature * (there - not_there)
+
+
+def cosine_loss(
+    vectors: torch.Tensor, teacher_vectors: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """1 − cosine similarity of vectors (batch, size), mean over the batch: 0 to 2. Sanh et al. 2019, section 3.
+
+    With `weights` (batch,) the mean is weighted.
+    """
+    if weights is None:
+        return (1 - F.cosine_similarity(vectors, teacher_vectors, dim=-1)).mean()
+    return _weighted_mean(1 - F.cosine_similarity(vectors, teacher_vectors.nan_to_num(), dim=-1), weights)
+
+
+def _weighted_mean(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The mean of losses (batch, …) by the weights of rows, or of their entries; 0 where nothing weighs anything."""
+    if weights.dim() < losses.dim():
+        weights = weights[:, None].expand_as(losses)
+    return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
 
 
 def hidden_loss(
@@ -212,21 +266,26 @@ def distillation_losses(
     """The weighted sum of the losses that weigh something, when a share `progress` of the updates is done.
 
     The first rows of the batch have `labels`, the rest have none; `mask` (batch, tokens) is 1 for real tokens. The
-    cosine loss compares the sentence representations, or the logits as the origin experiment did. Of a part of a batch
-    the losses count by its `shares`; one without any labelled row has no classification loss.
+    cosine loss compares the sentence representations, or the logits as the origin experiment did; it isn't there where
+    the teacher has no vectors, or ones of another width. Of a part of a batch the losses count by its `shares`; one
+    without any labelled row has no classification loss.
     """
     temperature, weights = value_at(settings.temperature, progress), settings.weights.at(progress)
     several = labels.is_floating_point()
     divergence = bernoulli_divergence_loss if several else divergence_loss
-    vectors = "logits" if settings.cosine_on == "logits" else "representations"
+    taught, of_rows = _taught_logits(teacher, temperature, several=several), teacher.row_weights
     labelled = student.logits[: len(labels)]
     parts = {
         "classification": shares.labelled * classification_loss(labelled, labels, classification, class_weights)
         if len(labels)
         else student.logits.new_zeros(()),
-        "divergence": shares.rows * divergence(student.logits, teacher.logits, temperature),
-        "cosine": shares.rows * cosine_loss(getattr(student, vectors), getattr(teacher, vectors)),
+        "divergence": shares.taught * divergence(student.logits, taught, temperature, of_rows),
     }
+    vectors = "logits" if settings.cosine_on == "logits" else "representations"
+    own, teachers = getattr(student, vectors), getattr(teacher, vectors)
+    if own is not None and teachers is not None and own.shape == teachers.shape:
+        of_rows = of_rows if of_rows is None or of_rows.dim() == 1 else of_rows.amin(dim=-1)
+        parts["cosine"] = shares.likened * cosine_loss(own, teachers, of_rows)
     if student.states is not None and teacher.states is not None:
         tokens = teacher.states.shape[2]  # 1 where the first alone is looked at
         share = shares.rows if settings.hidden.tokens == "first" else shares.tokens
@@ -239,3 +298,10 @@ def distillation_losses(
         )
     objective = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
     return Losses(objective=objective, parts=parts)
+
+
+def _taught_logits(teacher: BatchOutputs, temperature: float, *, several: bool) -> torch.Tensor:
+    """The logits that the student is held against: one teacher's, or the mean of several at this temperature."""
+    if teacher.of_each is None or teacher.teacher_weights is None:
+        return teacher.logits
+    return mean_of_teachers(teacher.of_each, teacher.teacher_weights, temperature, several=several)

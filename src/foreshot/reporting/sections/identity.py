@@ -97,7 +97,7 @@ def aucs_table(results: Results) -> Table | None:
         "it down where groups are small. Final: the mean of the three power means and the AUC of all test rows.",
         *_too_few_notes(found),
     ]
-    return _table(results, found, "identity-aucs", "The AUCs of every group", _names(results), _auc_cell, notes)
+    return _table(results, found, "identity-aucs", "The AUCs of every group", _names(found), _auc_cell, notes)
 
 
 def differences_table(results: Results) -> Table | None:
@@ -155,8 +155,8 @@ def _called(results: Results) -> tuple[str, str]:
     return shortened(positive, LONGEST_NAME), shortened(others[0], LONGEST_NAME) if len(others) == 1 else "other"
 
 
-def _names(results: Results) -> list[str]:
-    return [model.name for model in models_of(results)]
+def _names(found: IdentityBias) -> list[str]:
+    return [model.model for model in found.models]
 
 
 def _group_cell(results: Results, group: IdentityGroup) -> Cell:

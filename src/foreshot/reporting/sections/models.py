@@ -19,10 +19,12 @@ from foreshot.reporting.tables import (
     models_of,
     table,
 )
+from foreshot.reporting.texts import shortened
 from foreshot.results.models import LayerMeasure
 from foreshot.results.results import Results
 from foreshot.settings.losses import Distillation
 
+LONGEST_NAME = 80
 TITLES = {"influence": "Block influence", "greedy": "Loss as layers are dropped"}
 
 
@@ -64,6 +66,8 @@ def layer_map_table(results: Results) -> Table:
     columns = [Column("model", is_number=False), *(Column(str(number)) for number in range(1, depth + 1))]
     rows = []
     for model in models_of(results):
+        if not model.first.layer_map:  # a teacher that was only asked has layers of its own
+            continue
         kept: dict[int, list[str]] = {}
         for place, layer in enumerate(model.first.layer_map, 1):
             kept.setdefault(layer, []).append(str(place))
@@ -80,10 +84,10 @@ def layer_map_table(results: Results) -> Table:
 
 def _recipe_texts(results: Results, model: ModelRuns) -> list[str]:
     first = model.first
-    layers = ", ".join(map(str, first.layer_map))
+    layers = ", ".join(map(str, first.layer_map)) or NOTHING
     if first.recipe is None:
         origin = f"encoder {results.encoder.name}"
-        how = ("every weight", "the labels", origin) if first.training else ("nothing", NOTHING, "given ready")
+        how = ("every weight", "the labels", origin) if first.training else ("nothing", NOTHING, _given(results, model))
     else:
         lora = first.recipe.get("tuning") == "lora"
         distils = first.recipe.get("objective") == "distil"
@@ -94,6 +98,16 @@ def _recipe_texts(results: Results, model: ModelRuns) -> list[str]:
         )
     rate = learning_rate_text(first.training.learning_rate) if first.training else NOTHING
     return [layers, *how, rate]
+
+
+def _given(results: Results, model: ModelRuns) -> str:
+    """What a teacher that was not trained here is."""
+    if results.asked_teachers is None:
+        return "given ready"
+    names = {one.model: one.name for one in results.asked_teachers.teachers}
+    if model.name not in names:
+        return f"the mean of {len(names)} teachers"
+    return f"{shortened(names[model.name], LONGEST_NAME)}, only asked"
 
 
 def _taught_by(recipe: dict[str, Any], results: Results) -> str:
