@@ -40,8 +40,8 @@ FLOAT = 4  # bytes
 class AskedTeacher(Protocol):
     """A teacher from which no layers are taken: what is known of it, and what it says about texts.
 
-    `width` is that of its sentence representations (None: it has none that could teach), `cost` what it takes to keep,
-    and `announcements` tell what was guessed about it.
+    `width` is that of its sentence representations (None: it has none that could teach), `cost` what it takes to keep
+    (None: nothing is known of it), and `announcements` tell what was guessed about it.
     """
 
     @property
@@ -53,7 +53,7 @@ class AskedTeacher(Protocol):
     @property
     def width(self) -> int | None: ...
     @property
-    def cost(self) -> Cost: ...
+    def cost(self) -> Cost | None: ...
     @property
     def facts(self) -> AskedFacts:
         """What its folder in the run says of it, where it is no Hugging Face model."""

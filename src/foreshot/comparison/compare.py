@@ -197,7 +197,7 @@ def timing(inputs: Inputs, model: Scored) -> Timing:
         training_rows_per_second=record.facts.rows * record.facts.epochs / record.seconds
         if record.facts and record.seconds
         else None,
-        test_rows_per_second=len(inputs.rows["test"]) / model.scores.seconds["test"],
+        test_rows_per_second=len(inputs.rows["test"]) / model.scores.seconds["test"] if model.cost else None,
         peak_memory=record.peak_memory,
     )
 

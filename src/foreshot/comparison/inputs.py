@@ -19,6 +19,7 @@ from foreshot.comparison.asked_teachers import (
     told_of_projection,
     width_of,
 )
+from foreshot.comparison.stored_teacher import StoredTeacher, judged_where_scored, scored_suite, stored_teacher
 from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.rationales import read_rationales
@@ -156,6 +157,11 @@ class Inputs:
         return self.encoder if recipe.init == "encoder" and self.encoder else self.origin
 
     @property
+    def teacher_is_reference(self) -> bool:
+        """Whether the teacher is what all that is known of the rows came from: stored scores alone."""
+        return not self.split.labelled and bool(self.asked_teachers)
+
+    @property
     def class_names(self) -> list[str]:
         """The classes that behaviour is judged by."""
         return list(self.task.classes.names)
@@ -263,18 +269,25 @@ def read_inputs(experiment: Experiment) -> Inputs:
     if experiment.identity_columns or experiment.identity_terms:
         split = with_identity_groups(split, experiment.identity_terms, dialect)
     task = task_of(split, experiment.thresholds_of)
+    if split.labelled and split.has_scores:
+        split = judged_where_scored(split)
     check_parts_apart(split)
     _check_decision(experiment, split)
     _check_class_weights(experiment, split)
     probes = _probes(experiment, split, dialect)
-    suite = _suite(experiment, split, dialect)
+    suite_scores, suite, told = scored_suite(experiment, _suite(experiment, split, dialect), dialect)
+    split = replace(split, announcements=(*split.announcements, *told))
     if suite is None and experiment.suite == AUTO_SUITE:
         split = replace(split, announcements=(*split.announcements, WITHOUT_SUITE))
     evasions = _evasions(experiment, split)
     explained = _explained(experiment, split, dialect)
-    models = _find_models(experiment, task, device)
+    stored = None
+    if split.has_scores and not experiment.teacher_from_scores:
+        stored = stored_teacher(experiment, split, task, suite_scores)
+        explained = None  # nothing is known of what it would say without a word
+    models = _find_models(experiment, task, device, stored)
     if models.asked_teachers:
-        experiment = _from_encoder(experiment)
+        experiment = _from_encoder(experiment, by_labels=stored is not None and not split.labelled)
     encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
     max_length = experiment.training.max_length
     texts: dict[str, Sequence[str]] = {name: part.texts for name, part in split.parts.items()}
@@ -314,9 +327,13 @@ def read_inputs(experiment: Experiment) -> Inputs:
     )
 
 
-def _from_encoder(experiment: Experiment) -> Experiment:
-    """The experiment with every student cut from the encoder: of teachers that are only asked there are no layers."""
-    recipes = tuple(recipe.model_copy(update={"init": "encoder"}) for recipe in experiment.recipes)
+def _from_encoder(experiment: Experiment, *, by_labels: bool = False) -> Experiment:
+    """The experiment with every student cut from the encoder: of teachers that are only asked there are no layers.
+
+    With `by_labels` the teacher's scores are what is known of the rows, and students learn them as such.
+    """
+    change = {"init": "encoder", **({"objective": "labels"} if by_labels else {})}
+    recipes = tuple(recipe.model_copy(update=change) for recipe in experiment.recipes)
     return experiment.model_copy(update={"recipes": recipes})
 
 
@@ -485,13 +502,17 @@ def _explained(experiment: Experiment, split: Split, dialect: AskedDialect) -> E
     return found if found.texts else None
 
 
-def _find_models(experiment: Experiment, task: Task, device: torch.device) -> Models:
+def _find_models(
+    experiment: Experiment, task: Task, device: torch.device, stored: StoredTeacher | None = None
+) -> Models:
     """The encoder, and the teachers that were given: examined, and checked against what the recipes want of them."""
     names, multi_label, layers_at = task.names, task.multi_label, experiment.layer_stack
     encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
     found = find_teachers(experiment, task)
     teacher = _with_layers(found, encoder)
-    asked = () if teacher else tuple(ready(one, experiment, task, device) for one in found)
+    asked: tuple[AskedTeacher, ...] = (stored,) if stored else ()
+    if not teacher and not stored:
+        asked = tuple(ready(one, experiment, task, device) for one in found)
     origin = teacher or encoder
     assert origin is not None
     tokenizer = load_tokenizer(origin)
@@ -502,7 +523,7 @@ def _find_models(experiment: Experiment, task: Task, device: torch.device) -> Mo
     if encoder:
         model = load_encoder(encoder, names, seed=0, multi_label=multi_label)
         _examine(encoder, model, load_tokenizer(encoder) if teacher else tokenizer, experiment)
-        _check_inside(model, experiment, teaches=not found)
+        _check_inside(model, experiment, teaches=not found and not stored)
         if carried_head(encoder):
             announcements.append(
                 f"{encoder.name}: carries a head of its own, which is not used; give it as --teacher to learn from it"

@@ -15,9 +15,11 @@ from foreshot.judging import flips as ledger
 from foreshot.judging.behaviour import evasion_results, suite_results, template_units
 from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import (
+    FEWEST_REPEATS,
     METRIC,
     PROBES,
     PROBES_POSITIVE,
+    REPEAT,
     SUITE,
     SUITE_POSITIVE,
     Candidate,
@@ -83,8 +85,8 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     candidates = [
         Candidate(
             model=name,
-            layers=same[0].cost.layers,
-            parameters=same[0].cost.parameters,
+            layers=same[0].cost.layers if same[0].cost else None,
+            parameters=same[0].cost.parameters if same[0].cost else None,
             seeds=len(same),
             means={measure: sample.mean(name) for measure, sample in samples.items() if name in sample.predicted},
         )
@@ -96,9 +98,10 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         suite_results={found.model: found for found in suite},
         positive=inputs.positive_name,
         sizes={measure: len(sample.labels) for measure, sample in samples.items()}
-        | {METRIC: len(inputs.split.parts["test"])},
+        | {METRIC: len(inputs.split.parts["test"]), REPEAT: len(inputs.split.parts["test"].repeats)},
         policy=inputs.experiment.policy,
         metric_name=inputs.task.metric_name,
+        is_reference=inputs.teacher_is_reference,
         label_changes=inputs.task.changes(_answered_by(by_name, inputs, "test"), inputs.answers("test")),
     )
     scores = {name: np.stack([_scores(model) for model in models]) for name, models in by_name.items()}
@@ -169,7 +172,7 @@ def model_result(inputs: Inputs, model: Scored) -> ModelResult:
         recipe=inputs.experiment.as_trained(job.recipe).model_dump(mode="json") if job.recipe else None,
         layer_map=list(job.layers),
         training=model.record.facts,
-        train_cross_entropy=task.cross_entropy(logits["train"], inputs.answers("train")[inputs.asked_training_rows]),
+        train_cross_entropy=_train_cross_entropy(inputs, model),
         test=of_judged.model_copy(update=over_all),
         cost=model.cost,
         probes=answer(model.probabilities(PROBES_ROWS), model.decided(PROBES_ROWS, positive), task.classes)
@@ -184,6 +187,13 @@ def model_result(inputs: Inputs, model: Scored) -> ModelResult:
         folder=job.folder,
         fingerprint=job.made_from,
     )
+
+
+def _train_cross_entropy(inputs: Inputs, model: Scored) -> float | None:
+    """On the asked training rows; of a teacher that is only asked on those that it says something about."""
+    logits, answers = model.scores.logits["train"], inputs.answers("train")[inputs.asked_training_rows]
+    said = ~np.isnan(logits).all(axis=1) if model.job.asked else np.ones(len(logits), dtype=bool)
+    return inputs.task.cross_entropy(logits[said], answers[said]) if said.any() else None
 
 
 def _policies(inputs: Inputs, model: Scored, labels: dict[str, np.ndarray]) -> list[PolicyResult]:
@@ -258,7 +268,7 @@ def _reasons(inputs: Inputs, by_name: dict[str, list[Scored]]) -> Reasons | None
 def _samples(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, PairedSample]:
     """What the models are compared in, by measure."""
     classes, positive = len(inputs.class_names), inputs.positive
-    samples = {METRIC: _metric_sample(inputs, by_name, "test")}
+    samples = {METRIC: _metric_sample(inputs, by_name, "test"), **_repeats_sample(inputs, by_name)}
     behaviour = []
     if inputs.suite is not None:
         behaviour.append((SUITE, SUITE_POSITIVE, SUITE_ROWS, _suite_labels(inputs), template_units(inputs.suite.cases)))
@@ -270,6 +280,22 @@ def _samples(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, Pair
             if kept.any():
                 samples[name] = PairedSample.make(decided, labels, accuracy, classes=classes, units=units).of_rows(kept)
     return samples
+
+
+def _repeats_sample(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, PairedSample]:
+    """The metric on the test rows whose text was scored twice: there the teacher's word is the second score.
+
+    None where they are too few, or the teacher is a model.
+    """
+    test, task = inputs.split.parts["test"], inputs.task
+    rows = np.array(sorted(test.repeats), dtype=int)
+    if not inputs.teacher_is_reference or len(rows) < FEWEST_REPEATS:
+        return {}
+    repeats = np.array([test.repeats[row] for row in rows])
+    rows, repeats = rows[known := ~np.isnan(repeats).any(axis=1)], repeats[known]
+    decided = {name: found[:, rows] for name, found in _answered_by(by_name, inputs, "test").items()}
+    decided[next(iter(by_name))] = task.flagged(repeats)[None]
+    return {REPEAT: task.sample(decided, inputs.answers("test")[rows])}
 
 
 def _metric_sample(inputs: Inputs, by_name: dict[str, list[Scored]], part: str) -> PairedSample:

@@ -1,7 +1,7 @@
 """Scored: a model that was made, asked about everything, and what it decides."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ class Scored:
 
     job: Job
     record: TrainingRecord
-    cost: Cost
+    cost: Cost | None  # None of a teacher of which scores alone are known
     scores: Scores
     decisions: Decision | LabelDecisions
     word_scores: WordScores | None = None  # of the explained texts
@@ -66,6 +66,8 @@ def score_model(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) ->
     record = TrainingRecord.load(folder)
     asked = inputs.asked_texts if job.asked or job.mean_of else {}
     scores = ask(job, asked, inputs.asked, inputs, run, progress, what="scoring")
+    if job.asked:
+        scores = replace(scores, logits=_said(scores.logits))
     decisions = inputs.task.fit(inputs.experiment.decision, scores.logits["validation"], inputs.answers("validation"))
     save_decision(decisions, folder)
     return Scored(
@@ -75,6 +77,12 @@ def score_model(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) ->
         scores=scores,
         decisions=decisions,
     )
+
+
+def _said(logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What a teacher that is only asked said something about: of all but the data's parts every text."""
+    parts = ("train", "validation", "test")
+    return {name: found for name, found in logits.items() if name in parts or not np.isnan(found).any()}
 
 
 def ask(
@@ -112,11 +120,11 @@ def mean_scores(each: Sequence[Scores], weights: Sequence[float], *, several: bo
     )
 
 
-def _cost(job: Job, folder: Path, record: TrainingRecord) -> Cost:
+def _cost(job: Job, folder: Path, record: TrainingRecord) -> Cost | None:
     """What a model takes; the mean of several teachers takes all of them."""
     if job.asked:
         return job.asked.cost
     if not job.mean_of:
         return cost(folder, layers=len(job.layers), trained_parameters=record.trained_parameters)
-    each = [one.asked.cost for one in job.mean_of if one.asked]
+    each = [one.asked.cost for one in job.mean_of if one.asked and one.asked.cost]
     return Cost(**{name: sum(getattr(of_one, name) for of_one in each) for name in Cost.model_fields})

@@ -1,7 +1,7 @@
 """A teacher of which stored scores alone are left: it says what it said of the texts that it was asked about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from foreshot.errors import ConfigError, DataError
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.task import Task
 from foreshot.progress import Progress
+from foreshot.results.teachers import AskedFacts
 from foreshot.settings.dialect import AskedDialect
 from foreshot.settings.experiment import Experiment
 from foreshot.suites.cases import Suite
@@ -33,6 +34,14 @@ class StoredTeacher:
     outputs: int  # of a text's scores
     positive: int | None
     announcements: tuple[str, ...] = ()
+    width = None
+    cost = None
+
+    @property
+    def facts(self) -> AskedFacts:
+        """See `AskedTeacher`."""
+        where = [self.scored.source]
+        return AskedFacts(kind="stored scores", name=self.name, places=where, fingerprint=self.fingerprint)
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """Log-odds of the stored scores, (texts, outputs), float32; NaN where there is none.
@@ -79,7 +88,7 @@ def stored_teacher(experiment: Experiment, split: Split, task: Task, suite: Scor
         by_text |= dict(zip(map(text_key, part.texts), part.scores or (), strict=True))
     said = [] if not split.labelled or split.label_names is None else [_pairs(names, task.names)]
     return StoredTeacher(
-        name=f"stored scores ({', '.join(names)})",
+        name=f"{', '.join(names)} of {experiment.data}",
         fingerprint=fingerprint(sorted((text, *map(str, scores)) for text, scores in by_text.items())),
         scored=ScoredTexts(source=experiment.data, by_text=by_text),
         outputs=len(names),
@@ -90,6 +99,29 @@ def stored_teacher(experiment: Experiment, split: Split, task: Task, suite: Scor
 
 def _pairs(scores: Sequence[str], labels: Sequence[str]) -> str:
     return "scores: " + ", ".join(f"{score} teaches {label}" for score, label in zip(scores, labels, strict=True))
+
+
+def judged_where_scored(split: Split) -> Split:
+    """The split without the validation and test rows that lack a score, by which the teacher couldn't be judged.
+
+    Raises DataError where a class, or every row, would be lost from one of them.
+    """
+    parts, said = dict(split.parts), []
+    for name in ("validation", "test"):
+        part = split.parts[name]
+        known = [index for index, scores in enumerate(part.scores or ()) if not np.isnan(scores).any()]
+        if len(known) == len(part):
+            continue
+        kept = part.choose(known)
+        if missing := set(part.labels) - set(kept.labels):
+            names = listing(split.classes.names[label] for label in sorted(missing))
+            raise DataError(
+                f"{part.source}: no {name} row of class {names} has a score, so the teacher can't be judged; have "
+                "such rows scored, too, or leave out ⟨scores⟩"
+            )
+        parts[name] = kept
+        said.append(f"{part.source}: {len(part) - len(known):,} rows without a score left out of {name}")
+    return replace(split, parts=parts, announcements=(*split.announcements, *said))
 
 
 def scored_suite(

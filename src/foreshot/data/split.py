@@ -98,6 +98,12 @@ class Split:
         return self.classes.names if self.label_names is None else self.label_names
 
     @property
+    def has_scores(self) -> bool:
+        """Whether some row has a stored score."""
+        parts = (part.scores for part in self.parts.values() if part.scores is not None)
+        return any(score == score for scores in parts for of_row in scores for score in of_row)
+
+    @property
     def counted_names(self) -> tuple[str, ...] | None:
         """The labels of a multi-label task, or the scores; None of classes."""
         return self.label_names if self.labelled else self.score_names

@@ -9,14 +9,16 @@ from foreshot.results.behaviour import SuiteResult
 from foreshot.results.verdict import Comparison
 from foreshot.settings.experiment import VerdictPolicy
 
-METRIC, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
+METRIC, REPEAT, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
     "macro_f1",
+    "macro_f1_of_repeats",
     "suite",
     "suite_positive",
     "probes",
     "probes_positive",
 )
-"""Macro-F1 on the test rows; share right of the suite, and of its toxic cases; likewise of the labelled probes."""
+"""Macro-F1 on the test rows, and on those whose text was scored twice, where the teacher's word is the second score;
+share right of the suite, and of its toxic cases; likewise of the labelled probes."""
 
 SIDES = {
     SUITE: (SUITE, SUITE_POSITIVE),
@@ -27,8 +29,14 @@ SIDES = {
 """For each measure of behaviour that of all cases, and that of the toxic ones."""
 
 
-def metric_name(multi_label: bool) -> str:
+FEWEST_REPEATS = 100
+"""Test rows whose text was scored twice: with fewer, what they say is too uncertain to be a measure."""
+
+
+def metric_name(multi_label: bool, *, of_scores: bool = False) -> str:
     """What sentences call the metric on the test rows."""
+    if of_scores:
+        return "mean macro-F1 of what is flagged"
     return "mean macro-F1 over the labels" if multi_label else "macro-F1"
 
 

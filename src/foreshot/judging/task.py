@@ -108,6 +108,10 @@ class ClassTask:
         """How near a model's scores come to the stored ones; none where labels are judged."""
         return []
 
+    def flagged(self, answers: np.ndarray) -> np.ndarray:
+        """Answers as decisions: what stored scores flag; of labels they themselves."""
+        return answers
+
     def score_comparisons(self, scores: Scored, answers: np.ndarray) -> list[ScoreComparison]:
         """Every model's distance from the stored scores, and the changes from the teacher; none of labels."""
         return []
@@ -170,6 +174,9 @@ class LabelTask:
     def score_results(self, decisions: Decisions, logits: np.ndarray, part: Part) -> list[ScoreResult]:
         return []
 
+    def flagged(self, answers: np.ndarray) -> np.ndarray:
+        return answers
+
     def score_comparisons(self, scores: Scored, answers: np.ndarray) -> list[ScoreComparison]:
         return []
 
@@ -187,7 +194,7 @@ class ScoreTask:
     thresholds: tuple[tuple[float, ...], ...]
     multi_label = True
     judged_output = 0
-    metric_name = metric_name(True)
+    metric_name = metric_name(True, of_scores=True)
 
     @property
     def names(self) -> list[str]:
@@ -214,8 +221,8 @@ class ScoreTask:
         sample = self.sample({"": decided[None]}, answers)
         return sample.mean("")
 
-    def check_teacher(self, logits: np.ndarray, answers: np.ndarray) -> None:
-        guards.check_ranks_scores(logits, answers, model="teacher")
+    def check_teacher(self, logits: np.ndarray, answers: np.ndarray, *, model: str = "teacher") -> None:
+        guards.check_ranks_scores(logits, answers, model=model)
 
     def fit(self, policy: str, logits: np.ndarray, answers: np.ndarray) -> LabelDecisions:
         """The thresholds in use for "argmax"; scores stay as they are, since they were learnt as they are."""

@@ -10,6 +10,7 @@ from foreshot.judging.evidence import (
     METRIC,
     PROBES,
     PROBES_POSITIVE,
+    REPEAT,
     SIDES,
     SUITE,
     SUITE_POSITIVE,
@@ -65,7 +66,10 @@ def _cheapest_first(candidate: Candidate) -> tuple[float, ...]:
 
 def _requirements(evidence: Evidence, student: Candidate) -> list[Requirement]:
     policy = evidence.policy
-    found = [_not_worse(evidence, student, METRIC, evidence.metric_margin)]
+    if evidence.difference(student.model, evidence.teacher.model, REPEAT):
+        found = [_not_worse(evidence, student, REPEAT, policy.metric_margin)]
+    else:
+        found = [_not_worse(evidence, student, METRIC, evidence.metric_margin)]
     if evidence.label_changes:
         found.append(_keeps_labels(evidence, student))
     if not evidence.suite_results:
@@ -110,7 +114,7 @@ def _enough(evidence: Evidence, compared: Comparison, margin: float) -> str:
     """How many rows would settle it, were the difference to stay: an interval narrows with the square root of them."""
     difference, rows = compared.difference, evidence.sizes[compared.measure]
     value, room = difference.value, difference.value + margin
-    unit = "test rows" if compared.measure == METRIC else "cases"
+    unit = "test rows" if compared.measure in {METRIC, REPEAT} else "cases"
     needed = math.inf
     if room > ROUNDING:  # until the interval lies within the margin
         needed = max(rows * ((value - difference.low) / room) ** 2, NEVER_SEEN / room)
@@ -365,6 +369,7 @@ def _called(evidence: Evidence, measure: str) -> str:
     positive = evidence.positive or "positive"
     return {
         METRIC: evidence.metric_name,
+        REPEAT: f"{evidence.metric_name} where a text was scored twice,",
         SUITE: "suite accuracy",
         SUITE_POSITIVE: f"accuracy on the suite's {positive} cases",
         PROBES: "share of probes right",
@@ -384,8 +389,11 @@ def _counted(evidence: Evidence, measure: str) -> str:
 
 def _against_teacher(evidence: Evidence, compared: Comparison) -> str:
     difference = compared.difference
+    against = "a repeat's" if compared.measure == REPEAT else "the teacher's"
+    if evidence.is_reference and compared.measure == METRIC:
+        against = "the stored scores' own"
     return (
-        f"{_called(evidence, compared.measure)} {_points(difference.value)} points against the teacher's "
+        f"{_called(evidence, compared.measure)} {_points(difference.value)} points against {against} "
         f"(95 % interval {_points(difference.low)} to {_points(difference.high)})"
     )
 

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
+from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, REPEAT, SUITE, SUITE_POSITIVE
 from foreshot.reporting.behaviour import LONGEST_NAME, measure_title, probe_counts, suite_shares
 from foreshot.reporting.tables import NOTHING, Cell, Column, ModelRuns, Table, mean_text, metric_text, models_of, table
 from foreshot.reporting.texts import shortened
@@ -119,6 +119,7 @@ def measure_name(results: Results, measure: str) -> str:
     positive = shortened(results.data.positive or "positive", LONGEST_NAME)
     return {
         METRIC: measure_title(results, METRIC, "macro-F1"),
+        REPEAT: "macro-F1 where a text was scored twice",
         SUITE: "suite right",
         SUITE_POSITIVE: f"suite's {positive} cases right",
         PROBES: "probes right",
@@ -135,7 +136,7 @@ def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
     numbers += [(name, share.text(model)) for name, share in zip(names, shares, strict=False)]
     if not shares:
         numbers += [(count.short, count.text(model)) for count in probe_counts(results)]
-    numbers.append(("layers", str(model.first.cost.layers)))
+    numbers.append(("layers", model.cost_text(lambda cost: cost.layers, str)))
     return tuple(numbers)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from foreshot.judging.summary import spread
 from foreshot.progress import duration
 from foreshot.results.base import Estimate
-from foreshot.results.models import LOSS_PARTS, ModelResult, Spread, Summary, Timing
+from foreshot.results.models import LOSS_PARTS, Cost, ModelResult, Spread, Summary, Timing
 from foreshot.results.results import Results
 
 NOTHING = "–"
@@ -106,6 +106,10 @@ class ModelRuns:
     def is_constant(self) -> bool:
         """Whether with some seed it predicts one class for every test row, and so has learnt nothing."""
         return any(_columns_used(run.test.confusion_matrix) == 1 for run in self.runs)
+
+    def cost_text(self, find: Callable[[Cost], int], form: Callable[[int], str]) -> str:
+        """What it takes to keep, of its first seed; `NOTHING` where only its scores are known."""
+        return NOTHING if self.first.cost is None else form(find(self.first.cost))
 
     def over_seeds(self, number: Callable[[ModelResult], float | None]) -> Spread | None:
         """The spread over the seeds of a number that every run has; None when one lacks it."""

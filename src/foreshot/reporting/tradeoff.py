@@ -125,10 +125,10 @@ def placed_labels(
 def _points(models: Sequence[ModelRuns], find: Callable[[ModelRuns], Estimate | None]) -> list[Point]:
     found = []
     for model in models:
-        estimate = find(model)
-        if estimate is not None:
+        estimate, cost = find(model), model.first.cost
+        if estimate is not None and cost is not None:
             name = shortened(model.name, LONGEST_LABEL)
-            found.append(Point(name, model.first.cost.parameters / 1e6, estimate.value, estimate.low, estimate.high))
+            found.append(Point(name, cost.parameters / 1e6, estimate.value, estimate.low, estimate.high))
     return found
 
 

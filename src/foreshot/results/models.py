@@ -143,9 +143,9 @@ class ModelResult(Facts):
     recipe: dict[str, Any] | None
     layer_map: list[int]  # the encoder's layers that the model keeps, counted from 1
     training: TrainingFacts | None  # None for a teacher that was given
-    train_cross_entropy: float
+    train_cross_entropy: float | None  # None of a teacher that says nothing about these rows
     test: TestMetrics
-    cost: Cost
+    cost: Cost | None  # None of a teacher of which scores alone are known
     probes: list[ProbeAnswer]
     decision: Decision
     calibration: Calibration
@@ -165,7 +165,7 @@ class Timing(Facts):
     training_seconds: float | None
     training_cpu_seconds: float | None
     training_rows_per_second: float | None
-    test_rows_per_second: float
+    test_rows_per_second: float | None
     peak_memory: float | None
 
 

@@ -266,6 +266,10 @@ class Experiment(Settings):
                     raise ValueError(f"{name}: is for labels, and scores are learnt here; name the labels with label")
         if self.teacher_from_scores and self.teacher_scores is not None:
             raise ValueError("teacher_scores: with teacher_from_scores the teacher is a model, which is asked itself")
+        if self.teacher is not None:
+            raise ValueError("scores: are the teacher; leave out teacher, or the scores")
+        if self.teacher_from_scores and not self.scores_alone:
+            raise ValueError("teacher_from_scores: beside labels the teacher learns these; leave it out")
         if self.encoder is None:
             raise ValueError("scores: have no network to take layers from; name an encoder to start from")
         return self

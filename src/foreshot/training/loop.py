@@ -128,7 +128,7 @@ def train(
     ):
         weights = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         if lesson.projection is not None:
-            weights |= {PROJECTION: weight for weight in lesson.projection.parameters()}
+            weights[PROJECTION] = next(lesson.projection.parameters())
         trained = list(weights.values())
         adamw = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=settings.weight_decay, fused=True)
         schedule = get_linear_schedule_with_warmup(adamw, round(settings.warmup_fraction * steps), steps)

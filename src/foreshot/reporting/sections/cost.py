@@ -49,10 +49,10 @@ def cost_table(results: Results) -> Table:
     rows = [
         [
             Cell(model.name),
-            str(model.first.cost.layers),
-            count_text(model.first.cost.parameters),
-            count_text(model.first.cost.trained_parameters),
-            bytes_text(model.first.cost.size_on_disk),
+            model.cost_text(lambda cost: cost.layers, str),
+            model.cost_text(lambda cost: cost.parameters, count_text),
+            model.cost_text(lambda cost: cost.trained_parameters, count_text),
+            model.cost_text(lambda cost: cost.size_on_disk, bytes_text),
             mean_text(training_time(model), seconds_text),
             clock(model, lambda timing: timing.training_cpu_seconds, seconds_text),
             clock(model, lambda timing: timing.training_rows_per_second, rate_text),

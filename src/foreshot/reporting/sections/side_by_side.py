@@ -102,10 +102,10 @@ def main_table(results: Results) -> Table:
             model_cell(model),
             *(measure_cell(model, name, form) for name, _, _, form in measures),
             *(count.text(model) for count in counts),
-            str(model.first.cost.layers),
-            big_count_text(model.first.cost.trained_parameters) if model.first.training else "none",
+            model.cost_text(lambda cost: cost.layers, str),
+            model.cost_text(lambda cost: cost.trained_parameters, big_count_text) if model.first.training else "none",
             mean_text(training_time(model), seconds_text),
-            bytes_text(model.first.cost.size_on_disk),
+            model.cost_text(lambda cost: cost.size_on_disk, bytes_text),
         ]
         for model in models
     ]
@@ -140,7 +140,7 @@ def terminal_table(results: Results) -> Table:
     rows = [
         [
             Cell(model.name + ("" if model.is_matched else " *")),
-            str(model.first.cost.layers),
+            model.cost_text(lambda cost: cost.layers, str),
             *(spread_text(model.summary.spreads.get(name), form) for name, _, _, form in measures),
             *(count.text(model) for count in counts),
             mean_text(training_time(model), seconds_text),

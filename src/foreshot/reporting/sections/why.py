@@ -1,6 +1,6 @@
 """Why: what was asked, and what the verdict asked of each student."""
 
-from foreshot.judging.evidence import METRIC, PROBES, SUITE, SUITE_POSITIVE, metric_name
+from foreshot.judging.evidence import METRIC, PROBES, REPEAT, SUITE, SUITE_POSITIVE, metric_name
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, ranked_students
 from foreshot.reporting.section import Prose, Section, blocks, shown
@@ -42,9 +42,17 @@ def question(results: Results) -> list[str]:
     """What is asked, in the words of someone who moderates comments."""
     encoder, data = results.encoder, results.data
     students = [model for model in models_of(results) if not model.is_teacher]
-    job = "marks" if data.label_names else "flags" if data.positive is not None else "tells apart"
+    job = (
+        "scores"
+        if data.thresholds
+        else "marks"
+        if data.label_names
+        else "flags"
+        if data.positive is not None
+        else "tells apart"
+    )
     what = (
-        f"comments by {len(data.label_names)} labels, {shortened(data.label_names[0], LONGEST_NAME)} first of all"
+        f"comments by {len(data.label_names)} {'scores' if data.thresholds else 'labels'}, {shortened(data.label_names[0], LONGEST_NAME)} first of all"
         if data.label_names
         else f"{shortened(data.positive, LONGEST_NAME)} comments"
         if data.positive is not None
@@ -99,7 +107,8 @@ def requirement_name(results: Results, name: str) -> str:
     """What a requirement asks, in a few words."""
     positive = shortened(results.data.positive or "positive", LONGEST_NAME)
     return {
-        METRIC: f"{metric_name(results.data.label_names is not None)} not worse",
+        METRIC: f"{_metric_name(results)} not worse",
+        REPEAT: "as near as the scores to themselves",
         SUITE: "suite not worse",
         SUITE_POSITIVE: f"suite's {positive} cases not worse",
         PROBES: "probes not clearly worse",
@@ -110,13 +119,18 @@ def requirement_name(results: Results, name: str) -> str:
     }.get(name, name)
 
 
+def _metric_name(results: Results) -> str:
+    return metric_name(results.data.label_names is not None, of_scores=results.data.thresholds is not None)
+
+
 def margins_notes(results: Results) -> tuple[str, ...]:
     """The margins that the verdict was reached with."""
     margins, has_labels = results.verdict.margins, results.data.label_names is not None
     parts = [
         f"{what} {margin_text(margins[name])}"
         for name, what in (
-            ("metric_margin", metric_name(has_labels)),
+            ("metric_margin", _metric_name(results)),
+            *([("score_margin", "the same against stored scores themselves")] if results.data.thresholds else []),
             *([("label_margin", "one label's macro-F1")] if has_labels else []),
             ("suite_margin", "the suite and its sides"),
             ("functionality_margin", "one functionality"),
