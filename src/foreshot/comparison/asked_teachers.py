@@ -28,7 +28,7 @@ from foreshot.models.students import parameters
 from foreshot.progress import Progress
 from foreshot.results.decisions import LabelDecisions
 from foreshot.results.models import Cost
-from foreshot.results.teachers import BUNDLE, CLASSIFIER, AskedFacts
+from foreshot.results.teachers import BUNDLE, CLASSIFIER, STORED, AskedFacts
 from foreshot.runtime.bundle import FP32_GRAPH, Bundle, is_bundle, read_bundle
 from foreshot.settings.experiment import Experiment
 from foreshot.settings.losses import Distillation
@@ -194,6 +194,8 @@ def _why_only_asked(teachers: Sequence[AskedTeacher], encoder: ModelSource) -> s
     if len(teachers) > 1:
         return f"the {len(teachers)} teachers have their mean of probabilities alone in common"
     (teacher,) = teachers
+    if teacher.facts.kind == STORED:
+        return "stored scores have no network"
     if teacher.facts.kind == CLASSIFIER:
         return f"{teacher.name} has another vocabulary than {encoder.name}"
     return f"{teacher.name} is {teacher.facts.kind}, which gives its scores alone"

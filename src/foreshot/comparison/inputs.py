@@ -285,9 +285,10 @@ def read_inputs(experiment: Experiment) -> Inputs:
     if split.has_scores and not experiment.teacher_from_scores:
         stored = stored_teacher(experiment, split, task, suite_scores)
         explained = None  # nothing is known of what it would say without a word
+        experiment = _from_encoder(experiment, by_labels=not split.labelled)
     models = _find_models(experiment, task, device, stored)
     if models.asked_teachers:
-        experiment = _from_encoder(experiment, by_labels=stored is not None and not split.labelled)
+        experiment = _from_encoder(experiment)
     encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
     max_length = experiment.training.max_length
     texts: dict[str, Sequence[str]] = {name: part.texts for name, part in split.parts.items()}

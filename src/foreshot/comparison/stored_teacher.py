@@ -1,5 +1,6 @@
 """A teacher of which stored scores alone are left: it says what it said of the texts that it was asked about."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from foreshot.errors import ConfigError, DataError
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.task import Task
 from foreshot.progress import Progress
-from foreshot.results.teachers import AskedFacts
+from foreshot.results.teachers import STORED, AskedFacts
 from foreshot.settings.dialect import AskedDialect
 from foreshot.settings.experiment import Experiment
 from foreshot.suites.cases import Suite
@@ -41,7 +42,7 @@ class StoredTeacher:
     def facts(self) -> AskedFacts:
         """See `AskedTeacher`."""
         where = [self.scored.source]
-        return AskedFacts(kind="stored scores", name=self.name, places=where, fingerprint=self.fingerprint)
+        return AskedFacts(kind=STORED, name=self.name, places=where, fingerprint=self.fingerprint)
 
     def logits(self, texts: Sequence[str], progress: Progress) -> np.ndarray:
         """Log-odds of the stored scores, (texts, outputs), float32; NaN where there is none.
@@ -147,7 +148,7 @@ def scored_suite(
         )
     if known.all():
         return found, suite, [*found.announcements, said]
-    kept = Suite(
-        name=suite.name, cases=tuple(case for case, is_known in zip(suite.cases, known, strict=True) if is_known)
-    )
-    return found, kept, [*found.announcements, f"{said}; the others are left out"]
+    cases = [case for case, is_known in zip(suite.cases, known, strict=True) if is_known]
+    twins = Counter(case.pair for case in cases)
+    kept = [case if twins[case.pair] == 2 else case.model_copy(update={"pair": None}) for case in cases]
+    return found, Suite(name=suite.name, cases=tuple(kept)), [*found.announcements, f"{said}; the others are left out"]

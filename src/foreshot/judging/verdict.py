@@ -318,15 +318,20 @@ def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candid
     elif any(student.kind == "inconclusive" for student in students):
         open_ones = [student for student in students if student.kind == "inconclusive"]
         closest = min(open_ones, key=lambda student: len(student.reasons))
-        sentences.append("Keep the teacher for now: it can't be told yet whether a student can replace it.")
+        sentences.append(f"{_keep(evidence)} for now: it can't be told yet whether a student can replace it.")
         sentences.append(f"{closest.model} comes closest; what is open: {'; '.join(closest.reasons)}.")
     else:
-        sentences.append("Keep the teacher: no student can be recommended.")
+        sentences.append(f"{_keep(evidence)}: no student can be recommended.")
         if not traps:
             sentences += [f"{student.model}: {student.reasons[0]}." for student in students[:NAMED]]
     if warning := _teacher_warning(evidence):
         sentences.append(warning)
     return " ".join(sentences)
+
+
+def _keep(evidence: Evidence) -> str:
+    """What to do while no student is good enough; what stored scores came from may not be there to be kept."""
+    return "Keep the teacher" if evidence.teacher.layers is not None else "Don't ship a student yet"
 
 
 def _ship(evidence: Evidence, chosen: Candidate) -> str:

@@ -9,8 +9,9 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, headline, notes, ranked_students
+from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, headline, notes, notice, ranked_students
 from foreshot.reporting.sections.side_by_side import terminal_table
+from foreshot.reporting.sections.stored_scores import summary_table
 from foreshot.reporting.tables import Table
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.results import Results
@@ -32,7 +33,15 @@ def print_table(results: Results, console: Console) -> None:
 
     Headings wrap where the screen is narrow and numbers don't: one that is cut off is a wrong one.
     """
-    table = terminal_table(results)
+    if results.data.thresholds is not None:
+        console.print(_text(notice(results)), style="bold")
+    for table in (terminal_table(results), summary_table(results)):
+        if table is not None:
+            _print_one(table, console)
+    _print_verdict(results, console)
+
+
+def _print_one(table: Table, console: Console) -> None:
     gap = 2 if console.width >= ROOMY else 1
     widths = _widths(table, console.width - gap * (len(table.columns) - 1))
     shown = RichTable(
@@ -58,7 +67,6 @@ def print_table(results: Results, console: Console) -> None:
     console.print(shown, crop=False, overflow="ignore")
     for note in table.notes:
         console.print(_text(note), style="dim")
-    _print_verdict(results, console)
 
 
 def _print_verdict(results: Results, console: Console) -> None:

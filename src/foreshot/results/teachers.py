@@ -10,7 +10,7 @@ from foreshot.results.base import Facts
 
 ASKED_FILE = "asked.json"
 """Stands in the folder of a teacher that is no Hugging Face model, in its place."""
-CLASSIFIER, BUNDLE, MEAN = "a classifier", "a bundle", "a mean"
+CLASSIFIER, BUNDLE, MEAN, STORED = "a classifier", "a bundle", "a mean", "stored scores"
 
 
 class AskedFacts(Facts):

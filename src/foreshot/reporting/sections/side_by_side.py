@@ -235,9 +235,12 @@ def _terminal_notes(results: Results) -> list[str]:
     notes.append("CE: cross-entropy, measured alike for every model; training losses stand in the report")
     if results.data.synthetic:
         notes.append("synthetic corpus: these numbers say nothing about real comments")
-    if (judged := judged_label(results)) is not None:
+    if results.data.thresholds is not None:
+        notes.append("macro-F1 is of what is flagged at the thresholds in use, against what the stored scores flag")
+    if (judged := judged_label(results)) is not None and len(results.data.label_names or []) > 1:
+        kind = "scores" if results.data.thresholds is not None else "labels"
         notes.append(
-            f"macro-F1 and CE are means over {len(results.data.label_names or [])} labels; "
+            f"macro-F1 and CE are means over {len(results.data.label_names or [])} {kind}; "
             f"suite and probes judge {judged}"
         )
     if seed_count(results) > 1:

@@ -42,22 +42,7 @@ def question(results: Results) -> list[str]:
     """What is asked, in the words of someone who moderates comments."""
     encoder, data = results.encoder, results.data
     students = [model for model in models_of(results) if not model.is_teacher]
-    job = (
-        "scores"
-        if data.thresholds
-        else "marks"
-        if data.label_names
-        else "flags"
-        if data.positive is not None
-        else "tells apart"
-    )
-    what = (
-        f"comments by {len(data.label_names)} {'scores' if data.thresholds else 'labels'}, {shortened(data.label_names[0], LONGEST_NAME)} first of all"
-        if data.label_names
-        else f"{shortened(data.positive, LONGEST_NAME)} comments"
-        if data.positive is not None
-        else f"comments of {len(data.classes)} classes"
-    )
+    job, what = _job(results)
     rows = {name: count_text(part.rows) for name, part in data.parts.items()}
     is_ready = any(model.is_teacher and model.first.training is None for model in models_of(results))
     teacher = "A teacher that was given ready" if is_ready else "One teacher"
@@ -70,6 +55,18 @@ def question(results: Results) -> list[str]:
         f"{rows.get('train', '0')} rows in the same order; all measured on the same {rows.get('test', '0')} "
         "test rows" + (f", with {seed_count(results)} seeds." if seed_count(results) > 1 else ", with one seed."),
     ]
+
+
+def _job(results: Results) -> tuple[str, str]:
+    """What a classifier does, and with which comments."""
+    data = results.data
+    if data.label_names:
+        first, kind = shortened(data.label_names[0], LONGEST_NAME), "scores" if data.thresholds else "labels"
+        by = f"by {len(data.label_names)} {kind}, {first} first of all" if len(data.label_names) > 1 else f"by {first}"
+        return "scores" if data.thresholds else "marks", f"comments {by}"
+    if data.positive is not None:
+        return "flags", f"{shortened(data.positive, LONGEST_NAME)} comments"
+    return "tells apart", f"comments of {len(data.classes)} classes"
 
 
 def requirements_table(results: Results) -> Table:
