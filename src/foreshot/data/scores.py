@@ -113,6 +113,16 @@ def _are_percentages(numbers: Sequence[float]) -> bool:
 # ---- where scores stand ----
 
 
+def fields_named(name: str, nested: Sequence[str]) -> list[str]:
+    """Of columns and nested fields the one of this name, or that what the API wraps up is in, else those that are about
+    an attribute of this name.
+    """
+    wraps = (field.removeprefix(f"{name}.") for field in nested if field.startswith(f"{name}."))
+    if name in nested or any(not attribute_of(rest) for rest in wraps):
+        return [name]
+    return [field for field in nested if attribute_of(field).casefold() == name.casefold()]
+
+
 def fields(cells: Mapping[str, Any], prefix: str = "", depth: int = 1) -> Iterator[str]:
     """Names of cells; those of nested ones, which answers of the API are, after their parents' and a dot."""
     for name, cell in cells.items():
@@ -175,13 +185,7 @@ def _where(sheet: Sheet, name: str) -> str:
 
 def _candidates(sheet: Sheet, name: str) -> list[str]:
     """The column or the field of this name, else the fields that are about an attribute of this name."""
-    if name in sheet.columns:
-        return [name]
-    nested = _nested(sheet)
-    wraps = (field.removeprefix(f"{name}.") for field in nested if field.startswith(f"{name}."))
-    if name in nested or any(not attribute_of(rest) for rest in wraps):
-        return [name]
-    return [field for field in nested if attribute_of(field).casefold() == name.casefold()]
+    return [name] if name in sheet.columns else fields_named(name, _nested(sheet))
 
 
 def _nested(sheet: Sheet) -> list[str]:

@@ -9,7 +9,16 @@ from typing import NamedTuple
 
 from foreshot.data.reading.lines import BadRecord, Record
 from foreshot.data.reading.records import Records, open_records
-from foreshot.data.scores import LONGEST_NAME, NO_SCORE, cell_at, fields, is_gap, written_number
+from foreshot.data.scores import (
+    LONGEST_NAME,
+    NO_SCORE,
+    cell_at,
+    fields,
+    fields_named,
+    is_gap,
+    unwrapped,
+    written_number,
+)
 from foreshot.data.table import choose_text_column, why_not_a_string
 from foreshot.data.texts import excerpt
 from foreshot.errors import DataError
@@ -67,7 +76,7 @@ class StoredScores:
 
     def _read(self, record: Record) -> StoredRow | str:
         """The row, or what is wrong with it."""
-        text, score = cell_at(record.cells, self.text_column), cell_at(record.cells, self.score_column)
+        text, score = cell_at(record.cells, self.text_column), unwrapped(cell_at(record.cells, self.score_column))
         if unfit := why_not_a_string(text):
             return f"column {_named(self.text_column)!r}: {unfit}"
         if is_gap(score):
@@ -139,11 +148,14 @@ def _choose_score_column(
     source: str, columns: Sequence[str], named: str | None, *, taken: str
 ) -> tuple[str, str | None]:
     if named is not None:
-        if named not in columns:
+        found = fields_named(named, columns)
+        if not found:
             raise DataError(f"{source}: has no column {_named(named)!r}; its columns are {_listing(columns)}")
-        if named == taken:
+        if len(found) > 1:
+            raise DataError(f"{source}: scores {_named(named)} may be {_listing(found)}; name one in full")
+        if found[0] == taken:
             raise DataError(f"{source}: column {_named(named)!r} can't be both the text and the score")
-        return named, None
+        return found[0], None if found[0] == named else f"{source}: {_named(named)} is read from {_named(found[0])}"
     guesses = [name for name in columns if name != taken and _names_a_score(name.casefold())]
     if len(guesses) == 1:
         return guesses[0], f"{source}: score column {_named(guesses[0])!r} (guessed; --score names another)"
