@@ -77,7 +77,7 @@ def distances_table(results: Results) -> Table:
                         model_cell(model),
                         Cell(_with_interval(error.value)),
                         Cell(_change(error)),
-                        Cell(f"{shift.value.value:+.3f}"),
+                        Cell(_signed(shift.value.value)),
                         Cell(_mean([found.calibration_error for found in runs])),
                         Cell(_mean_known([found.agreement.spearman for found in runs])),
                         Cell(_mean_known([found.agreement.pearson for found in runs])),
@@ -198,7 +198,12 @@ def _with_interval(estimate: Estimate) -> str:
 
 def _change(score: ComparedScore) -> str:
     change = score.minus_teacher
-    return NOTHING if change is None else f"{change.value:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+    return NOTHING if change is None else f"{_signed(change.value)} ({_signed(change.low)} to {_signed(change.high)})"
+
+
+def _signed(value: float) -> str:
+    """A difference with a true minus, and no sign where it is shown as 0."""
+    return "0.000" if float(shown := f"{value:+.3f}") == 0 else shown.replace("-", "−")
 
 
 def _mean(values: list[float]) -> str:

@@ -45,12 +45,17 @@ def question(results: Results) -> list[str]:
     job, what = _job(results)
     rows = {name: count_text(part.rows) for name, part in data.parts.items()}
     is_ready = any(model.is_teacher and model.first.training is None for model in models_of(results))
-    teacher = "A teacher that was given ready" if is_ready else "One teacher"
+    are_scores = any(model.is_teacher and model.first.cost is None for model in models_of(results))
+    teacher = "Stored scores" if are_scores else "A teacher that was given ready" if is_ready else "One teacher"
     how_many = "one cheaper student" if len(students) == 1 else f"{len(students)} cheaper students"
     trained = "" if not is_ready else "the student " if len(students) == 1 else "the students "
+    asked = (
+        f"Stored scores are there for {what}. Can a small model stand in for what gave them"
+        if are_scores
+        else f"A classifier of {encoder.layers} layers {job} {what}. Can a cheaper one take its place"
+    )
     return [
-        f"A classifier of {encoder.layers} layers {job} {what}. Can a cheaper one take its place and still "
-        "behave the same on the comments that matter?",
+        f"{asked} and still behave the same on the comments that matter?",
         f"{teacher} and {how_many}, {trained}trained on the same "
         f"{rows.get('train', '0')} rows in the same order; all measured on the same {rows.get('test', '0')} "
         "test rows" + (f", with {seed_count(results)} seeds." if seed_count(results) > 1 else ", with one seed."),
