@@ -85,7 +85,7 @@ def evidence(
     measures = {METRIC: True, SUITE: has_suite, SUITE_POSITIVE: has_suite and positive is not None}
     measures |= {PROBES: has_probes, PROBES_POSITIVE: has_probes and positive is not None}
     comparisons = []
-    for measure in (name for name in MEASURES if measures[name]):
+    for measure in (name for name in MEASURES if measures.get(name)):
         for first, second in combinations([teacher, *students], 2):
             turned = (second.model, first.model, measure)
             if turned in changes:
@@ -100,7 +100,7 @@ def evidence(
         comparisons=comparisons,
         suite_results=results if has_suite else {},
         positive=positive,
-        sizes={name: {**SIZES, **PROBE_SIZES, **(sizes or {})}[name] for name in MEASURES if measures[name]},
+        sizes={name: {**SIZES, **PROBE_SIZES, **(sizes or {})}[name] for name in MEASURES if measures.get(name)},
         policy=VerdictPolicy(**policy),
     )
 
