@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,11 +71,37 @@ def taught(weights: LossWeights, look=NOTHING, of_teacher=NOTHING, unlabelled=No
     )
 
 
+def taught_by_a_wider_one() -> Teaching:
+    """Its representations are compared through a projection, which is trained along."""
+    teaching = taught(LossWeights())
+    states = teaching.outputs.representations
+    assert states is not None
+    wide = np.concatenate([states, states[:, :8] ** 2], axis=1)
+    return replace(teaching, outputs=replace(teaching.outputs, representations=wide))
+
+
+def taught_by_several() -> Teaching:
+    """Rows on which the teachers differ weigh less, and of some there is nothing known."""
+    teachers = (tiny_classifier("bert", 4, seed=seed) for seed in (8, 9))
+    of_each = np.stack([model_outputs(teacher, ENCODED).logits for teacher in teachers], axis=1)
+    of_each[3] = np.nan
+    return Teaching(
+        settings=Distillation(temperature=Ramp(start=3, end=1)),
+        outputs=replace(taught(LossWeights()).outputs, logits=of_each.mean(axis=1), representations=None),
+        of_each=of_each,
+        teacher_weights=np.array([0.25, 0.75], dtype=np.float32),
+        row_weights=np.linspace(0.1, 1, len(ENCODED), dtype=np.float32),
+    )
+
+
 KINDS = {
     "labels": (plain, lambda: None, {"warmup_fraction": 0.4}),
     "decay": (plain, lambda: None, {"weight_decay": 0.1}),  # all word vectors are trained
     "lora": (with_lora, lambda: None, {}),
     "distil": (plain, lambda: taught(LossWeights(divergence=Ramp(start=0, end=1))), {}),
+    "projection": (plain, taught_by_a_wider_one, {}),
+    "projection, lora": (with_lora, taught_by_a_wider_one, {}),
+    "several teachers": (plain, taught_by_several, {}),
     "unlabelled": (plain, lambda: taught(LossWeights(), unlabelled=UNLABELLED, share=0.5), {}),
     "live teacher": (
         with_lora,

@@ -41,8 +41,21 @@ def test_the_shares_of_parts_are_their_shares_of_rows_weights_and_tokens():
     lengths = np.array([2, 4, 6, 8, 10, 20])
     parts = micro_batches(np.array([0, 1, 3, 4, 5]), 2, weights=weights, lengths=lengths)
     assert [part.rows.tolist() for part in parts] == [[0, 3, 5], [1, 4]]
-    assert parts[0].shares == Shares(labelled=4 / 7, rows=3 / 5, tokens=30 / 44)
-    assert parts[1].shares == Shares(labelled=3 / 7, rows=2 / 5, tokens=14 / 44)
+    assert parts[0].shares == Shares(labelled=4 / 7, rows=3 / 5, tokens=30 / 44, taught=3 / 5, likened=3 / 5)
+    assert parts[1].shares == Shares(labelled=3 / 7, rows=2 / 5, tokens=14 / 44, taught=2 / 5, likened=2 / 5)
+
+
+def test_the_shares_of_what_a_teacher_says_are_by_its_weights():
+    rows, like = np.array([0, 1, 3]), {"weights": np.ones(4), "lengths": np.ones(4)}
+    first, second = micro_batches(rows, 2, **like, taught=np.array([0.5, 1.0, 7.0, 0.0]))
+    assert (first.shares.taught, first.shares.likened) == (1 / 3, 1 / 3)
+    assert (second.shares.taught, second.shares.likened) == (2 / 3, 2 / 3)
+    of_labels = np.array([[0.5, 0.25], [1.0, 0.25], [7.0, 7.0], [0.0, 0.5]])
+    first, second = micro_batches(rows, 2, **like, taught=of_labels)
+    assert (first.shares.taught, first.shares.likened) == (0.5, 0.5)  # 0.75 and 0.5 of 2.5; 0.25 and 0 of 0.5
+    assert (second.shares.taught, second.shares.likened) == (0.5, 0.5)
+    (first, _) = micro_batches(rows, 2, **like, taught=np.zeros(4))
+    assert first.shares.taught == 0
 
 
 def test_a_small_last_batch_has_fewer_parts():

@@ -21,7 +21,7 @@ from foreshot.judging.task import Task
 from foreshot.models.batches import encode
 from foreshot.models.classifiers import BATCH_SIZE, find_classifier
 from foreshot.models.encoders import ModelSource, load_classifier, load_tokenizer, longest_input
-from foreshot.models.examination import examine
+from foreshot.models.examination import examine, tell_padding
 from foreshot.models.heads import MULTI_LABEL, Head, label_of_name, match_head
 from foreshot.models.outputs import Outputs, model_outputs
 from foreshot.models.students import parameters
@@ -110,7 +110,9 @@ class AskedClassifier:
 
     def load(self) -> PreTrainedModel:
         """The model with the task's outputs, in evaluation mode, on the CPU."""
-        return load_classifier(self.source, self.names, multi_label=self.multi_label).eval()
+        model = load_classifier(self.source, self.names, multi_label=self.multi_label).eval()
+        tell_padding(model, load_tokenizer(self.source))
+        return model
 
     def outputs(self, texts: Sequence[str], progress: Progress) -> Outputs:
         """Logits, and sentence representations where they can teach."""

@@ -66,8 +66,11 @@ def _ask_for_targets(teacher: Job, made_from: str, inputs: Inputs, run: RunFolde
             outputs[0].save(workplace / OUTPUTS_FILE)
             return
         logits = np.stack([of_one.logits for of_one in outputs], axis=1)
-        arrays = {LOGITS: logits, DISAGREEMENT: _disagreement(logits, teacher.weights, inputs)}
-        save_file(arrays | {WEIGHTS: np.array(teacher.weights, dtype=np.float32)}, workplace / SEVERAL_FILE)
+        differ, weights = _disagreement(logits, teacher.weights, inputs), np.array(teacher.weights)
+        arrays = {LOGITS: logits, DISAGREEMENT: differ, WEIGHTS: weights}
+        # safetensors writes an array's memory as it lies.
+        in_order = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+        save_file(in_order, workplace / SEVERAL_FILE)
 
 
 def _disagreement(logits: np.ndarray, weights: Sequence[float], inputs: Inputs) -> np.ndarray:
@@ -75,7 +78,7 @@ def _disagreement(logits: np.ndarray, weights: Sequence[float], inputs: Inputs) 
     task, several = inputs.task, inputs.task.multi_label
     probabilities = probabilities_of(logits.swapaxes(0, 1), several=several)
     found = variances(probabilities, np.array(weights))
-    return disagreement(found, several=several, positive=task.judged_output).astype(np.float32)
+    return disagreement(found, several=several, positive=task.judged_output)
 
 
 def cache_states(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> None:

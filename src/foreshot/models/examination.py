@@ -45,8 +45,7 @@ def examine(
     Raises ModelError, which says what would help, where its tokenizer isn't the one that it was made with, where it
     fails on such texts or gives no numbers, and for one that depends on the batch, if it is to be asked `in_batches`.
     """
-    if model.config.pad_token_id is None:  # decoders look for the last token before the padding
-        model.config.pad_token_id = tokenizer.pad_token_id
+    tell_padding(model, tokenizer)
     _check_vocabulary(source.name, model, tokenizer)
     _check_token_types(source.name, model, tokenizer)
     rows = _rows(tokenizer, max_length)
@@ -64,6 +63,12 @@ def examine(
         depends_on_batch=not steady,
         first_token_blind=len(rows[1]) < len(rows[2]) and _same(states[1], states[2]),
     )
+
+
+def tell_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Have a model's config say which token pads a text, where it doesn't: decoders look for the last one before it."""
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
 
 
 def _rows(tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[list[int]]:

@@ -32,7 +32,10 @@ class Outputs:
     def save(self, path: Path) -> None:
         """Write the arrays as safetensors."""
         arrays = {"logits": self.logits}
-        save_file(arrays if self.representations is None else arrays | {"representations": self.representations}, path)
+        if self.representations is not None:
+            arrays["representations"] = self.representations
+        # safetensors writes an array's memory as it lies.
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     @classmethod
     def load(cls, path: Path) -> "Outputs":

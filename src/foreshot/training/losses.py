@@ -194,7 +194,8 @@ def _weighted_mean(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """The mean of losses (batch, …) by the weights of rows, or of their entries; 0 where nothing weighs anything."""
     if weights.dim() < losses.dim():
         weights = weights[:, None].expand_as(losses)
-    return (losses * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+    total = weights.sum()
+    return (losses * weights).sum() / torch.where(total > 0, total, 1.0)
 
 
 def hidden_loss(

@@ -140,6 +140,6 @@ def _shares_of_teaching(part: np.ndarray, rows: np.ndarray, taught: np.ndarray |
         return dict.fromkeys(("taught", "likened"), len(part) / len(rows))
     least = taught if taught.ndim == 1 else taught.min(axis=1)
     return {
-        name: float(of_rows[part].sum() / max(of_rows[rows].sum(), np.finfo(np.float64).tiny))
+        name: float(of_rows[part].sum() / (of_rows[rows].sum() or 1.0))
         for name, of_rows in (("taught", taught), ("likened", least))
     }

@@ -4,7 +4,7 @@ from foreshot.reporting.section import Prose, Section, Shown, blocks, shown
 from foreshot.reporting.tables import Cell, Column, Table, mean_text, metric_text, models_of, table
 from foreshot.reporting.texts import shortened
 from foreshot.results.results import Results
-from foreshot.results.teachers import AskedTeachers, Disagreement
+from foreshot.results.teachers import STORED, AskedTeachers, Disagreement
 
 LONGEST_NAME = 80
 WEIGHING = {
@@ -34,6 +34,8 @@ def section(results: Results) -> Section | None:
 
 
 def _what_they_are(found: AskedTeachers) -> str:
+    if found.disagreement is None and found.teachers[0].kind == STORED:
+        return "The teacher is stored scores: there are no layers to take, and students start from the encoder."
     if found.disagreement is None:
         return (
             "The teacher was only asked, each text in its own tokens: no layers were taken from it, and every student "
