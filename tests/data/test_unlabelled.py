@@ -24,23 +24,26 @@ def refused(path, content: str | bytes, **options) -> str:
 
 def test_a_plain_file_has_a_text_on_each_line(tmp_path):
     found = read(tmp_path / "more.txt", "you absolute walnut\r\nhave a lovely day\n\nthe last one")
-    assert found.texts == ["you absolute walnut", "have a lovely day", "the last one"]
+    assert list(found.texts()) == ["you absolute walnut", "have a lovely day", "the last one"]
     assert found.left_out == {"empty": 1}
     assert found.announcements == ()
     assert found.source == str(tmp_path / "more.txt")
 
 
 def test_texts_are_normalised(tmp_path):
-    assert read(tmp_path / "more.txt", "fish &amp; chips\ncafe\u0301 a\x07b\n").texts == ["fish & chips", "caf\xe9 ab"]
+    assert list(read(tmp_path / "more.txt", "fish &amp; chips\ncafe\u0301 a\x07b\n").texts()) == [
+        "fish & chips",
+        "caf\xe9 ab",
+    ]
 
 
 def test_a_text_comes_once_and_not_if_it_has_a_label(tmp_path):
     known = ["Have a lovely day", "unseen"]
     lines = ["HAVE A  lovely day", "new", "New", "\u200bnew ", "have\u00a0a lovely day", " ", "\u200b", "other"]
     found = read(tmp_path / "more.txt", "\n".join(lines), known)
-    assert found.texts == ["new", "other"]
+    assert list(found.texts()) == ["new", "other"]
     assert found.left_out == {"empty": 2, "also among the labelled rows": 2, "repeated": 2}
-    assert sum(found.left_out.values()) + len(found.texts) == len(lines)
+    assert sum(found.left_out.values()) + len(found) == len(lines)
 
 
 @pytest.mark.parametrize(
@@ -53,34 +56,34 @@ def test_a_text_comes_once_and_not_if_it_has_a_label(tmp_path):
 )
 def test_tables_are_read_as_labelled_ones_are(tmp_path, name, content):
     guessed = read(tmp_path / name, content)
-    assert guessed.texts == ["one", "two"]
+    assert list(guessed.texts()) == ["one", "two"]
     assert guessed.left_out == {"empty": 1}
     assert guessed.announcements == (f"{tmp_path / name}: text column 'comment' (guessed; --text names another)",)
     named = read(tmp_path / name, content, text="comment")
-    assert named.texts == ["one", "two"]
+    assert list(named.texts()) == ["one", "two"]
     assert named.announcements == ()
 
 
 def test_parquet_and_what_is_no_text_in_it(tmp_path):
     pq.write_table(pa.table({"text": ["one", None, "two"], "n": [1, 2, 3]}), tmp_path / "more.parquet")
-    assert read_unlabelled(str(tmp_path / "more.parquet"), text=None, known=()).texts == ["one", "two"]
+    assert list(read_unlabelled(str(tmp_path / "more.parquet"), text=None, known=()).texts()) == ["one", "two"]
     with pytest.raises(DataError, match=r"more\.parquet"):
         read_unlabelled(str(tmp_path / "more.parquet"), text="n", known=())
 
 
 def test_a_saved_dataset(tmp_path):
     datasets.Dataset.from_dict({"text": ["one", "two"]}).save_to_disk(str(tmp_path / "saved"))
-    assert read_unlabelled(str(tmp_path / "saved"), text=None, known=["two"]).texts == ["one"]
+    assert list(read_unlabelled(str(tmp_path / "saved"), text=None, known=["two"]).texts()) == ["one"]
 
 
 def test_the_column_of_the_labelled_rows_may_be_called_otherwise_here(tmp_path):
     """`--text` names the column of the data; this file may have another."""
-    assert read(tmp_path / "more.csv", "comment,n\none,1\n", text="tweet").texts == ["one"]
+    assert list(read(tmp_path / "more.csv", "comment,n\none,1\n", text="tweet").texts()) == ["one"]
 
 
 def test_of_two_columns_that_may_be_it_the_named_one_is_read(tmp_path):
     content = "comment,text\nfirst,second\n"
-    assert read(tmp_path / "more.csv", content, text="text").texts == ["second"]
+    assert list(read(tmp_path / "more.csv", content, text="text").texts()) == ["second"]
     assert "the text column may be comment, text; name it with text" in refused(tmp_path / "more.csv", content)
 
 

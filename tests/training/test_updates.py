@@ -41,8 +41,17 @@ def test_the_shares_of_parts_are_their_shares_of_rows_weights_and_tokens():
     lengths = np.array([2, 4, 6, 8, 10, 20])
     parts = micro_batches(np.array([0, 1, 3, 4, 5]), 2, weights=weights, lengths=lengths)
     assert [part.rows.tolist() for part in parts] == [[0, 3, 5], [1, 4]]
-    assert parts[0].shares == Shares(labelled=4 / 7, rows=3 / 5, tokens=30 / 44)
-    assert parts[1].shares == Shares(labelled=3 / 7, rows=2 / 5, tokens=14 / 44)
+    assert parts[0].shares == Shares(labelled=4 / 7, rows=3 / 5, tokens=30 / 44, likened=3 / 5)
+    assert parts[1].shares == Shares(labelled=3 / 7, rows=2 / 5, tokens=14 / 44, likened=2 / 5)
+
+
+def test_rows_without_the_teachers_vectors_share_in_none_of_their_mean():
+    rows, ones = np.array([0, 1, 3, 4, 5]), np.ones(6)
+    parts = micro_batches(rows, 2, weights=ones, lengths=ones, likened=4)  # rows 4 and 5 have none
+    assert [part.rows.tolist() for part in parts] == [[0, 3, 5], [1, 4]]
+    assert [part.shares.likened for part in parts] == [2 / 3, 1 / 3]
+    none = micro_batches(np.array([4, 5]), 2, weights=ones, lengths=ones, likened=4)
+    assert [part.shares.likened for part in none] == [0, 0]
 
 
 def test_a_small_last_batch_has_fewer_parts():
