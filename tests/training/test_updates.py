@@ -41,8 +41,8 @@ def test_the_shares_of_parts_are_their_shares_of_rows_weights_and_tokens():
     lengths = np.array([2, 4, 6, 8, 10, 20])
     parts = micro_batches(np.array([0, 1, 3, 4, 5]), 2, weights=weights, lengths=lengths)
     assert [part.rows.tolist() for part in parts] == [[0, 3, 5], [1, 4]]
-    assert parts[0].shares == Shares(labelled=4 / 7, rows=3 / 5, tokens=30 / 44, likened=3 / 5)
-    assert parts[1].shares == Shares(labelled=3 / 7, rows=2 / 5, tokens=14 / 44, likened=2 / 5)
+    assert parts[0].shares == Shares(labelled=4 / 7, rows=3 / 5, tokens=30 / 44, taught=3 / 5, likened=3 / 5)
+    assert parts[1].shares == Shares(labelled=3 / 7, rows=2 / 5, tokens=14 / 44, taught=2 / 5, likened=2 / 5)
 
 
 def test_rows_without_the_teachers_vectors_share_in_none_of_their_mean():

@@ -299,7 +299,8 @@ def read_inputs(experiment: Experiment) -> Inputs:
     if split.has_scores and not experiment.teacher_from_scores:
         stored = stored_teacher(experiment, split, task, suite_scores)
         explained = None  # nothing is known of what it would say without a word
-        experiment = _from_encoder(experiment, by_labels=not split.labelled)
+        alone = not split.labelled and experiment.unlabelled is None  # or there are rows that a teacher alone knows
+        experiment = _from_encoder(experiment, by_labels=alone)
     models = _find_models(experiment, task, device, stored)
     if models.asked_teachers:
         experiment = _from_encoder(experiment)
