@@ -16,6 +16,7 @@ from foreshot.comparison import layer_measures, targets
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs, read_inputs
 from foreshot.comparison.jobs import all_layers, student_jobs
+from foreshot.comparison.unlabelled import store_unlabelled
 from foreshot.progress import Silent
 from foreshot.settings.experiment import load_experiment
 from foreshot.settings.recipes import Recipe
@@ -140,7 +141,14 @@ def test_states_are_kept_once_for_recipes_that_look_at_the_same_layers(run: Path
 
 def test_a_second_run_makes_nothing_again(run: Path, foreshot: Foreshot, command: list[str]) -> None:
     before, found = made_by_stages(run), comparable(run)
-    assert {path.split("/")[0] for path in before} == {"teacher", "targets", "layers", "states", "students"}
+    assert {path.split("/")[0] for path in before} == {
+        "unlabelled",
+        "teacher",
+        "targets",
+        "layers",
+        "states",
+        "students",
+    }
     done = foreshot(*command, run.parent)
     assert done.exit_code == 0, done.stderr
     assert made_by_stages(run) == before
@@ -189,7 +197,10 @@ def test_a_live_teacher_shows_what_the_cache_holds(run: Path) -> None:
     live = cached.model_copy(update={"distillation": cached.distillation.model_copy(update={"teacher_states": "live"})})
     rows = np.array([3, 170, 0])  # of which the second has no label
     for recipe in (cached.recipes[0], cached.recipes[-1]):
-        kept, said = (states_on(rows, recipe, read_inputs(asked), run) for asked in (cached, live))
+        kept, said = (
+            states_on(rows, recipe, store_unlabelled(read_inputs(asked), RunFolder(run), Silent()), run)
+            for asked in (cached, live)
+        )
         for one, other in zip(kept, said, strict=True):
             assert one.shape == other.shape
             real = one.abs().sum(dim=-1, keepdim=True) > 0

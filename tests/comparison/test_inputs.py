@@ -249,8 +249,8 @@ def test_the_demos_unlabelled_texts_are_the_rows_that_no_part_has(models):
     corpus = {normalise(comment.text) for comment in make_corpus(0).train}
     labelled = {text for part in made.split.parts.values() for text in part.texts}
     validation = len(made.split.parts["validation"])
-    assert set(made.unlabelled.texts) == corpus - labelled
-    assert len(made.unlabelled.texts) == len(corpus) - 300 - validation
+    assert set(made.unlabelled.texts()) == corpus - labelled
+    assert len(made.unlabelled) == len(corpus) - 300 - validation
     labels_alone = inputs_of(models, [recipe("all", "encoder", "labels")], encoder="shallow", **settings)
     assert labels_alone.unlabelled is None
 

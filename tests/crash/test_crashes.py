@@ -10,11 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from crashes import Killer, Undisturbed, assert_ended_alike, assert_killed, leftovers, place
 from forked import Ended, Forks, KilledAtRename, is_running, kill_when, send
 
 from cli_runs import process_environment, run_process
+from foreshot.data.unlabelled import WINDOW
+from foreshot.models.token_store import TOKENS_FILE
 
 TEACHER, FIRST_STUDENT, SECOND_STUDENT = 2, 5, 7
 
@@ -65,6 +69,30 @@ def test_killed_at_one_rename_after_another_it_ends_as_if_it_never_was(
     ended = forks.run(*comparison(small, place_for_runs))
     assert ended.exit_code == 0, ended.stderr
     assert_ended_alike(place_for_runs / "run", undisturbed.run)
+
+
+def test_killed_while_texts_without_labels_are_tokenised_it_goes_on(
+    forks: Forks, small: list[str], place_for_runs: Path
+) -> None:
+    """So many that they are read and written in several windows, some of which stand in the file by then."""
+    texts = (f"the kind neighbour wrote letter {row} to the stupid mayor" for row in range(2 * WINDOW + 100))
+    more = place_for_runs / "more.parquet"
+    pq.write_table(pa.table({"text": list(texts)}), more)
+    asked = [*small, "--recipes", "odd", "--unlabelled", str(more)]
+    whole = forks.run(*comparison(asked, place_for_runs / "undisturbed"))
+    assert whole.exit_code == 0, whole.stderr
+    undisturbed, run = place_for_runs / "undisturbed" / "run", place_for_runs / "killed" / "run"
+    header = 128
+
+    def one_window_is_written() -> bool:
+        return any(file.stat().st_size > header for file in run.glob(f".unlabelled.*/{TOKENS_FILE}"))
+
+    assert_killed(forks.run(*comparison(asked, run.parent), meanwhile=kill_when(one_window_is_written)))
+    assert not (run / "unlabelled").exists()
+    assert not (run / "teacher").exists()
+    ended = forks.run("compare", run)
+    assert ended.exit_code == 0, ended.stderr
+    assert_ended_alike(run, undisturbed)
 
 
 # ---- in another process ----

@@ -425,6 +425,8 @@ def test_the_margins_are_told():
         "suite_margin": 0.05,
         "functionality_margin": 0.25,
         "label_margin": 0.05,
+        "score_margin": 0.1,
+        "suite_floor": 0.7,
         "min_seeds": 3,
     }
 

@@ -160,7 +160,7 @@ def test_mixed_batches_spare_padding_too():
 def test_rows_follow_others(tokenizer):
     first, second = (EncodedRows(ids=ids, tokenizer=tokenizer) for ids in ([[1, 2]], [[1, 3, 2], [1, 4, 2]]))
     both = first.followed_by(second)
-    assert both.ids == [[1, 2], [1, 3, 2], [1, 4, 2]]
+    assert list(both.ids) == [[1, 2], [1, 3, 2], [1, 4, 2]]
     assert both.lengths.tolist() == [2, 3, 3]
     assert len(first) == 1
 

@@ -11,7 +11,7 @@ from tiny_models import tiny_classifier, tiny_tokenizer
 
 from foreshot.models import outputs
 from foreshot.models.batches import EncodedRows
-from foreshot.models.outputs import Outputs, forward, model_outputs, sentence_representation
+from foreshot.models.outputs import forward, model_outputs, sentence_representation
 from foreshot.progress import Silent
 from waiting import PATIENCE
 
@@ -71,16 +71,6 @@ def test_progress_counts_rows(rows):
     counting = Counting()
     model_outputs(tiny_classifier("bert", 1), rows, batch_size=4, progress=counting)
     assert counting.rows == 23
-
-
-def test_outputs_come_back_from_their_file(tmp_path):
-    outputs = Outputs(
-        logits=np.array([[1.5, -2.5]], dtype=np.float32), representations=np.arange(3, dtype=np.float32)[None]
-    )
-    outputs.save(tmp_path / "outputs.safetensors")
-    loaded = Outputs.load(tmp_path / "outputs.safetensors")
-    assert np.array_equal(loaded.logits, outputs.logits)
-    assert np.array_equal(loaded.representations, outputs.representations)
 
 
 def test_no_rows_are_an_error():

@@ -58,6 +58,15 @@ def test_the_shares_of_what_a_teacher_says_are_by_its_weights():
     assert first.shares.taught == 0
 
 
+def test_rows_without_the_teachers_vectors_share_in_none_of_their_mean():
+    rows, ones = np.array([0, 1, 3, 4, 5]), np.ones(6)
+    parts = micro_batches(rows, 2, weights=ones, lengths=ones, likened=4)  # rows 4 and 5 have none
+    assert [part.rows.tolist() for part in parts] == [[0, 3, 5], [1, 4]]
+    assert [part.shares.likened for part in parts] == [2 / 3, 1 / 3]
+    none = micro_batches(np.array([4, 5]), 2, weights=ones, lengths=ones, likened=4)
+    assert [part.shares.likened for part in none] == [0, 0]
+
+
 def test_a_small_last_batch_has_fewer_parts():
     parts = micro_batches(np.array([7, 2]), 4, weights=np.ones(8), lengths=np.ones(8))
     assert [part.rows.tolist() for part in parts] == [[7], [2]]

@@ -22,6 +22,7 @@ from foreshot.comparison.search import search_learning_rates, tuned_recipes
 from foreshot.comparison.students import make_student
 from foreshot.comparison.targets import compute_targets
 from foreshot.comparison.teacher import make_teachers
+from foreshot.comparison.unlabelled import store_unlabelled
 from foreshot.comparison.word_scoring import explain_decisions
 from foreshot.data.split import write_split
 from foreshot.files.atomic import write_atomically, write_json
@@ -75,6 +76,7 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
     )
     describe(inputs, progress)
     store_data(inputs, run)
+    inputs = store_unlabelled(inputs, run, progress)
     teachers = make_teachers(inputs, run, progress)
     if any(recipe.objective == "distil" for recipe in experiment.recipes):
         compute_targets(teachers[0], inputs, run, progress)
@@ -165,8 +167,9 @@ def describe(inputs: Inputs, progress: Progress) -> None:
         progress.say(f"left out: {removed:,} repeated rows, {conflicts:,} rows whose text has different labels")
     progress.say(f"{inputs.origin.name}: {inputs.origin.depth} layers")
     if inputs.unlabelled:
+        known_by = "have scores" if inputs.unlabelled.scores else "the teacher labels"
         left_out = "".join(f", {count:,} {reason} left out" for reason, count in inputs.unlabelled.left_out.items())
-        progress.say(f"unlabelled: {len(inputs.unlabelled.texts):,} texts that the teacher labels{left_out}")
+        progress.say(f"unlabelled: {len(inputs.unlabelled):,} texts that {known_by}{left_out}")
     for recipe in inputs.experiment.recipes:
         progress.say(describe_recipe(inputs, recipe, inputs.layer_maps.get(recipe.name)))
 

@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / TEACHER_FOLDER
 
     @property
+    def unlabelled(self) -> Path:
+        """The texts without labels, as token ids, and their scores."""
+        return self.path / "unlabelled"
+
+    @property
     def targets(self) -> Path:
         """The teacher's outputs on the training rows."""
         return self.path / "targets"

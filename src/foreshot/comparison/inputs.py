@@ -1,9 +1,10 @@
 """The inputs of a comparison: everything that is asked for, read and checked before anything is written or trained."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import cached_property
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,7 @@ from foreshot.data.sample import LABEL_NOISE, make_corpus
 from foreshot.data.split import Split, split_tables
 from foreshot.data.table import Table, read_table
 from foreshot.data.texts import NORMALISATION, listing
-from foreshot.data.unlabelled import Unlabelled, apart_from, read_unlabelled
+from foreshot.data.unlabelled import Unlabelled, read_unlabelled, texts_apart_from
 from foreshot.errors import BundleError, ConfigError, DataError, ModelError
 from foreshot.exporting.exportable import check_architecture
 from foreshot.files.fingerprints import fingerprint
@@ -130,7 +131,7 @@ class Inputs:
     texts: dict[str, Sequence[str]]  # by name: the parts, and what is named above
     rows: dict[str, EncodedRows]  # the same, tokenised for the encoder
     unlabelled: Unlabelled | None
-    unlabelled_rows: EncodedRows | None
+    unlabelled_rows: EncodedRows | None  # once they stand in the run's folder
     layer_maps: dict[str, tuple[int, ...]]  # by recipe; without those of measured strategies
     probes: list[Probe]
     suite: Suite | None
@@ -200,16 +201,29 @@ class Inputs:
         train = self.texts["train"]
         return {**self.texts, "train": [train[row] for row in self.asked_training_rows]}
 
-    @property
-    def taught_texts(self) -> list[str]:
-        """The texts of `taught_rows`."""
-        return [*self.texts["train"], *(self.unlabelled.texts if self.unlabelled else ())]
+    def asked_windows(self, size: int) -> Iterator[list[str]]:
+        """The texts of `asked_rows`, `size` at a time."""
+        others = self.unlabelled.texts() if self.unlabelled and not self.unlabelled.scores else ()
+        texts = chain(self.texts["train"], others)
+        while window := list(islice(texts, size)):
+            yield window
 
-    @property
+    @cached_property
     def taught_rows(self) -> EncodedRows:
-        """The rows that the teacher labels: those with labels, then those without."""
+        """The rows that a teacher teaches: those with labels, then, once they are in the run's folder, the others."""
         rows = self.rows["train"]
         return rows.followed_by(self.unlabelled_rows) if self.unlabelled_rows else rows
+
+    @property
+    def asked_rows(self) -> EncodedRows:
+        """Of them those that the teacher is asked about: all but unlabelled ones with scores."""
+        return self.rows["train"] if self.unlabelled and self.unlabelled.scores else self.taught_rows
+
+    @property
+    def taught_counts(self) -> tuple[int, int]:
+        """How many rows the teacher is asked about, and of how many the scores are known instead."""
+        labelled, others = len(self.rows["train"]), len(self.unlabelled) if self.unlabelled else 0
+        return (labelled, others) if self.unlabelled and self.unlabelled.scores else (labelled + others, 0)
 
     def data_facts(self) -> DataFacts:
         """What `results.json` says about the data."""
@@ -237,7 +251,7 @@ class Inputs:
             duplicates_removed=split.duplicates_removed,
             label_conflicts=split.label_conflicts,
             skipped_rows=split.skipped_rows,
-            unlabelled_rows=len(self.unlabelled.texts) if self.unlabelled else 0,
+            unlabelled_rows=len(self.unlabelled) if self.unlabelled else 0,
             announcements=[*split.announcements, *self.announcements],
             fingerprint=self.data_fingerprint,
         )
@@ -285,14 +299,21 @@ def read_inputs(experiment: Experiment) -> Inputs:
     if split.has_scores and not experiment.teacher_from_scores:
         stored = stored_teacher(experiment, split, task, suite_scores)
         explained = None  # nothing is known of what it would say without a word
-        experiment = _from_encoder(experiment, by_labels=not split.labelled)
+        alone = not split.labelled and experiment.unlabelled is None  # or there are rows that a teacher alone knows
+        experiment = _from_encoder(experiment, by_labels=alone)
     models = _find_models(experiment, task, device, stored)
     if models.asked_teachers:
         experiment = _from_encoder(experiment)
     encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
     max_length = experiment.training.max_length
     texts: dict[str, Sequence[str]] = {name: part.texts for name, part in split.parts.items()}
-    unlabelled = _unlabelled(experiment, split, dialect)
+    unlabelled = _unlabelled(experiment, split, task, dialect)
+    if unlabelled and not unlabelled.scores and stored is not None:
+        raise ConfigError(
+            f"{unlabelled.source}: has none of the scores ({listing(experiment.scores or ())}), and nobody is there to "
+            "give them: the teacher is scores alone; name a file with scores, or fine-tune a teacher on them with "
+            "⟨teacher_from_scores⟩"
+        )
     texts[PROBES_ROWS] = [probe.text for probe in probes]
     texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
     texts[EVASIONS] = evasions.all_texts if evasions else []
@@ -303,8 +324,9 @@ def read_inputs(experiment: Experiment) -> Inputs:
     rows = {name: encode(asked, tokenizer, max_length) for name, asked in texts.items()}
     if experiment.exportable:
         names = [name for name in ("validation", SUITE_ROWS) if name in rows]
-        ids = {text: of_text for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
+        ids = {text: list(of_text) for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
         _check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
+    about_texts = unlabelled.announcements if unlabelled else ()
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
@@ -316,14 +338,14 @@ def read_inputs(experiment: Experiment) -> Inputs:
         texts=texts,
         rows=rows,
         unlabelled=unlabelled,
-        unlabelled_rows=encode(unlabelled.texts, tokenizer, max_length) if unlabelled else None,
+        unlabelled_rows=None,
         layer_maps=_layer_maps(experiment, models),
         probes=probes,
         suite=suite,
         evasions=evasions,
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
-        announcements=tuple(dict.fromkeys((*models.announcements, *_projections(experiment, models)))),
+        announcements=tuple(dict.fromkeys((*models.announcements, *_projections(experiment, models), *about_texts))),
         device=device,
     )
 
@@ -412,7 +434,7 @@ def _demo_tables(seed: int) -> tuple[Table, Table]:
     return train, test
 
 
-def _unlabelled(experiment: Experiment, split: Split, dialect: AskedDialect) -> Unlabelled | None:
+def _unlabelled(experiment: Experiment, split: Split, task: Task, dialect: AskedDialect) -> Unlabelled | None:
     if experiment.unlabelled is None:
         return None
     if not any(recipe.objective == "distil" for recipe in experiment.recipes):
@@ -430,8 +452,27 @@ def _unlabelled(experiment: Experiment, split: Split, dialect: AskedDialect) -> 
     known = (text for part in split.parts.values() for text in part.texts)
     if experiment.unlabelled == DEMO:
         corpus = make_corpus(experiment.first_seed)
-        return apart_from(known, [comment.text for comment in corpus.train], source="the built-in corpus")
-    return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known, dialect=dialect)
+        return texts_apart_from(known, [comment.text for comment in corpus.train], source="the built-in corpus")
+    scores = experiment.scores or ()
+    found = read_unlabelled(experiment.unlabelled, text=experiment.text, known=known, scores=scores, dialect=dialect)
+    if found.scores:
+        _check_scores(found.source, len(scores), task)
+    return found
+
+
+def _check_scores(source: str, scores: int, task: Task) -> None:
+    """Raise ConfigError unless the task's logits can be told from so many scores of a text."""
+    outputs = len(task.names)
+    if task.multi_label and scores != outputs:
+        raise ConfigError(
+            f"{source}: ⟨scores⟩ names {scores}, but there are {outputs} labels ({listing(task.names)}); name a score "
+            "for each, in their order"
+        )
+    if not task.multi_label and (scores != 1 or outputs != 2 or task.classes.positive is None):
+        raise ConfigError(
+            f"{source}: one score tells of two classes, one of which counts as toxic; here are {scores} scores, and "
+            f"the classes are {listing(task.names)}; name them with ⟨scores⟩, ⟨label⟩ and ⟨positive⟩"
+        )
 
 
 def _probes(experiment: Experiment, split: Split, dialect: AskedDialect) -> list[Probe]:

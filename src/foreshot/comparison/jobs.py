@@ -164,7 +164,22 @@ def asked_fingerprint(inputs: Inputs, teacher: AskedTeacher) -> str:
 def targets_fingerprint(inputs: Inputs) -> str:
     """What the teacher's outputs are made from: the teacher, the rows and their tokenisation."""
     made_from = [teacher_fingerprint(inputs), inputs.data_fingerprint, inputs.experiment.training.max_length]
-    return fingerprint([*made_from, fingerprint(inputs.unlabelled.texts)] if inputs.unlabelled else made_from)
+    return fingerprint([*made_from, inputs.unlabelled.fingerprint] if inputs.unlabelled else made_from)
+
+
+def compares_representations(inputs: Inputs) -> bool:
+    """Whether any student's sentence representations are compared with the teacher's, which may have none."""
+    if not inputs.teacher_width:
+        return False
+    recipes = (recipe for recipe in inputs.experiment.recipes if recipe.objective == "distil")
+    return any(_distillation_of(inputs, recipe).compares_representations for recipe in recipes)
+
+
+def unlabelled_fingerprint(inputs: Inputs) -> str:
+    """What the tokens of the unlabelled texts are made from: the texts and the tokenizer."""
+    assert inputs.unlabelled is not None
+    max_length = inputs.experiment.training.max_length
+    return fingerprint([inputs.unlabelled.fingerprint, inputs.origin.fingerprint, max_length])
 
 
 def measure_fingerprint(inputs: Inputs, strategy: str) -> str:

@@ -12,7 +12,6 @@ from foreshot.comparison.jobs import Job
 from foreshot.comparison.model_folder import TrainingRecord, save_classifier, save_curves
 from foreshot.judging import guards
 from foreshot.judging.summary import training_facts
-from foreshot.models.batches import EncodedRows
 from foreshot.models.encoders import ModelSource, find_model, load_classifier, load_encoder
 from foreshot.models.outputs import model_outputs
 from foreshot.models.students import parameters
@@ -99,7 +98,7 @@ def check_same_logits(
     trained: PreTrainedModel | PeftModel, saved: PreTrainedModel | PeftModel, inputs: Inputs, folder: Path
 ) -> None:
     """The guard on reloading, on some validation rows."""
-    rows = EncodedRows(ids=inputs.rows["validation"].ids[:RELOAD_ROWS], tokenizer=inputs.tokenizer)
+    rows = inputs.rows["validation"].between(0, RELOAD_ROWS)
     guards.check_reload(model_outputs(trained, rows).logits, model_outputs(saved, rows).logits, folder=folder)
 
 

@@ -7,6 +7,7 @@ from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
 from foreshot.comparison.jobs import (
     Job,
+    compares_representations,
     jobs_of_each,
     looked_at,
     states_fingerprint,
@@ -88,7 +89,9 @@ def _outputs(inputs: Inputs, run: RunFolder) -> int:
     if is_finished(run.targets, targets_fingerprint(inputs)):
         return 0
     arrays = len(inputs.asked_teachers) + 2 if len(inputs.asked_teachers) > 1 else 1
-    return FLOAT * len(inputs.taught_rows) * (arrays * len(inputs.task.names) + inputs.teacher_width)
+    asked, scored = inputs.taught_counts
+    states = inputs.teacher_width if compares_representations(inputs) else 0
+    return FLOAT * ((asked + scored) * arrays * len(inputs.task.names) + asked * states)
 
 
 def _states(jobs: list[Job], inputs: Inputs, run: RunFolder) -> int:

@@ -1,16 +1,22 @@
-"""Targets: what students learn from the teacher, computed once for all of them and kept on disk."""
+"""Targets: what students learn from the teacher, computed once for all of them and kept on disk.
 
-from collections.abc import Sequence
+Rows may be more than memory holds: some of them at a time are asked about, and written.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 
 from foreshot.comparison.asked_teachers import outputs_of
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
-from foreshot.comparison.jobs import Job, looked_at, states_fingerprint, targets_fingerprint
+from foreshot.comparison.jobs import Job, compares_representations, looked_at, states_fingerprint, targets_fingerprint
 from foreshot.comparison.making import open_model
+from foreshot.comparison.unlabelled import logits_of_scores, stored_scores
+from foreshot.files.arrays import ArrayFile, growing_array
 from foreshot.files.stages import building, is_finished
 from foreshot.judging.teachers import disagreement, probabilities_of, row_weights, variances
 from foreshot.models.outputs import Outputs, model_outputs
@@ -27,50 +33,73 @@ from foreshot.training.teacher_states import (
     write_cache,
 )
 
-OUTPUTS_FILE = "outputs.safetensors"
-SEVERAL_FILE = "several.safetensors"
-LOGITS, WEIGHTS, DISAGREEMENT = "logits", "weights", "disagreement"
+LOGITS_FILE, REPRESENTATIONS_FILE = "logits.npy", "representations.npy"
+EACH_FILE, WEIGHTS_FILE, DISAGREEMENT_FILE = "each.npy", "weights.npy", "disagreement.npy"
 """The arrays of several teachers: (rows, teachers, outputs), (teachers,), and (rows, 1) or (rows, labels)."""
+WINDOW = 2**16
+"""Rows whose outputs are in memory at once."""
 
 
 def compute_targets(teacher: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> None:
-    """Compute the teacher's outputs on the training rows; of several each one's logits, and how far they differ."""
-    made_from = targets_fingerprint(inputs)
-    if is_finished(run.targets, made_from):
+    """Compute the teacher's outputs on the training rows; of several each one's logits, and how far they differ.
+
+    Of unlabelled rows with scores these are taken instead, of which there are no representations.
+    """
+    made_from, compared = targets_fingerprint(inputs), compares_representations(inputs)
+    wanted = [EACH_FILE if teacher.mean_of else LOGITS_FILE, *([REPRESENTATIONS_FILE] if compared else [])]
+    if is_finished(run.targets, made_from) and all((run.targets / name).exists() for name in wanted):
         return
-    if inputs.asked_teachers:
-        _ask_for_targets(teacher, made_from, inputs, run, progress)
-        return
-    model, rows = open_model(inputs, run.teacher), inputs.taught_rows
-    progress.begin("teacher's outputs on the training rows", len(rows))
+    each = teacher.mean_of or (teacher,)
+    what = f"asking {', '.join(job.name for job in each)}," if inputs.asked_teachers else "teacher's outputs"
+    rows, _ = inputs.taught_counts
+    progress.begin(f"{what} on the training rows", rows * len(each))
     try:
         with building(run.targets, made_from) as workplace:
-            model_outputs(model, rows, progress=progress).save(workplace / OUTPUTS_FILE)
+            said = _said(each, inputs, run, progress)
+            if teacher.mean_of:
+                _write_several(said, teacher, inputs, workplace)
+            else:
+                _write_one(said, workplace, outputs=len(inputs.task.names), width=inputs.teacher_width * compared)
     finally:
         progress.end()
 
 
-def _ask_for_targets(teacher: Job, made_from: str, inputs: Inputs, run: RunFolder, progress: Progress) -> None:
-    """Ask the teacher, or each of several, about the training rows."""
-    texts, each = inputs.taught_texts, teacher.mean_of or (teacher,)
-    outputs = []
-    with building(run.targets, made_from) as workplace:
-        for job in each:
-            assert job.asked is not None
-            progress.begin(f"asking {job.name}, about the training rows", len(texts))
-            try:
-                outputs.append(outputs_of(job.asked, texts, progress))
-            finally:
-                progress.end()
-        if not teacher.mean_of:
-            outputs[0].save(workplace / OUTPUTS_FILE)
-            return
-        logits = np.stack([of_one.logits for of_one in outputs], axis=1)
-        differ, weights = _disagreement(logits, teacher.weights, inputs), np.array(teacher.weights)
-        arrays = {LOGITS: logits, DISAGREEMENT: differ, WEIGHTS: weights}
-        # safetensors writes an array's memory as it lies.
-        in_order = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
-        save_file(in_order, workplace / SEVERAL_FILE)
+def _said(each: Sequence[Job], inputs: Inputs, run: RunFolder, progress: Progress) -> Iterator[list[Outputs]]:
+    """What each teacher says about the taught rows, some of them at a time."""
+    if inputs.asked_teachers:
+        for texts in inputs.asked_windows(WINDOW):
+            yield [outputs_of(job.asked, texts, progress) for job in each if job.asked]
+    else:
+        model, rows = open_model(inputs, run.teacher), inputs.asked_rows
+        for begin in range(0, len(rows), WINDOW):
+            yield [model_outputs(model, rows.between(begin, begin + WINDOW), progress=progress)]
+    scores = stored_scores(inputs, run)
+    for window in scores.windows(WINDOW) if scores else ():
+        yield [Outputs(logits=logits_of_scores(window, inputs.task), representations=None)] * len(each)
+
+
+def _write_one(said: Iterator[list[Outputs]], folder: Path, *, outputs: int, width: int) -> None:
+    """Write a teacher's logits, and its representations where these have a width."""
+    states = growing_array(folder / REPRESENTATIONS_FILE, width) if width else nullcontext()
+    with growing_array(folder / LOGITS_FILE, outputs) as add_logits, states as add_states:
+        for (found,) in said:
+            add_logits(found.logits)
+            if add_states and isinstance(found.representations, np.ndarray):
+                add_states(found.representations)
+
+
+def _write_several(said: Iterator[list[Outputs]], teacher: Job, inputs: Inputs, folder: Path) -> None:
+    """Write each of several teachers' logits, what each counts for, and how far they differ on a row."""
+    outputs, labels = len(inputs.task.names), len(inputs.task.names) if inputs.task.multi_label else 1
+    np.save(folder / WEIGHTS_FILE, np.array(teacher.weights, dtype=np.float32))
+    with (
+        growing_array(folder / EACH_FILE, len(inputs.asked_teachers), outputs) as add_logits,
+        growing_array(folder / DISAGREEMENT_FILE, labels) as add_disagreement,
+    ):
+        for of_each in said:
+            logits = np.stack([found.logits for found in of_each], axis=1)
+            add_logits(logits)
+            add_disagreement(_disagreement(logits, teacher.weights, inputs))
 
 
 def _disagreement(logits: np.ndarray, weights: Sequence[float], inputs: Inputs) -> np.ndarray:
@@ -116,7 +145,7 @@ def teaching_of(job: Job, inputs: Inputs, run: RunFolder) -> Teaching | None:
         return _taught_by_several(job.distillation, inputs, run)
     return Teaching(
         settings=job.distillation,
-        outputs=Outputs.load(run.targets / OUTPUTS_FILE),
+        outputs=_outputs(job.distillation, inputs, run),
         unlabelled=inputs.unlabelled_rows,
         look=look,
         states=None if facts is None else _states(job, facts, inputs, run),
@@ -125,21 +154,38 @@ def teaching_of(job: Job, inputs: Inputs, run: RunFolder) -> Teaching | None:
 
 def _taught_by_several(settings: Distillation, inputs: Inputs, run: RunFolder) -> Teaching:
     """What is learnt from several teachers: their mean, rows on which they differ weighed down where that is asked."""
-    arrays = load_file(run.targets / SEVERAL_FILE)
-    logits, weights, several = arrays[LOGITS], arrays[WEIGHTS], inputs.task.multi_label
-    mean = mean_of_teachers(torch.from_numpy(logits), torch.from_numpy(weights), several=several).numpy()
+    each, several = ArrayFile(run.targets / EACH_FILE), inputs.task.multi_label
+    weights = np.load(run.targets / WEIGHTS_FILE, allow_pickle=False)
+    mean = [
+        mean_of_teachers(torch.from_numpy(logits), torch.from_numpy(weights), several=several).numpy()
+        for logits in each.windows(WINDOW)
+    ]
     strength, weighed = inputs.experiment.teachers.disagreement, None
     if strength:
-        weighed = row_weights(arrays[DISAGREEMENT], strength)
+        weighed = row_weights(_whole(run.targets / DISAGREEMENT_FILE), strength)
         weighed = weighed if several else weighed[:, 0]
     return Teaching(
         settings=settings,
-        outputs=Outputs(logits=mean, representations=None),
-        of_each=logits,
+        outputs=Outputs(logits=np.concatenate(mean), representations=None),
+        of_each=each,
         teacher_weights=weights,
         row_weights=weighed,
         unlabelled=inputs.unlabelled_rows,
     )
+
+
+def _outputs(settings: Distillation, inputs: Inputs, run: RunFolder) -> Outputs:
+    """The teacher's outputs, as far as they are looked at: logits are few, representations stay on disk."""
+    compared = settings.compares_representations and inputs.teacher_width
+    return Outputs(
+        logits=_whole(run.targets / LOGITS_FILE),
+        representations=ArrayFile(run.targets / REPRESENTATIONS_FILE) if compared else None,
+    )
+
+
+def _whole(path: Path) -> np.ndarray:
+    array = ArrayFile(path)
+    return array.span(0, len(array))
 
 
 def _states(job: Job, facts: CacheFacts, inputs: Inputs, run: RunFolder) -> TeacherStates:

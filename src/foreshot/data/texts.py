@@ -31,6 +31,11 @@ def normalise(text: str) -> str:
     return nfc(ENTITY.sub(decode_entity, text).translate(CONTROLS))
 
 
+def is_visible(text: str) -> bool:
+    """Whether a text has a letter that can be seen: neither white space nor a format character."""
+    return any(not letter.isspace() and unicodedata.category(letter) != "Cf" for letter in text)
+
+
 def nfc(text: str) -> str:
     """Unicode NFC. The standard library puts marks in order in quadratic time: of long texts they are sorted first."""
     if len(text) <= LONG or text.isascii():

@@ -53,7 +53,7 @@ class Subject:
 
     def check_tokenization(self, texts: Sequence[str]) -> None:
         """Raise ModelError unless the tokenizers library alone gives the tokens that the model was trained on."""
-        expected = encode(texts, self.tokenizer, self.max_length).ids
+        expected = [list(ids) for ids in encode(texts, self.tokenizer, self.max_length).ids]
         check_tokenization(self.source.name, self.runtime_tokenizer, texts, expected)
 
     def reference(self, texts: Sequence[str], progress: Progress) -> np.ndarray:

@@ -2,47 +2,67 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
+from foreshot.models.token_store import JoinedTokens, StoredTokens, Tokens
+
 POOL = 50
 """Batches whose rows are sorted by length together: enough that padding is rare, few enough that order is random."""
+TOKENISED_AT_ONCE = 4096
+"""Texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedRows:
     """Tokenised texts: `ids[i]` holds the token ids of row i, truncated and without padding."""
 
-    ids: list[list[int]]
+    ids: Tokens
     tokenizer: PreTrainedTokenizerBase
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Tokens of each row, shape (rows,)."""
+        if isinstance(self.ids, StoredTokens | JoinedTokens):
+            return self.ids.lengths
         return np.array([len(ids) for ids in self.ids], dtype=np.int64)
 
+    @cached_property
+    def occurring(self) -> np.ndarray:
+        """The token ids that occur in any row, ascending: (ids,)."""
+        if isinstance(self.ids, StoredTokens | JoinedTokens):
+            return self.ids.occurring
+        return np.array(sorted(set[int]().union(*self.ids)), dtype=np.int64)
+
+    def between(self, begin: int, end: int) -> "EncodedRows":
+        """The rows from `begin` to before `end`, in memory."""
+        return EncodedRows(ids=[self.ids[row] for row in range(begin, min(end, len(self)))], tokenizer=self.tokenizer)
+
     def followed_by(self, others: "EncodedRows") -> "EncodedRows":
-        """These rows, then others, tokenised alike."""
-        return EncodedRows(ids=[*self.ids, *others.ids], tokenizer=self.tokenizer)
+        """These rows, then others, tokenised alike; none of them is copied."""
+        return EncodedRows(ids=JoinedTokens(self, others), tokenizer=self.tokenizer)
 
 
 def encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> EncodedRows:
-    """Tokenise texts, each cut to at most `max_length` tokens."""
-    encoding = tokenizer(
-        list(texts),
-        truncation=True,
-        max_length=max_length,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )
-    return EncodedRows(ids=list(encoding["input_ids"]), tokenizer=tokenizer)
+    """Tokenise texts, each cut to at most `max_length` tokens; some at a time, since a tokenizer tells much of each."""
+    ids: list[list[int]] = []
+    for begin in range(0, len(texts), TOKENISED_AT_ONCE):
+        encoding = tokenizer(
+            list(texts[begin : begin + TOKENISED_AT_ONCE]),
+            truncation=True,
+            max_length=max_length,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        ids += encoding["input_ids"]
+    return EncodedRows(ids=ids, tokenizer=tokenizer)
 
 
 def length_grouped_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -73,7 +93,7 @@ def mixed_batches(
     """
     without_label = rows_without_label(batch_size, unlabelled_share)
     counts = (batch_size - without_label, without_label)
-    rounds = _rounds(0, labelled, rng), _rounds(labelled, len(lengths), rng)
+    rounds = _Rounds(0, labelled, rng), _Rounds(labelled, len(lengths), rng)
     while True:
         batches: list[np.ndarray] = []
         steps = -(-labelled // batch_size)
@@ -81,7 +101,7 @@ def mixed_batches(
             pool = min(POOL, steps - start)
             of_either = []
             for kind, count in zip(rounds, counts, strict=True):
-                rows = np.fromiter(islice(kind, pool * count), dtype=np.int64)
+                rows = kind.take(pool * count)
                 of_either.append(rows[np.argsort(lengths[rows], kind="stable")].reshape(pool, count))
             batches += list(np.concatenate(of_either, axis=1))
         yield [batches[index] for index in rng.permutation(len(batches))]
@@ -92,9 +112,23 @@ def rows_without_label(batch_size: int, unlabelled_share: float) -> int:
     return min(round(batch_size * unlabelled_share), batch_size - 1)
 
 
-def _rounds(first: int, end: int, rng: np.random.Generator) -> Iterator[int]:
-    while True:
-        yield from (first + rng.permutation(end - first)).tolist()
+class _Rounds:
+    """Numbers from `first` to before `end`, shuffled anew in each round, which begins when its first one is taken."""
+
+    def __init__(self, first: int, end: int, rng: np.random.Generator) -> None:
+        self._first, self._count, self._rng = first, end - first, rng
+        self._left = np.empty(0, dtype=np.int64)
+
+    def take(self, count: int) -> np.ndarray:
+        """The next ones, (count,)."""
+        taken: list[np.ndarray] = [self._left[:0]]
+        while count:
+            if not len(self._left):
+                self._left = self._rng.permutation(self._count)
+            taken.append(self._left[:count] + self._first)
+            self._left = self._left[count:]
+            count -= len(taken[-1])
+        return np.concatenate(taken)
 
 
 def fixed_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -108,7 +142,7 @@ def collate(encoded: EncodedRows, rows: np.ndarray) -> dict[str, torch.Tensor]:
 
     At their ends whatever the tokenizer's settings say: positions are counted from the first token.
     """
-    ids = [torch.tensor(encoded.ids[row], dtype=torch.int64) for row in rows]
+    ids = [torch.from_numpy(np.array(encoded.ids[row], dtype=np.int64)) for row in rows]
     padding = float(encoded.tokenizer.pad_token_id)
     return {
         "input_ids": pad_sequence(ids, batch_first=True, padding_value=padding),

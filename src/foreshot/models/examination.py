@@ -131,8 +131,8 @@ def _asked(
 
 
 def _states(outputs: Outputs) -> np.ndarray:
-    """The first tokens' states, which a model that is run always has."""
-    assert outputs.representations is not None
+    """The first tokens' states, which a model that is run always has, in memory."""
+    assert isinstance(outputs.representations, np.ndarray)
     return outputs.representations
 
 

@@ -4,14 +4,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from torch import nn
 
+from foreshot.files.arrays import ArrayFile
 from foreshot.models.batches import EncodedRows, collate, fixed_batches, moved
 from foreshot.models.first_token import first_token_only
 from foreshot.progress import Progress, Silent
@@ -23,25 +22,11 @@ Answer = TypeVar("Answer")
 class Outputs:
     """A model's outputs on rows: `logits` (rows, classes) and `representations` (rows, hidden), float32.
 
-    A teacher that is only asked may have no representations.
+    Of a teacher the representations may stay in a file, be of the first rows alone, or be missing.
     """
 
     logits: np.ndarray
-    representations: np.ndarray | None
-
-    def save(self, path: Path) -> None:
-        """Write the arrays as safetensors."""
-        arrays = {"logits": self.logits}
-        if self.representations is not None:
-            arrays["representations"] = self.representations
-        # safetensors writes an array's memory as it lies.
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "Outputs":
-        """Read what `save` wrote."""
-        arrays = load_file(path)
-        return cls(logits=arrays["logits"], representations=arrays.get("representations"))
+    representations: np.ndarray | ArrayFile | None
 
 
 def sentence_representation(hidden_state: torch.Tensor) -> torch.Tensor:

@@ -101,7 +101,7 @@ class Experiment(Settings):
     ("toxic|rude", or lists): a text can have several of them, and the first one named is the one that suite, probes and
     decisions judge. Rows with a label that `leave_out` names are left out. `classes` names all labels that are classes,
     where some would be asked about: -1, "unknown", a rating. `unlabelled` names texts that only the teacher labels
-    ("demo": those of the built-in corpus).
+    ("demo": those of the built-in corpus); where it has any of the columns that `scores` names, they teach.
     `scores` names columns of numbers from 0 to 1 (`data.scores`), the judged one first. Without `label` and `labels`
     they are what models learn and are held against, at the `thresholds` in use, by name (the first of each decides, 0.5
     where none is given); beside them they are the teacher. With `teacher_from_scores` the encoder is fine-tuned on

@@ -121,6 +121,11 @@ class Distillation(Settings):
             raise ValueError("must be above 0 at the start and at the end")
         return temperature
 
+    @property
+    def compares_representations(self) -> bool:
+        """Whether the sentence representations of teacher and student are compared."""
+        return self.cosine_on == "representation" and self.weights.ever("cosine")
+
     def described(self) -> str:
         """In words, for people: the losses that weigh something, and what they look at."""
         weights = {name: getattr(self.weights, name) for name in LossWeights.model_fields if self.weights.ever(name)}

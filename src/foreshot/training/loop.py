@@ -12,6 +12,7 @@ from peft import PeftModel
 from torch import nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
+from foreshot.files.arrays import ArrayFile
 from foreshot.models.batches import EncodedRows, collate, length_grouped_batches, mixed_batches, moved
 from foreshot.models.first_token import first_token_only
 from foreshot.models.outputs import Outputs, forward
@@ -56,7 +57,7 @@ class Teaching:
 
     settings: Distillation
     outputs: Outputs
-    of_each: np.ndarray | None = None
+    of_each: np.ndarray | ArrayFile | None = None
     teacher_weights: np.ndarray | None = None
     row_weights: np.ndarray | None = None
     unlabelled: EncodedRows | None = None
@@ -109,7 +110,7 @@ def train(
     if teaching and (projection := projection_of(model, teaching.outputs, teaching.settings, seed)):
         lesson = replace(lesson, projection=projection.to(device))
     epochs = batch_epochs(lesson.rows, len(encoded), settings, teaching, generator(seed, "batches"))
-    row_weights, lengths = weights_of_rows(lesson), lesson.rows.lengths
+    row_weights, lengths, likened = weights_of_rows(lesson), lesson.rows.lengths, likened_rows(lesson)
     seed_torch(seed, "dropout")
     model.train()
     logged = LossLog(device)
@@ -143,7 +144,14 @@ def train(
         if seen_rows := sum(len(rows) for rows in islice(batches, len(logged))):
             progress.skip(seen_rows)
         for rows in batches:
-            parts = micro_batches(rows, settings.accumulate, weights=row_weights, lengths=lengths, taught=lesson.taught)
+            parts = micro_batches(
+                rows,
+                settings.accumulate,
+                weights=row_weights,
+                lengths=lengths,
+                taught=lesson.taught,
+                likened=likened,
+            )
             for part in parts:
                 losses = losses_of(model, part, lesson, seen, updates, progress=len(logged) / max(1, steps - 1))
                 updates.add_gradients(losses.objective)
@@ -222,7 +230,10 @@ def batch_epochs(
 def teacher_batch(
     teaching: Teaching, rows: np.ndarray, device: torch.device, taught: np.ndarray | None = None
 ) -> BatchOutputs:
-    """The teacher's outputs on these rows, as tensors on a device; `taught` is what its word on all rows weighs."""
+    """The teacher's outputs on these rows, as tensors on a device; `taught` is what its word on all rows weighs.
+
+    Representations are those of the first rows alone where no more are known.
+    """
     states, projections = teaching.states(rows) if teaching.states else (None, None)
     arrays = {
         "logits": teaching.outputs.logits,
@@ -230,7 +241,10 @@ def teacher_batch(
         "of_each": teaching.of_each,
         "row_weights": taught,
     }
-    found = {name: None if array is None else torch.from_numpy(array[rows]) for name, array in arrays.items()}
+    found = {
+        name: None if array is None else torch.from_numpy(array[rows[rows < len(array)]])
+        for name, array in arrays.items()
+    }
     found |= {"states": states, "projections": projections}
     if teaching.teacher_weights is not None:
         found["teacher_weights"] = torch.from_numpy(teaching.teacher_weights)
@@ -251,6 +265,14 @@ def weights_of_teaching(teaching: Teaching, *, several: bool) -> np.ndarray | No
         weights = np.ones(silent.shape, dtype=np.float32)
     weights = weights if weights.ndim == silent.ndim else np.repeat(weights[:, None], silent.shape[1], axis=1)
     return np.where(silent, np.float32(0), weights)
+
+
+def likened_rows(lesson: Lesson) -> int:
+    """How many rows, the first ones, have vectors of the teacher that the student's are to be like."""
+    teaching = lesson.teaching
+    if teaching is None or teaching.settings.cosine_on == "logits" or teaching.outputs.representations is None:
+        return len(lesson.rows)
+    return len(teaching.outputs.representations)
 
 
 def weights_of_classes(settings: Classification, labels: torch.Tensor) -> torch.Tensor | None:

@@ -25,8 +25,9 @@ class Losses:
 class Shares:
     """What shares of a batch's means a part of it makes up: over labelled rows by weight, over rows, over real tokens.
 
-    `taught` and `likened` are over rows by what the teacher's logits and its vectors weigh. A part's losses count by
-    these shares, so that those of all parts add up to the losses of the batch.
+    `taught` and `likened` are over rows by what the teacher's logits and its vectors weigh, the latter over those rows
+    alone whose vectors are known. A part's losses count by these shares, so that those of all parts add up to the
+    losses of the batch.
     """
 
     labelled: float = 1.0
@@ -43,9 +44,9 @@ WHOLE = Shares()
 class BatchOutputs:
     """What a model says about a batch.
 
-    `logits` (batch, classes or labels) and `representations` (batch, hidden), which a teacher may have none of; where a
-    loss looks at them, `states` (batch, layers, tokens, hidden) of the layers that are compared, and `projections`
-    (batch, 3, tokens, hidden): queries, keys and values.
+    `logits` (batch, classes or labels) and `representations` (batch, hidden), which a teacher may have of the first
+    rows alone, or none of; where a loss looks at them, `states` (batch, layers, tokens, hidden) of the layers that are
+    compared, and `projections` (batch, 3, tokens, hidden): queries, keys and values.
 
     Of teachers alone: of several, `of_each` has the logits (batch, teachers, classes or labels), of which `logits` are
     the mean, and `teacher_weights` (teachers,) what each counts for. `row_weights`, (batch,) or (batch, labels), say
@@ -267,9 +268,9 @@ def distillation_losses(
     """The weighted sum of the losses that weigh something, when a share `progress` of the updates is done.
 
     The first rows of the batch have `labels`, the rest have none; `mask` (batch, tokens) is 1 for real tokens. The
-    cosine loss compares the sentence representations, or the logits as the origin experiment did; it isn't there where
-    the teacher has no vectors, or ones of another width. Of a part of a batch the losses count by its `shares`; one
-    without any labelled row has no classification loss.
+    cosine loss compares the sentence representations, of the rows that the teacher has them of, or the logits as the
+    origin experiment did; it isn't there where the teacher has no vectors, or ones of another width. Of a part of a
+    batch the losses count by its `shares`; one without any labelled row has no classification loss.
     """
     temperature, weights = value_at(settings.temperature, progress), settings.weights.at(progress)
     several = labels.is_floating_point()
@@ -284,9 +285,11 @@ def distillation_losses(
     }
     vectors = "logits" if settings.cosine_on == "logits" else "representations"
     own, teachers = getattr(student, vectors), getattr(teacher, vectors)
-    if own is not None and teachers is not None and own.shape == teachers.shape:
+    if own is not None and teachers is not None and own.shape[1:] == teachers.shape[1:]:
         of_rows = of_rows if of_rows is None or of_rows.dim() == 1 else of_rows.amin(dim=-1)
-        parts["cosine"] = shares.likened * cosine_loss(own, teachers, of_rows)
+        of_rows = None if of_rows is None else of_rows[: len(teachers)]
+        likened = cosine_loss(own[: len(teachers)], teachers, of_rows) if len(teachers) else own.new_zeros(())
+        parts["cosine"] = shares.likened * likened
     if student.states is not None and teacher.states is not None:
         tokens = teacher.states.shape[2]  # 1 where the first alone is looked at
         share = shares.rows if settings.hidden.tokens == "first" else shares.tokens

@@ -109,12 +109,19 @@ class MicroBatch:
 
 
 def micro_batches(
-    rows: np.ndarray, accumulate: int, *, weights: np.ndarray, lengths: np.ndarray, taught: np.ndarray | None = None
+    rows: np.ndarray,
+    accumulate: int,
+    *,
+    weights: np.ndarray,
+    lengths: np.ndarray,
+    taught: np.ndarray | None = None,
+    likened: int | None = None,
 ) -> list[MicroBatch]:
     """A batch in at most `accumulate` parts, so that the sum of their losses, each by its share, is the batch's loss.
 
     `weights` and `lengths` are all rows' weights in the classification loss, 0 for those without a label, and tokens;
-    `taught`, (rows,) or (rows, labels), what the teacher's word on them weighs, None: all alike.
+    `taught`, (rows,) or (rows, labels), what the teacher's word on them weighs, None: all alike. Of the first `likened`
+    rows (None: of all) the teacher's vectors are known.
     Each part takes every so many-th row: labelled rows come first in it too, and parts are of like lengths.
     """
     if accumulate == 1:
@@ -127,19 +134,27 @@ def micro_batches(
                 labelled=float(weights[part].sum() / weights[rows].sum()),
                 rows=len(part) / len(rows),
                 tokens=float(lengths[part].sum() / lengths[rows].sum()),
-                **_shares_of_teaching(part, rows, taught),
+                **_shares_of_teaching(part, rows, taught, len(lengths) if likened is None else likened),
             ),
         )
         for part in parts
     ]
 
 
-def _shares_of_teaching(part: np.ndarray, rows: np.ndarray, taught: np.ndarray | None) -> dict[str, float]:
-    """The part's share of what the teacher's logits weigh, and of what its vectors do: a row's as its least label."""
+def _shares_of_teaching(
+    part: np.ndarray, rows: np.ndarray, taught: np.ndarray | None, likened: int
+) -> dict[str, float]:
+    """The part's share of what the teacher's logits weigh, and of what its vectors do: a row's as its least label.
+
+    It has vectors of the first `likened` rows.
+    """
     if taught is None:
-        return dict.fromkeys(("taught", "likened"), len(part) / len(rows))
+        known = float((part < likened).sum() / max((rows < likened).sum(), 1))
+        return {"taught": len(part) / len(rows), "likened": known}
     least = taught if taught.ndim == 1 else taught.min(axis=1)
-    return {
-        name: float(of_rows[part].sum() / (of_rows[rows].sum() or 1.0))
-        for name, of_rows in (("taught", taught), ("likened", least))
-    }
+    with_vectors = part[part < likened], rows[rows < likened]
+    return {"taught": _share(taught, part, rows), "likened": _share(least, *with_vectors)}
+
+
+def _share(weights: np.ndarray, part: np.ndarray, rows: np.ndarray) -> float:
+    return float(weights[part].sum() / max(weights[rows].sum(), np.finfo(np.float64).tiny))

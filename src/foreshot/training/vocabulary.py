@@ -8,6 +8,7 @@ is spared most of a matrix that can be larger than all layers together (Kingma a
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -47,10 +48,8 @@ def occurring_words_only(model: nn.Module, encoded: EncodedRows) -> Iterator[Non
     if not (isinstance(whole, nn.Embedding) and whole.weight.requires_grad):
         yield
         return
-    used = {encoded.tokenizer.pad_token_id}.union(*encoded.ids)
-    if whole.padding_idx is not None:
-        used.add(whole.padding_idx)
-    token_ids = torch.tensor(sorted(used), device=whole.weight.device)
+    padding = {encoded.tokenizer.pad_token_id, whole.padding_idx} - {None}
+    token_ids = torch.from_numpy(np.union1d(encoded.occurring, sorted(padding))).to(whole.weight.device)
     part = OccurringWords(whole, token_ids)
     model.set_input_embeddings(part)  # type: ignore[operator]
     try:

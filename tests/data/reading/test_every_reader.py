@@ -16,7 +16,7 @@ TEXTS = ['"You walnut, you', "Lovely, really", 'Nobody"', "A fool"]  # as CSV, t
 READERS = {
     "data": lambda path, dialect: read_table(path, text="text", dialect=dialect).texts,
     "texts": lambda path, dialect: read_texts(path, text="text", dialect=dialect),
-    "unlabelled": lambda path, dialect: read_unlabelled(path, text="text", known=(), dialect=dialect).texts,
+    "unlabelled": lambda path, dialect: list(read_unlabelled(path, text="text", known=(), dialect=dialect).texts()),
     "suite": lambda path, dialect: [case.text for case in read_suite(path, CLASSES, dialect=dialect).cases],
     "probes": lambda path, dialect: [probe.text for probe in read_probes(path, CLASSES, dialect)],
     "terms": lambda path, dialect: read_identity_terms(path, dialect)["all"],
