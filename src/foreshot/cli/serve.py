@@ -50,10 +50,9 @@ def serve_command(
 
 def _announce(plan: "Plan", address: str) -> None:
     kept = plan.settings.feedback
-    if kept.file is None:
-        typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)")
-    else:
-        typer.echo(f"{', '.join(plan.folders)} at {address}, keeping texts that are corrected (Ctrl-C stops it)")
+    texts = "" if kept.file is None else "texts that are corrected are kept; "
+    typer.echo(f"{', '.join(plan.folders)} at {address} ({texts}Ctrl-C stops it)")
+    if kept.file is not None:
         most = f"at most {kept.files} files of {kept.file_bytes / 1e6:,.3g} MB"
         typer.echo(f"foreshot: corrections are kept with their texts: {printable(str(kept.file))}, {most}", err=True)
     if plan.is_open:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from foreshot.data.reading.records import KINDS
-from foreshot.data.texts import excerpt
+from foreshot.data.texts import printable
 from foreshot.errors import ServeError
 from foreshot.files.atomic import NO_ROOM
 from foreshot.files.journal import FullError, Journal
@@ -34,12 +34,12 @@ def check_feedback(settings: Feedback) -> None:
     if file is None:
         return
     if file.suffix.lower() not in ENDINGS:
-        raise ServeError(f"{file}: ⟨feedback⟩ is kept as JSON Lines; give it a name that ends in {ENDINGS[0]}")
+        raise ServeError(f"{printable(str(file))}: ⟨feedback⟩ is kept as JSON Lines; give it a name that ends in {ENDINGS[0]}")
     try:
         journal_of(settings).check()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "is no name of a file"
-        raise ServeError(f"{excerpt(file)}: ⟨feedback⟩ can't be kept there ({why}); name a file to write in") from None
+        raise ServeError(f"{printable(str(file))}: ⟨feedback⟩ can't be kept there ({why}); name a file to write in") from None
 
 
 def journal_of(settings: Feedback) -> Journal:
@@ -54,7 +54,8 @@ async def keep(settings: Feedback, request: Request, lines: Sequence[Mapping[str
     To each come when it was given and, where keys are asked for, by whose.
     """
     given = {"when": datetime.now(UTC).isoformat(timespec="milliseconds"), "by": request.scope.get("foreshot.key")}
-    written = [json.dumps(_said({**given, **line}), ensure_ascii=False, allow_nan=False) for line in lines]
+    # In ASCII: some readers end a line at U+2028, and a terminal obeys what follows U+009B.
+    written = [json.dumps(_said({**given, **line}), allow_nan=False) for line in lines]
     try:
         await asyncio.to_thread(journal_of(settings).append, written)
     except FullError:
