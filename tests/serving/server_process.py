@@ -32,7 +32,10 @@ ONE_BY_ONE = {
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """A server that `said` a line once it had its address; its standard error goes to a file, so that it never waits for a reader."""
+    """A server that `said` a line once it had its address.
+
+    Its standard error goes to a file, so that it never waits for a reader.
+    """
 
     said: str
     process: subprocess.Popen[str]

@@ -187,7 +187,9 @@ def test_several_workers_keep_whole_lines_and_a_new_model_goes_on_in_the_same_fi
         assert "xxx" not in server.stderr()  # no text in the log
     found = kept_in(file)
     places = [line["text"].split()[0] for line in found]
-    assert sorted(places) == sorted(f"{a}/{b}/{half}" for a in range(clients) for b in range(requests) for half in (0, 1))
+    assert sorted(places) == sorted(
+        f"{a}/{b}/{half}" for a in range(clients) for b in range(requests) for half in (0, 1)
+    )
     assert all(one[:-1] == other[:-1] for one, other in zip(places[::2], places[1::2], strict=True))
     assert {line["by"] for line in found} == {"forum"}
     assert len(rotated(file)) > 10

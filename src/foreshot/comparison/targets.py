@@ -114,6 +114,7 @@ def teaching_of(job: Job, inputs: Inputs, run: RunFolder) -> Teaching | None:
     return Teaching(
         settings=job.distillation,
         outputs=Outputs.load(run.targets / OUTPUTS_FILE),
+        row_weights=_weighed(inputs, None),
         unlabelled=inputs.unlabelled_rows,
         look=look,
         states=None if facts is None else _states(job, facts, inputs, run),
@@ -134,9 +135,27 @@ def _taught_by_several(settings: Distillation, inputs: Inputs, run: RunFolder) -
         outputs=Outputs(logits=mean, representations=None),
         of_each=logits,
         teacher_weights=weights,
-        row_weights=weighed,
+        row_weights=_weighed(inputs, weighed),
         unlabelled=inputs.unlabelled_rows,
     )
+
+
+def _weighed(inputs: Inputs, weights: np.ndarray | None) -> np.ndarray | None:
+    """What a teacher's word on each taught row weighs, float32, in the shape of `weights`, which say it without
+    corrections: (rows,) or (rows, labels), None for all alike.
+
+    The run's own teacher learnt the corrections, and its word on them weighs as they do; another one's counts for
+    nothing there, where people know better.
+    """
+    own = inputs.row_weights
+    if own is None:
+        return weights
+    if inputs.given_teacher or inputs.asked_teachers:
+        own = np.where(inputs.split.parts["train"].corrected or (), np.float32(0), np.float32(1))
+    rows = np.concatenate([own, np.ones(len(inputs.taught_rows) - len(own), dtype=np.float32)])
+    if weights is None:
+        return rows
+    return weights * (rows if weights.ndim == 1 else rows[:, None])
 
 
 def _states(job: Job, facts: CacheFacts, inputs: Inputs, run: RunFolder) -> TeacherStates:

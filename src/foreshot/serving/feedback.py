@@ -34,12 +34,16 @@ def check_feedback(settings: Feedback) -> None:
     if file is None:
         return
     if file.suffix.lower() not in ENDINGS:
-        raise ServeError(f"{printable(str(file))}: ⟨feedback⟩ is kept as JSON Lines; give it a name that ends in {ENDINGS[0]}")
+        raise ServeError(
+            f"{printable(str(file))}: ⟨feedback⟩ is kept as JSON Lines; give it a name that ends in {ENDINGS[0]}"
+        )
     try:
         journal_of(settings).check()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "is no name of a file"
-        raise ServeError(f"{printable(str(file))}: ⟨feedback⟩ can't be kept there ({why}); name a file to write in") from None
+        raise ServeError(
+            f"{printable(str(file))}: ⟨feedback⟩ can't be kept there ({why}); name a file to write in"
+        ) from None
 
 
 def journal_of(settings: Feedback) -> Journal:
