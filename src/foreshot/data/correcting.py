@@ -1,7 +1,7 @@
 """Correcting: a split whose rows say what corrections say, with those beside it that models are to be tried on.
 
 What is tried must not have been learnt: a correction of a test row corrects the test, and of the others a share is held
-out. Which ones depends on the seed and the text alone, so that those of a file that grows stay where they were.
+out. Which ones depends on the seed and the texts alone, so that in a file that grows most stay what they were.
 """
 
 import hashlib
