@@ -114,7 +114,7 @@ def test_weights_are_kept_where_a_batch_is_computed_in_parts(monkeypatch, task):
 
 
 def test_a_row_that_counts_for_next_to_nothing_is_not_learnt_from(monkeypatch):
-    wrong = LABELS.copy()
+    wrong = np.array(LABELS)
     wrong[::5] = 1 - wrong[::5]
     light = np.where(np.arange(ROWS) % 5 == 0, 1e-6, 1.0).astype(np.float32)
     right, _ = first_gradients(monkeypatch, 1, row_weights=light)
