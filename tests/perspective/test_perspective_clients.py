@@ -77,6 +77,41 @@ def test_googles_client_is_built_of_our_document_and_gets_scores(address):
     assert (answer["languages"], answer["clientToken"]) == (["en"], "t-1")
 
 
+def test_googles_client_suggests_scores_where_they_are_kept(tmp_path):
+    decisions = label_decisions("toxic", "insult")
+    bundle, file = tiny_bundle(tmp_path / "several", decisions=decisions), tmp_path / "feedback.jsonl"
+    body = {
+        "comment": {"text": RUDE, "type": "PLAIN_TEXT"},
+        "context": {"entries": [{"text": "what was said before"}]},
+        "attributeScores": {
+            "TOXICITY": {"summaryScore": {"value": 0}},
+            "INSULT": {"summaryScore": {"value": 0.75, "type": "PROBABILITY"}, "spanScores": [{"begin": 0, "end": 3}]},
+        },
+        "languages": ["en"],
+        "communityId": "forum",
+        "clientToken": "t-2",
+    }
+    with (
+        live_app({"several": bundle}, feedback={"file": str(file)}) as url,
+        google_client(url, KEY) as client,
+    ):
+        answer = client.comments().suggestscore(body=body).execute()
+        batch = client.new_batch_http_request()
+        batch.add(client.comments().suggestscore(body={**body, "languages": [], "clientToken": "t-3"}))
+        batch.execute()
+        with pytest.raises(HttpError) as refused:
+            client.comments().suggestscore(body={**body, "attributeScores": {}}).execute()
+    assert answer == {"requestedLanguages": ["en"], "detectedLanguages": ["en"], "clientToken": "t-2"}
+    assert (refused.value.status_code, refused.value.reason) == (400, "Missing attribute_scores")
+    kept = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    assert [(line["text"], line["scores"], line["id"]) for line in kept] == [
+        (RUDE, {"toxic": 0.0, "insult": 0.75}, token) for token in ("t-2", "t-3")
+    ]
+    assert {(line["model"], line["community"], line["source"]) for line in kept} == {
+        ("several", "forum", "suggestscore")
+    }
+
+
 def test_googles_client_offers_what_is_served_and_nothing_else(address):
     with google_client(address, KEY) as client:
         assert not hasattr(client.comments(), "suggestscore")

@@ -32,11 +32,21 @@ ONE_BY_ONE = {
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """A server that answers at `url`; its standard error goes to a file, so that it never waits for a reader."""
+    """A server that `said` a line once it had its address.
 
-    url: str
+    Its standard error goes to a file, so that it never waits for a reader.
+    """
+
+    said: str
     process: subprocess.Popen[str]
     errors: Path
+
+    @property
+    def url(self) -> str:
+        """Where it answers, as its first line tells."""
+        found = re.search(r"http://[^ \n]+", self.said)
+        assert found
+        return found[0]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -199,6 +209,5 @@ def _first_line(process: subprocess.Popen[str], errors: Path) -> str:
     assert process.stdout
     readable, _, _ = select.select([process.stdout], [], [], PATIENCE)
     line = process.stdout.readline() if readable else ""
-    found = re.search(r"http://[^ \n]+", line)
-    assert found, f"the server didn't start: {errors.read_text(encoding='utf-8')}"
-    return found[0]
+    assert "http://" in line, f"the server didn't start: {errors.read_text(encoding='utf-8')}"
+    return line

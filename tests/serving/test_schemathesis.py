@@ -10,6 +10,7 @@ import pytest
 import yaml
 from served import make_bundles
 from server_process import serving
+from tiny_bundles import label_decisions, tiny_bundle
 
 from waiting import PATIENCE
 
@@ -22,7 +23,10 @@ def test_all_that_is_answered_is_what_openapi_says(tmp_path: Path, keys: bool) -
     known = [{"name": "tests", "sha256": hashlib.sha256(KEY.encode()).hexdigest()}] if keys else []
     config = tmp_path / "serve.yaml"
     config.write_text(yaml.safe_dump({"limits": SMALL, "keys": known}), encoding="utf-8")
-    with serving(list(make_bundles(tmp_path).values()), "--config", config) as server:
+    several = tiny_bundle(tmp_path / "several", decisions=label_decisions("toxic", "insult"))
+    bundles = [*make_bundles(tmp_path).values(), *([several] if keys else [])]
+    kept = ("--feedback", tmp_path / "feedback.jsonl") if keys else ()
+    with serving(bundles, "--config", config, *kept) as server:
         command = [
             *(Path(sys.executable).parent / "schemathesis", "run", f"{server.url}/openapi.json", "--no-color"),
             *("--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--mode", "all"),
@@ -38,7 +42,7 @@ def test_all_that_is_answered_is_what_openapi_says(tmp_path: Path, keys: bool) -
     shown = "\n".join(line[:300] for line in done.stdout.splitlines())
     assert done.returncode == 0, shown + done.stderr
     operations = sum(len(path) for path in paths.values())
-    assert operations >= 6  # both APIs, and what watches them
+    assert operations >= (8 if keys else 6)  # both APIs, with corrections, and what watches them
     assert f"Tested: {operations}\n" in shown
     tested = re.search(r"(\d+) generated, (\d+) passed", shown)
     assert tested

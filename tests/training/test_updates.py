@@ -93,7 +93,9 @@ def taught_by(first_token: bool = False, unlabelled=None, share: float = 0.0, la
     )
 
 
-def first_gradients(monkeypatch, accumulate: int, teaching=None, labels=LABELS, outputs: int = 2, **settings):
+def first_gradients(
+    monkeypatch, accumulate: int, teaching=None, labels=LABELS, outputs: int = 2, row_weights=None, **settings
+):
     """The gradients of the first update, and its losses, without dropout."""
     model = tiny_classifier("bert", 2, seed=1, labels=outputs)
     for module in model.modules():
@@ -118,6 +120,7 @@ def first_gradients(monkeypatch, accumulate: int, teaching=None, labels=LABELS, 
         settings=Training(batch_size=16, epochs=1, accumulate=accumulate, **settings),
         learning_rate=1e-3,
         seed=0,
+        row_weights=row_weights,
         teaching=teaching,
         progress=Silent(),
     )

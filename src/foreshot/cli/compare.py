@@ -13,6 +13,7 @@ from foreshot.cli.options import (
     Quoting,
     Separator,
     assigned,
+    beside_the_run,
     by_comma,
     experiment_of,
     given_ones,
@@ -98,6 +99,9 @@ def compare_command(
     unlabelled: Annotated[
         str | None, typer.Option(help="File of texts without labels, which the teacher labels for the students.")
     ] = None,
+    corrections: Annotated[
+        str | None, typer.Option(help="File of texts and what is right for them, which overrules the data.")
+    ] = None,
     probes: Annotated[str | None, typer.Option(help="Probe file: one text a line, or a table with text,label.")] = None,
     suite: Annotated[
         str | None, typer.Option(help="Behavioural suite: builtin, none, or a file (own format or HateCheck's).")
@@ -149,6 +153,7 @@ def compare_command(
         "leave_out": by_comma(leave_out), "separator": separator, "quoting": quoting,
         "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
         "encoder": encoder, "teacher": teacher or None, "problem_type": problem_type,
+        "corrections": given_ones({"file": corrections}),
         "scores": by_comma(scores), "thresholds": thresholds_by_name(threshold),
         "teacher_from_scores": teacher_from_scores, "teacher_scores": teacher_scores,
         "recipes": by_comma(recipes), "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes,
@@ -166,6 +171,8 @@ def compare_command(
     given["teacher_labels"] = pairs_by_comma("--teacher-labels", teacher_labels)
     given["policy"] = margins(policy)
     settings, runs = settings_to_start_from(experiment, demo, runs)
+    if corrections is not None and experiment is not None and experiment.is_dir():
+        settings = beside_the_run(settings)
     source = str(experiment) if experiment else "settings"
     asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
     with interruption_as_one_line(runs / asked.name):

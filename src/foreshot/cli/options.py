@@ -46,6 +46,13 @@ def settings_to_start_from(experiment: Path | None, demo: bool, runs: Path) -> t
     return {"name": run_name(experiment), **load_settings(experiment)}, runs
 
 
+def beside_the_run(settings: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings, of another name where it knew no corrections: the run itself stays as it is."""
+    if settings["corrections"]["file"] is not None:
+        return settings
+    return {**settings, "name": f"{settings['name']}-corrected"}
+
+
 def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[str], source: str) -> Experiment:
     """The experiment that settings, changed by what is given, and `--layers` ask for; raises ConfigError."""
     merged = {**settings, **given}
@@ -57,7 +64,7 @@ def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[
     for identities, others in (("identity_columns", "identity_terms"), ("identity_terms", "identity_columns")):
         if identities in given and others not in given:
             merged.pop(others, None)  # a run may be asked about its groups anew
-    for group in ("training", "distillation", "explanations", "policy"):
+    for group in ("training", "distillation", "explanations", "policy", "corrections"):
         if isinstance(settings.get(group), dict) and group in given:
             merged[group] = {**settings[group], **given[group]}
     if "data" not in merged:

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from foreshot.progress import printable
+
 if TYPE_CHECKING:
     from foreshot.serving.server import Plan
 
@@ -18,6 +20,9 @@ def serve_command(
     config: Annotated[
         Path | None, typer.Option(help="YAML file with limits, API keys, attributes and origins.")
     ] = None,
+    feedback: Annotated[
+        Path | None, typer.Option(help="Take corrections, and keep them with their texts in this .jsonl file.")
+    ] = None,
     access_log: Annotated[bool, typer.Option(help="Write a line for each request to standard error.")] = True,
 ) -> None:
     """Serve bundles over HTTP: an API, Perspective's wire format, and a web page."""
@@ -26,9 +31,13 @@ def serve_command(
     from foreshot.serving.server import Plan, serve
     from foreshot.serving.settings import ServeSettings, load_serve_settings
 
+    settings = load_serve_settings(config) if config else ServeSettings()
+    if feedback is not None:
+        kept = settings.feedback.model_copy(update={"file": feedback})
+        settings = settings.model_copy(update={"feedback": kept})
     plan = Plan(
         folders=parse_models(bundles),
-        settings=load_serve_settings(config) if config else ServeSettings(),
+        settings=settings,
         more=(perspective_router,),
         host=host,
         port=port,
@@ -40,7 +49,12 @@ def serve_command(
 
 
 def _announce(plan: "Plan", address: str) -> None:
-    typer.echo(f"{', '.join(plan.folders)} at {address} (Ctrl-C stops it)")
+    kept = plan.settings.feedback
+    texts = "" if kept.file is None else "texts that are corrected are kept; "
+    typer.echo(f"{', '.join(plan.folders)} at {address} ({texts}Ctrl-C stops it)")
+    if kept.file is not None:
+        most = f"at most {kept.files} files of {kept.file_bytes / 1e6:,.3g} MB"
+        typer.echo(f"foreshot: corrections are kept with their texts: {printable(str(kept.file))}, {most}", err=True)
     if plan.is_open:
         typer.echo("foreshot: whoever reaches this machine may ask; foreshot new-key makes API keys", err=True)
 

@@ -21,6 +21,8 @@ from foreshot.comparison.asked_teachers import (
     width_of,
 )
 from foreshot.comparison.stored_teacher import StoredTeacher, judged_where_scored, scored_suite, stored_teacher
+from foreshot.data.correcting import Corrected, corrected, told
+from foreshot.data.corrections import read_corrections
 from foreshot.data.identity_groups import with_identity_groups
 from foreshot.data.labels import BENIGN, TOXIC
 from foreshot.data.rationales import read_rationales
@@ -138,6 +140,7 @@ class Inputs:
     evasions: Evasions | None
     explained: ExplainedTexts | None
     data_fingerprint: str
+    corrections: Corrected | None = None
     announcements: tuple[str, ...]  # about the models
     device: torch.device  # where models are trained and asked
 
@@ -180,6 +183,13 @@ class Inputs:
     def answers(self, part: str) -> np.ndarray:
         """What is known of a part's rows, as `judging.task` has it."""
         return self.task.answers(self.split.parts[part])
+
+    @property
+    def row_weights(self) -> np.ndarray | None:
+        """What each training row weighs in training, float32 (rows,); None where all weigh alike."""
+        right = self.split.parts["train"].corrected
+        weight = np.float32(self.experiment.corrections.weight)
+        return None if right is None else np.where(right, weight, np.float32(1))
 
     @property
     def asked_training_rows(self) -> np.ndarray:
@@ -278,8 +288,9 @@ def read_inputs(experiment: Experiment) -> Inputs:
     experiment = _with_precision(experiment, device)
     said: list[str] = []  # about tables
     dialect = asked_dialect(experiment.separator, experiment.quoting, say=said.append)
-    split = _read_split(experiment, dialect)
+    as_stored = _read_split(experiment, dialect)
     dialect = replace(dialect, firm=False)  # what else is read may come from elsewhere
+    split, corrections = _with_corrections(experiment, as_stored, dialect)
     if experiment.identity_columns or experiment.identity_terms:
         split = with_identity_groups(split, experiment.identity_terms, dialect)
     task = task_of(split, experiment.thresholds_of)
@@ -297,7 +308,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     explained = _explained(experiment, split, dialect)
     stored = None
     if split.has_scores and not experiment.teacher_from_scores:
-        stored = stored_teacher(experiment, split, task, suite_scores)
+        stored = stored_teacher(experiment, as_stored, task, suite_scores)
         explained = None  # nothing is known of what it would say without a word
         alone = not split.labelled and experiment.unlabelled is None  # or there are rows that a teacher alone knows
         experiment = _from_encoder(experiment, by_labels=alone)
@@ -345,6 +356,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         evasions=evasions,
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
+        corrections=corrections,
         announcements=tuple(dict.fromkeys((*models.announcements, *_projections(experiment, models), *about_texts))),
         device=device,
     )
@@ -388,6 +400,26 @@ def _read_split(experiment: Experiment, dialect: AskedDialect) -> Split:
         seed=experiment.first_seed,
         max_train_rows=experiment.max_train_rows,
     )
+
+
+def _with_corrections(experiment: Experiment, split: Split, dialect: AskedDialect) -> tuple[Split, Corrected | None]:
+    """The split as corrections have it, where there are any, and what they did to it."""
+    settings = experiment.corrections
+    if settings.file is None:
+        return split, None
+    read = read_corrections(
+        settings.file,
+        split,
+        text=experiment.text,
+        label=experiment.label,
+        leave_out=experiment.leave_out,
+        skip_bad_rows=experiment.skip_bad_rows,
+        dialect=dialect,
+    )
+    threshold = experiment.thresholds_of((split.score_names or ("",))[0])[0]
+    split, found = corrected(split, read, share=settings.held_out, seed=experiment.first_seed, threshold=threshold)
+    said = (*read.announcements, *told(found, settings.weight))
+    return replace(split, announcements=(*split.announcements, *said)), found
 
 
 def _read(experiment: Experiment, source: str, part: str, dialect: AskedDialect) -> Table:
@@ -724,4 +756,6 @@ def _data_fingerprint(split: Split) -> str:
             digest.update(f"{name}\0{label}\0{text}\0".encode("utf-8", "surrogatepass"))
         if part.scores is not None:
             digest.update(np.array(part.scores, dtype=np.float64).tobytes())
+        if part.corrected is not None:
+            digest.update(np.array(part.corrected).tobytes())
     return fingerprint([digest.hexdigest(), list(split.output_names)])

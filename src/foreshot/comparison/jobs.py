@@ -152,8 +152,14 @@ def teacher_fingerprint(inputs: Inputs) -> str:
             inputs.origin.fingerprint,
             inputs.experiment.training.decisive(),
             inputs.experiment.first_seed,
+            *weights_of(inputs),
         ]
     )
+
+
+def weights_of(inputs: Inputs) -> list[float]:
+    """What a corrected row counts for, where there are any."""
+    return [] if inputs.corrections is None else [inputs.experiment.corrections.weight]
 
 
 def asked_fingerprint(inputs: Inputs, teacher: AskedTeacher) -> str:
@@ -213,6 +219,7 @@ def student_fingerprint(inputs: Inputs, recipe: Recipe, seed: int) -> str:
             targets_fingerprint(inputs) if learns_from_teacher else None,
             _distillation_of(inputs, recipe).model_dump() if learns_from_teacher else None,
             experiment.lora.model_dump() if recipe.tuning == "lora" else None,
+            *weights_of(inputs),
             *([experiment.teachers.disagreement] if learns_from_teacher and len(inputs.asked_teachers) > 1 else []),
         ]
     )

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from foreshot.comparison.inputs import EVASIONS, PROBES_ROWS, SUITE_ROWS, Inputs
+from foreshot.comparison.judge_corrections import corrections
 from foreshot.comparison.judge_teachers import asked_teachers
 from foreshot.comparison.scored import Scored
 from foreshot.errors import DataError
@@ -34,6 +35,7 @@ from foreshot.judging.summary import summarise
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
 from foreshot.results.behaviour import EvasionResult, Flip, SuiteResult
+from foreshot.results.corrections import Corrections
 from foreshot.results.decisions import PolicyResult
 from foreshot.results.identity import IdentityBias
 from foreshot.results.models import ModelResult, Summary
@@ -61,6 +63,7 @@ class Findings:
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]
     identity_bias: IdentityBias | None
+    corrections: Corrections | None
     asked_teachers: AskedTeachers | None
     reasons: Reasons | None
     comparisons: list[Comparison]
@@ -113,6 +116,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         suite_results=suite,
         evasion=_evasion(inputs, everyone),
         identity_bias=_identity_bias(inputs, by_name),
+        corrections=corrections(inputs, everyone),
         asked_teachers=asked_teachers(inputs, scored),
         reasons=why,
         comparisons=comparisons,

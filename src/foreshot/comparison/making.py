@@ -52,6 +52,7 @@ def train_into(
             settings=settings,
             learning_rate=job.learning_rate,
             seed=job.seed,
+            row_weights=inputs.row_weights,
             teaching=teaching,
             checkpointing=checkpointing(job, inputs, run),
             device=inputs.device,

@@ -13,6 +13,7 @@ from foreshot.comparison.jobs import Job
 from foreshot.comparison.making import open_model
 from foreshot.comparison.model_folder import TrainingRecord
 from foreshot.comparison.scores import ASKED, Scores, score, score_texts
+from foreshot.data.correcting import HELD_OUT
 from foreshot.judging.cost import cost
 from foreshot.models.batches import EncodedRows
 from foreshot.progress import Progress
@@ -81,7 +82,7 @@ def score_model(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) ->
 
 def _said(logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What a teacher that is only asked said something about: of all but the data's parts every text."""
-    parts = ("train", "validation", "test")
+    parts = ("train", "validation", "test", HELD_OUT)
     return {name: found for name, found in logits.items() if name in parts or not np.isnan(found).any()}
 
 

@@ -146,6 +146,7 @@ def teaching_of(job: Job, inputs: Inputs, run: RunFolder) -> Teaching | None:
     return Teaching(
         settings=job.distillation,
         outputs=_outputs(job.distillation, inputs, run),
+        row_weights=_weighed(inputs, None),
         unlabelled=inputs.unlabelled_rows,
         look=look,
         states=None if facts is None else _states(job, facts, inputs, run),
@@ -169,7 +170,7 @@ def _taught_by_several(settings: Distillation, inputs: Inputs, run: RunFolder) -
         outputs=Outputs(logits=np.concatenate(mean), representations=None),
         of_each=each,
         teacher_weights=weights,
-        row_weights=weighed,
+        row_weights=_weighed(inputs, weighed),
         unlabelled=inputs.unlabelled_rows,
     )
 
@@ -186,6 +187,24 @@ def _outputs(settings: Distillation, inputs: Inputs, run: RunFolder) -> Outputs:
 def _whole(path: Path) -> np.ndarray:
     array = ArrayFile(path)
     return array.span(0, len(array))
+
+
+def _weighed(inputs: Inputs, weights: np.ndarray | None) -> np.ndarray | None:
+    """What a teacher's word on each taught row weighs, float32, in the shape of `weights`, which say it without
+    corrections: (rows,) or (rows, labels), None for all alike.
+
+    The run's own teacher learnt the corrections, and its word on them weighs as they do; another one's counts for
+    nothing there, where people know better.
+    """
+    own = inputs.row_weights
+    if own is None:
+        return weights
+    if inputs.given_teacher or inputs.asked_teachers:
+        own = np.where(inputs.split.parts["train"].corrected or (), np.float32(0), np.float32(1))
+    rows = np.concatenate([own, np.ones(len(inputs.taught_rows) - len(own), dtype=np.float32)])
+    if weights is None:
+        return rows
+    return weights * (rows if weights.ndim == 1 else rows[:, None])
 
 
 def _states(job: Job, facts: CacheFacts, inputs: Inputs, run: RunFolder) -> TeacherStates:

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,7 +23,8 @@ class Part:
 
     Of a multi-label task `marks` has the 0 or 1 of every label for each row, and `labels` the judged label's. Where
     there are stored scores `scores` has each output's, NaN for a gap; where they alone are known, `labels` are -1 for a
-    row without the first one. `repeats` has further scores of the same text, by the row's index.
+    row without the first one. `repeats` has further scores of the same text, by the row's index. `corrected` says which
+    rows were put right by a correction (`data.correcting`), None where there are none.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Part:
     identities: dict[str, list[bool]] = field(default_factory=dict)  # by group
     scores: list[tuple[float, ...]] | None = None
     repeats: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    corrected: list[bool] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -50,6 +52,7 @@ class Part:
             identities={group: [found[index] for index in kept] for group, found in self.identities.items()},
             scores=None if self.scores is None else [self.scores[index] for index in kept],
             repeats={new: self.repeats[old] for new, old in enumerate(kept) if old in self.repeats},
+            corrected=None if self.corrected is None else [self.corrected[index] for index in kept],
         )
 
     def label_counts(self, names: Sequence[str] | None) -> dict[str, int] | None:
@@ -167,7 +170,7 @@ def split_tables(
     _check_enough(parts["train"], classes, parts_to_make=1 + len(missing), labelled=data.labelled)
     parts |= _split_off(parts["train"], missing, len(classes.names), seed)
     parts["train"] = _at_most(parts["train"], max_train_rows, len(classes.names), seed)
-    _check_every_class(parts, classes)
+    check_every_class(parts, classes)
     announced = [text for table in tables.values() for text in table.announcements]
     announced += [*said, *classes.announcements]
     if not data.labelled:
@@ -197,6 +200,8 @@ def split_tables(
 def write_split(split: Split, folder: Path) -> None:
     """Write train.parquet, validation.parquet and test.parquet (text, label, class, row) into a folder.
 
+    With corrections there is corrections.parquet besides, those that were held out, and a column `corrected`; a row
+    that one of them added has its number there.
     Of a multi-label task a column `marks` follows, with a field of 0 and 1 for each label, and where there are stored
     scores a column `scores`, with a field for each, null for a gap.
     """
@@ -216,6 +221,8 @@ def write_split(split: Split, folder: Path) -> None:
         if split.score_names is not None and part.scores is not None:
             of_scores = [pa.array(of, pa.float64(), from_pandas=True) for of in zip(*part.scores, strict=True)]
             columns["scores"] = pa.StructArray.from_arrays(of_scores, names=list(split.score_names))
+        if part.corrected is not None:
+            columns["corrected"] = pa.array(part.corrected, pa.bool_())
         pq.write_table(pa.table(columns), folder / f"{name}.parquet")
 
 
@@ -340,7 +347,8 @@ def _at_most(train: Part, most: int | None, classes: int, seed: int) -> Part:
     )
 
 
-def _check_every_class(parts: dict[str, Part], classes: Classes) -> None:
+def check_every_class(parts: Mapping[str, Part], classes: Classes) -> None:
+    """Raise DataError for a part that has no row of some class."""
     for name, part in parts.items():
         for index in sorted(set(range(len(classes.names))) - set(part.labels)):
             remedy = (

@@ -94,7 +94,7 @@ def _lock(file: Path) -> int:
                 raise HeldError(pid, sure=locks) from None
             raise
         # Whoever held it may have removed it since it was opened: then a lock on it keeps nobody out.
-        if _is_same_file(descriptor, file):
+        if is_same_file(descriptor, file):
             return descriptor
         os.close(descriptor)
 
@@ -123,7 +123,8 @@ def _pid(descriptor: int) -> int | None:
     return int(written) if written.isdigit() else None
 
 
-def _is_same_file(descriptor: int, file: Path) -> bool:
+def is_same_file(descriptor: int, file: Path) -> bool:
+    """Whether what a descriptor stands for still has this name."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat())
     except FileNotFoundError:

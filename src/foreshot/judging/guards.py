@@ -116,7 +116,7 @@ def check_reload(trained_logits: np.ndarray, saved_logits: np.ndarray, *, folder
 def check_parts_apart(split: Split) -> None:
     """Stop when a training text occurs in the validation or test part, after folding case, form and white space."""
     train = {fold(text): row for text, row in zip(split.parts["train"].texts, split.parts["train"].rows, strict=True)}
-    for name in ("validation", "test"):
+    for name in sorted(split.parts.keys() - {"train"}, reverse=True):
         for text, row in zip(split.parts[name].texts, split.parts[name].rows, strict=True):
             if (shared := train.get(fold(text))) is not None:
                 raise GuardError(f"{name} row {row}: its text is also in the training part (row {shared})")

@@ -6,34 +6,41 @@ messages those of its documentation; docs/perspective.md says what differs.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from foreshot.data.texts import excerpt, listing, valid_unicode
+from foreshot.data.texts import excerpt, listing
 from foreshot.errors import ConfigError
+from foreshot.perspective.asked import (
+    REFUSALS,
+    ServedAttribute,
+    check_languages,
+    checked_text,
+    documented_refusals,
+    foreign,
+    read_comment,
+    refused,
+)
 from foreshot.perspective.batch import answer_batch
 from foreshot.perspective.discovery import VERSION, discovery_document
 from foreshot.perspective.schemas import (
     SCORE_TYPES,
-    TEXT_TYPES,
     AnalyzeCommentRequest,
     AnalyzeCommentResponse,
     AttributeParameters,
-    PerspectiveProblem,
     request_schema,
 )
 from foreshot.perspective.sentences import sentence_spans, utf16_spans
+from foreshot.perspective.suggestions import add_suggestions
 from foreshot.runtime.bundle import Manifest
 from foreshot.serving.bodies import MEDIA_TYPE
-from foreshot.serving.catalogue import Catalogue, ServedModel
+from foreshot.serving.catalogue import Catalogue
 from foreshot.serving.google import BATCH_PATHS
 from foreshot.serving.openapi import described
-from foreshot.serving.problems import Problem, listed_errors
+from foreshot.serving.problems import Problem
 from foreshot.serving.settings import Attribute, ServeSettings
 
 ATTRIBUTES_BY_LABEL = {
@@ -50,25 +57,8 @@ ATTRIBUTES_BY_LABEL = {
 }
 """What the labels of public data sets of comments, and of models trained on them, are called in Perspective's API."""
 MOST_SENTENCES = 100
-INVALID_REQUEST = "INVALID_REQUEST"
-REFUSALS = {
-    400: "The request is refused; `error` says why.",
-    401: "An API key is needed, or isn't known.",
-    408: "The body didn't come in time.",
-    413: "The body is too big.",
-    415: "The body isn't sent as JSON.",
-    503: "No room or no time; ask again in a moment.",
-}
 
 Span = tuple[int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServedAttribute:
-    """An attribute of Perspective's: the probability of a label by a model."""
-
-    model: ServedModel
-    label: str
 
 
 def perspective_router(catalogue: Catalogue, settings: ServeSettings) -> APIRouter:
@@ -82,18 +72,19 @@ def perspective_router(catalogue: Catalogue, settings: ServeSettings) -> APIRout
         return router
     schema = request_schema(list(served), settings.languages, settings.limits.text_length)
     example = {"comment": {"text": "you absolute walnut"}, "requestedAttributes": {next(iter(served)): {}}}
+    kept = settings.feedback.file is not None
 
     @router.post(
         "/v1alpha1/comments:analyze",
         summary="Score a comment, as Perspective did",
         response_model=AnalyzeCommentResponse,
-        responses={status: {"model": PerspectiveProblem, "description": text} for status, text in REFUSALS.items()},
+        responses=documented_refusals(REFUSALS),
         openapi_extra=described(schema, example=example),
     )
     async def analyze(request: Request) -> Response:
         """Perspective's `comments:analyze`; docs/perspective.md says what differs."""
-        asked = await _read(request)
-        text = _checked_text(asked, settings.limits.text_length)
+        asked = await read_comment(request, AnalyzeCommentRequest)
+        text = checked_text(asked, settings.limits.text_length)
         wanted = _checked_attributes(asked, served)
         languages = asked.languages or [settings.languages[0]]
         wanted = _spoken(asked, wanted, languages, settings.languages)
@@ -103,9 +94,7 @@ def perspective_router(catalogue: Catalogue, settings: ServeSettings) -> APIRout
             answer["clientToken"] = asked.client_token
         return Response(json.dumps(answer), media_type=MEDIA_TYPE)
 
-    @router.post("/v1alpha1/comments:suggestscore", include_in_schema=False)
-    async def suggest_score() -> Response:
-        raise Problem(501, "Foreshot keeps no comments, and so takes no suggested scores; train on corrected labels")
+    add_suggestions(router, served, settings)
 
     async def batch(request: Request) -> Response:
         return await answer_batch(request, settings)
@@ -117,7 +106,9 @@ def perspective_router(catalogue: Catalogue, settings: ServeSettings) -> APIRout
     async def discovery(request: Request, version: str = "") -> Response:
         if version != VERSION:
             raise Problem(404, f"the discovery document is of another version: ask for ?version={VERSION}")
-        return Response(json.dumps(discovery_document(_address(request), list(served))), media_type=MEDIA_TYPE)
+        return Response(
+            json.dumps(discovery_document(_address(request), list(served), suggestions=kept)), media_type=MEDIA_TYPE
+        )
 
     return router
 
@@ -165,99 +156,27 @@ def _address(request: Request) -> str:
     return f"{'https' if secure else request.url.scheme}://{request.headers.get('host', '')}/"
 
 
-async def _read(request: Request) -> AnalyzeCommentRequest:
-    """The request's body. Who names no media type is taken to send JSON, as many scripts do."""
-    media_type = request.headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower()
-    if media_type != MEDIA_TYPE:
-        raise Problem(415, f"send the body as JSON, with content-type: {MEDIA_TYPE}")
-    body = await request.body()
-    try:
-        return AnalyzeCommentRequest.model_validate_json(body)
-    except ValidationError as error:
-        if error.error_count() > 1 or error.errors()[0]["type"] != "json_invalid":
-            raise _malformed(error) from None
-    try:
-        # Clients that cut a text cut surrogate pairs in half, which pydantic takes for no JSON.
-        repaired = valid_unicode(json.dumps(json.loads(body.decode("utf-8")), ensure_ascii=False))
-        return AnalyzeCommentRequest.model_validate_json(repaired)
-    except ValidationError as error:
-        raise _malformed(error) from None
-    except (ValueError, RecursionError):
-        raise Problem(400, "Invalid JSON payload received. The body can't be parsed.") from None
-
-
-def _malformed(error: ValidationError) -> Problem:
-    """What is wrong with a body's shape, in the words of Google's services; never the value that was sent."""
-    first = listed_errors(error, 400)[0]
-    parent = ".".join(excerpt(part) for part in first["loc"][:-1])
-    name = excerpt(first["loc"][-1]) if first["loc"] else ""
-    if first["type"] == "extra_forbidden":
-        where = f" at '{parent}'" if parent else ""
-        return Problem(400, f'Invalid JSON payload received. Unknown name "{name}"{where}: Cannot find field.')
-    whole = f"{parent}.{name}".strip(".") or "the body"
-    return Problem(400, f"Invalid value at '{whole}': {excerpt(first['msg'], 80)}")
-
-
-def _refused(message: str, error_type: str = INVALID_REQUEST, **more: Any) -> Problem:
-    return Problem(400, message, google={"errorType": error_type, **more})
-
-
-def _checked_text(asked: AnalyzeCommentRequest, longest: int) -> str:
-    text = asked.comment.text if asked.comment else None
-    if not text:
-        raise _refused("Comment must be non-empty.", "COMMENT_EMPTY")
-    if len(text) > longest:
-        raise _refused("Comment text too long.", "COMMENT_TOO_LONG")
-    text_type = asked.comment.type if asked.comment else None
-    if text_type == "HTML":
-        raise _refused("Currently, only 'PLAIN_TEXT' comments are supported")
-    if text_type is not None and text_type not in TEXT_TYPES:
-        raise _refused("Unknown text type")
-    if asked.context and {"entries", "article_and_parent_comment"} <= asked.context.model_fields_set:
-        raise _refused("Context can have either entries or article_and_parent_comment, but both fields were populated.")
-    return text
-
-
 def _checked_attributes(
     asked: AnalyzeCommentRequest, served: Mapping[str, ServedAttribute]
 ) -> dict[str, AttributeParameters]:
     if not asked.requested_attributes:
-        raise _refused("Missing requested_attributes", "NO_REQUESTED_ATTRIBUTES")
+        raise refused("Missing requested_attributes", "NO_REQUESTED_ATTRIBUTES")
     for name, parameters in asked.requested_attributes.items():
         if name not in served:
-            raise _refused(f"Unknown requested attribute: {excerpt(name)}")
+            raise refused(f"Unknown requested attribute: {excerpt(name)}")
         if parameters.score_type is not None and parameters.score_type not in SCORE_TYPES:
-            raise _refused(
-                f"Requested score type {excerpt(parameters.score_type)} is not supported by attribute {name}"
-            )
+            raise refused(f"Requested score type {excerpt(parameters.score_type)} is not supported by attribute {name}")
     return asked.requested_attributes
 
 
 def _spoken(
-    asked: AnalyzeCommentRequest,
-    wanted: dict[str, AttributeParameters],
-    languages: Sequence[str],
-    known: Sequence[str],
+    asked: AnalyzeCommentRequest, wanted: dict[str, AttributeParameters], languages: Sequence[str], known: Sequence[str]
 ) -> dict[str, AttributeParameters]:
-    """The attributes that support the languages asked for: all of them, or none, since the settings are for all.
-
-    "en-GB" is "en", too.
-    """
-    spoken = {language.lower() for language in known}
-    foreign = [name for name in languages if spoken.isdisjoint({name.lower(), name.lower().partition("-")[0]})]
-    if not foreign:
-        return wanted
-    if asked.drop_unsupported_attributes:
+    """The attributes that support the languages asked for: all of them, or none, since the settings are for all."""
+    if asked.drop_unsupported_attributes and foreign(languages, known):
         return {}
-    name = next(iter(wanted))
-    raise _refused(
-        f"Attribute {name} does not support request languages: {listing(foreign)}",
-        "LANGUAGE_NOT_SUPPORTED_BY_ATTRIBUTE",
-        languageNotSupportedByAttributeError={
-            "requestedLanguages": [excerpt(language) for language in languages[:20]],
-            "attribute": name,
-        },
-    )
+    check_languages(languages, known, attribute=next(iter(wanted)))
+    return wanted
 
 
 async def _score(

@@ -55,21 +55,70 @@ class AttributeParameters(BaseModel):
     score_threshold: Annotated[float | None, Field(allow_inf_nan=False)] = None
 
 
-class AnalyzeCommentRequest(BaseModel):
-    """A comment to be scored."""
+class CommentRequest(BaseModel):
+    """What every request about a comment may hold."""
 
     model_config = ASKED
 
     comment: TextEntry | None = None
     context: Context | None = None
-    requested_attributes: dict[str, AttributeParameters] | None = None
-    span_annotations: bool | None = None
     languages: list[str] | None = None
-    do_not_store: bool | None = None
-    drop_unsupported_attributes: bool | None = None
     client_token: str | None = None
     session_id: str | None = None
     community_id: str | None = None
+
+
+class AnalyzeCommentRequest(CommentRequest):
+    """A comment to be scored."""
+
+    requested_attributes: dict[str, AttributeParameters] | None = None
+    span_annotations: bool | None = None
+    do_not_store: bool | None = None
+    drop_unsupported_attributes: bool | None = None
+
+
+class SuggestedScore(BaseModel):
+    """A score that somebody gives: of the text, or of a part of it."""
+
+    model_config = ASKED
+
+    value: Annotated[float | None, Field(allow_inf_nan=False)] = None
+    type: str | None = None
+
+
+class SuggestedSpanScore(BaseModel):
+    """The score of a part of the comment. It is not looked at."""
+
+    model_config = ASKED
+
+    begin: int | None = None
+    end: int | None = None
+    score: SuggestedScore | None = None
+
+
+class SuggestedScores(BaseModel):
+    """The scores that a comment should have got for one attribute."""
+
+    model_config = ASKED
+
+    summary_score: SuggestedScore | None = None
+    span_scores: list[SuggestedSpanScore] | None = None
+
+
+class SuggestCommentScoreRequest(CommentRequest):
+    """A comment, and the scores that it should have got."""
+
+    attribute_scores: dict[str, SuggestedScores] | None = None
+
+
+class SuggestCommentScoreResponse(BaseModel):
+    """What is said of a suggestion that is kept."""
+
+    model_config = ANSWERED
+
+    detected_languages: list[str]
+    requested_languages: list[str] | None = None
+    client_token: str | None = None
 
 
 class Score(BaseModel):
@@ -124,19 +173,40 @@ class PerspectiveProblem(ProblemDetails):
 
 def request_schema(attributes: Sequence[str], languages: Sequence[str], text_length: int) -> dict[str, Any]:
     """The JSON schema of the requests that get scores; any other one is refused, in Google's words."""
-    text_type = Literal[*TEXT_TYPES] | None  # type: ignore[valid-type]
     score_type = Literal[*SCORE_TYPES] | None  # type: ignore[valid-type]
-    text = Annotated[str, Field(min_length=1, max_length=text_length)]
-    comment = create_model("Comment", __base__=TextEntry, text=(text, ...), type=(text_type, None))
     parameters = create_model("Parameters", __base__=AttributeParameters, score_type=(score_type, None))
     by_name = dict[Literal[*attributes], parameters]  # type: ignore[valid-type]
     shape = create_model(
         "AnalyzeComment",
         __base__=AnalyzeCommentRequest,
-        comment=(comment, ...),
+        comment=(_comment_shape(text_length), ...),
         requested_attributes=(Annotated[by_name, Field(min_length=1)], ...),
     )
     schema = schema_of(shape)
     spoken = {"properties": {"languages": {"items": {"enum": list(languages)}}}}
     dropped = {"properties": {"dropUnsupportedAttributes": {"const": True}}, "required": ["dropUnsupportedAttributes"]}
     return {**schema, "anyOf": [spoken, dropped]}
+
+
+def suggestion_schema(attributes: Sequence[str], languages: Sequence[str], text_length: int) -> dict[str, Any]:
+    """The JSON schema of the suggestions that are kept; any other one is refused, in Google's words."""
+    score_type = Literal[*SCORE_TYPES] | None  # type: ignore[valid-type]
+    value = Annotated[float, Field(ge=0, le=1)]
+    score = create_model("SuggestedValue", __base__=SuggestedScore, value=(value, ...), type=(score_type, None))
+    scores = create_model("SuggestedSummary", __base__=SuggestedScores, summary_score=(score, ...))
+    by_name = dict[Literal[*attributes], scores]  # type: ignore[valid-type]
+    spoken = list[Literal[*languages]] | None  # type: ignore[valid-type]
+    shape = create_model(
+        "SuggestCommentScore",
+        __base__=SuggestCommentScoreRequest,
+        comment=(_comment_shape(text_length), ...),
+        attribute_scores=(Annotated[by_name, Field(min_length=1)], ...),
+        languages=(spoken, None),
+    )
+    return schema_of(shape)
+
+
+def _comment_shape(text_length: int) -> type[TextEntry]:
+    text_type = Literal[*TEXT_TYPES] | None  # type: ignore[valid-type]
+    text = Annotated[str, Field(min_length=1, max_length=text_length)]
+    return create_model("Comment", __base__=TextEntry, text=(text, ...), type=(text_type, None))

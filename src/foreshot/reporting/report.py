@@ -13,6 +13,7 @@ from foreshot.reporting.section import Section
 from foreshot.reporting.sections import (
     conclusions,
     conditions,
+    corrections,
     cost,
     differences,
     evasion,
@@ -42,6 +43,7 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     labels.section,
     suite.section,
     probes.section,
+    corrections.section,
     differences.section,
     evasion.section,
     identity.section,

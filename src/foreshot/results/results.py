@@ -12,6 +12,7 @@ from pydantic import Field
 from foreshot.files.bounded import read_small
 from foreshot.results.base import Facts
 from foreshot.results.behaviour import EvasionResult, Flip, Probe, SuiteFacts, SuiteResult
+from foreshot.results.corrections import Corrections
 from foreshot.results.identity import IdentityBias
 from foreshot.results.models import LayerMeasure, ModelResult, Summary, Timing, Trial
 from foreshot.results.reasons import Reasons
@@ -116,6 +117,7 @@ class Results(Facts):
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]  # by model
     identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
+    corrections: Corrections | None = None  # None where there are none
     asked_teachers: AskedTeachers | None = None  # None where the teacher is a model of the run's own
     reasons: Reasons | None = None  # None where no text was explained
     comparisons: list[Comparison]

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from foreshot.data.alignment import Aligned, align
-from foreshot.data.texts import escape_entities, excerpt
+from foreshot.data.texts import escape_entities
 from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.classifier import Prediction
 from foreshot.runtime.leave_one_out import left_out, word_scores
@@ -21,9 +21,7 @@ from foreshot.serving.bands import band_of, bands_between, bands_of
 from foreshot.serving.bodies import read_body
 from foreshot.serving.catalogue import Catalogue, ServedModel
 from foreshot.serving.openapi import described, documented, schema_of
-from foreshot.serving.problems import Problem
 from foreshot.serving.schemas import (
-    ClassifyRequest,
     ClassifyResponse,
     DecisionBand,
     DecisionRule,
@@ -54,7 +52,7 @@ def api_router(catalogue: Catalogue, settings: ServeSettings) -> APIRouter:
     async def classify(request: Request) -> Response:
         """Each text gets its label or labels, all scores, and a decision by the bundle's policy, in their order."""
         asked = await read_body(request, request_shape)
-        model = _model_asked(catalogue, asked)
+        model = catalogue.asked(asked.model)
         predictions = await model.predict(asked.texts)
         words = await _explained(model, asked.texts, predictions, settings.limits) if asked.explain else {}
         results = [
@@ -70,18 +68,10 @@ def api_router(catalogue: Catalogue, settings: ServeSettings) -> APIRouter:
         """How each was made, how good it is, and how it behaves on its suite."""
         limits = RequestLimits.model_validate(settings.limits.model_dump(include=set(RequestLimits.model_fields)))
         cards = [_card(model, model is catalogue.default, bands[name]) for name, model in catalogue.items()]
-        return ModelsResponse(models=cards, limits=limits, keys=bool(settings.keys))
+        kept = settings.feedback.file is not None
+        return ModelsResponse(models=cards, limits=limits, keys=bool(settings.keys), feedback=kept)
 
     return router
-
-
-def _model_asked(catalogue: Catalogue, asked: ClassifyRequest) -> ServedModel:
-    if asked.model is None:
-        return catalogue.default
-    try:
-        return catalogue[asked.model]
-    except KeyError:
-        raise Problem(404, f"no model is called {excerpt(asked.model)}; there are {', '.join(catalogue)}") from None
 
 
 async def _explained(

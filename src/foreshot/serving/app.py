@@ -18,6 +18,7 @@ from foreshot import __version__
 from foreshot.serving.api import api_router
 from foreshot.serving.boundary import Boundary
 from foreshot.serving.catalogue import Catalogue
+from foreshot.serving.feedback import feedback_router
 from foreshot.serving.observing import Metrics, Observed
 from foreshot.serving.openapi import documented
 from foreshot.serving.problems import (
@@ -77,7 +78,7 @@ def make_app(
             Exception: answer_failure,
         },
     )
-    for make_router in (api_router, *more):
+    for make_router in (api_router, feedback_router, *more):
         app.include_router(make_router(catalogue, settings), dependencies=KEYS if settings.keys else [])
     _add_pages(app)
     _add_health(app, catalogue, metrics)

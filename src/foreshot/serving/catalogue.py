@@ -12,6 +12,7 @@ from foreshot.runtime.classifier import Classifier, Prediction
 from foreshot.runtime.verifying import self_test
 from foreshot.serving.batching import Batcher
 from foreshot.serving.observing import Metrics
+from foreshot.serving.problems import Problem
 from foreshot.serving.settings import Limits
 from foreshot.settings.recipes import FILE_NAME
 
@@ -59,6 +60,14 @@ class Catalogue(Mapping[str, ServedModel]):
     def default(self) -> ServedModel:
         """The first."""
         return next(iter(self._models.values()))
+
+    def asked(self, name: str | None) -> ServedModel:
+        """The model that a request names, or the first; raises Problem 404 for one that isn't there."""
+        if name is None:
+            return self.default
+        if name not in self._models:
+            raise Problem(404, f"no model is called {excerpt(name)}; there are {', '.join(self)}")
+        return self._models[name]
 
     def start(self) -> None:
         """Begin to compute; call it in the event loop that requests are answered in."""

@@ -20,6 +20,7 @@ CANONICAL = {
     501: "UNIMPLEMENTED",
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
+    507: "RESOURCE_EXHAUSTED",
 }
 API_PATH = "/v1alpha1/"
 BATCH_PATHS = ("/batch", "/batch/commentanalyzer/v1alpha1")

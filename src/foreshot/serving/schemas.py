@@ -182,6 +182,7 @@ class ModelsResponse(BaseModel):
     models: list[ModelCard]
     limits: RequestLimits
     keys: bool
+    feedback: Annotated[bool, Field(description="Whether corrections are taken, and texts kept with them.")]
 
 
 class Health(BaseModel):

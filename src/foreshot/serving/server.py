@@ -26,6 +26,7 @@ from foreshot.errors import ForeshotError, ServeError
 from foreshot.files.locks import holding, is_held
 from foreshot.serving.app import MakeRouter, make_app
 from foreshot.serving.catalogue import load_catalogue
+from foreshot.serving.feedback import check_feedback
 from foreshot.serving.observing import SHARED_FOLDER, Metrics
 from foreshot.serving.protocol import PatientProtocol
 from foreshot.serving.renewing import Renewable, Version
@@ -80,10 +81,11 @@ def serve(plan: Plan, *, ready: Callable[[str], None]) -> None:
     """Serve until told to stop by SIGTERM or SIGINT; `ready` is told the address when the models can answer.
 
     Then no new connection is taken, and requests that run have `shutdown_seconds` left. On SIGHUP the models are read
-    again (`serving.renewing`). Raises ServeError for an address or a folder of metrics that can't be used, BundleError
-    for a model that can't.
+    again (`serving.renewing`). Raises ServeError for an address, a folder of metrics or a file of corrections that
+    can't be used, BundleError for a model that can't.
     """
     _check_shared_metrics()
+    check_feedback(plan.settings.feedback)
     with _listen(plan.host, plan.port) as listening, _own_signals():
         address = _address(plan.host, listening)
         app = _make_app(plan)  # with several workers too: what is wrong with a model is said once, here

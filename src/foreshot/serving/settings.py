@@ -53,6 +53,17 @@ class Attribute(Settings):
     label: str | None = None
 
 
+class Feedback(Settings):
+    """Where corrections are kept, texts and all: nowhere without a `file` (JSON Lines).
+
+    A file that has `file_bytes` is set aside under a number; when there are so many `files`, no more is taken.
+    """
+
+    file: Path | None = None
+    file_bytes: Annotated[int, Field(ge=1_000, le=10**12)] = 16_000_000
+    files: Annotated[int, Field(ge=1, le=10_000)] = 10
+
+
 class ServeSettings(Settings):
     """All that a server's file of settings can say. Without keys everybody who reaches it may ask.
 
@@ -64,6 +75,7 @@ class ServeSettings(Settings):
     attributes: Mapping[str, Attribute] = {"TOXICITY": Attribute()}
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
     cors: tuple[str, ...] = ()
+    feedback: Feedback = Feedback()
 
     def key_named(self, key: str) -> str | None:
         """The name of an API key, None for one that isn't known; takes as long for any."""

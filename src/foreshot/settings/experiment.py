@@ -85,6 +85,18 @@ class VerdictPolicy(Settings):
     min_seeds: Annotated[int, Field(ge=1, le=1000)] = 3
 
 
+class CorrectionSettings(Settings):
+    """What people said is right, and what it counts for.
+
+    `file` is a table of texts and their labels, or what a server keeps; without it there are none. Each row that a
+    correction is of counts `weight` times in training, and a share `held_out` of them isn't trained on.
+    """
+
+    file: Named | None = None
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 5.0
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.2
+
+
 class Experiment(Settings):
     """All that one comparison needs to know.
 
@@ -130,6 +142,7 @@ class Experiment(Settings):
     teacher_scores: Named | None = None
     teacher_scores_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     unlabelled: Named | None = None
+    corrections: CorrectionSettings = CorrectionSettings()
     identity_columns: Annotated[tuple[Named, ...], Field(min_length=1)] | None = None
     identity_terms: Named | None = None
     positive: tuple[str, ...] | None = None

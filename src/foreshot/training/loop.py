@@ -69,8 +69,9 @@ class Teaching:
 class Lesson:
     """What a model is trained by: rows, of which the first ones have `labels`, and perhaps what a teacher says of all.
 
-    `class_weights` and `projection` stand on the device that the model is trained on. `taught` is what the teacher's
-    word on each row weighs, 0 where there is none; None: all alike.
+    `class_weights` and `projection` stand on the device that the model is trained on. `row_weights` (labelled rows,)
+    is what each label weighs, and `taught` what the teacher's word on each row does, 0 where there is none; None: all
+    alike.
     """
 
     rows: EncodedRows
@@ -78,6 +79,7 @@ class Lesson:
     classification: Classification
     class_weights: torch.Tensor | None
     teaching: Teaching | None
+    row_weights: torch.Tensor | None = None
     taught: np.ndarray | None = None
     projection: nn.Linear | None = None
 
@@ -90,6 +92,7 @@ def train(
     settings: Training,
     learning_rate: float,
     seed: int,
+    row_weights: np.ndarray | None = None,
     teaching: Teaching | None = None,
     checkpointing: Checkpointing | None = None,
     device: torch.device = CPU,
@@ -97,20 +100,20 @@ def train(
 ) -> History:
     """Train `model` in place on all rows: by labels alone, or by a teacher's outputs too.
 
-    `labels` are class numbers (rows,), floats of 0 and 1 (rows, labels), or scores between, NaN for a gap. The order of
-    batches and the draws of dropout depend on `seed` alone, so they are equal for every recipe that learns from the
-    same rows. With `checkpointing` a training that was stopped goes on from its checkpoint, and ends with the same
-    weights and losses.
+    `labels` are class numbers (rows,), floats of 0 and 1 (rows, labels), or scores between, NaN for a gap, and
+    `row_weights` (rows,) what each row's weighs in its batch; None: all alike. The order of batches and the draws of
+    dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows. With
+    `checkpointing` a training that was stopped goes on from its checkpoint, and ends with the same weights and losses.
     The model is on `device` meanwhile, and where it was before afterwards.
     """
     keep_freed_memory()
     steps_per_epoch = math.ceil(len(encoded) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
-    lesson = lesson_of(encoded, torch.as_tensor(labels), settings, teaching, device)
+    lesson = lesson_of(encoded, torch.as_tensor(labels), settings, teaching, device, row_weights)
     if teaching and (projection := projection_of(model, teaching.outputs, teaching.settings, seed)):
         lesson = replace(lesson, projection=projection.to(device))
     epochs = batch_epochs(lesson.rows, len(encoded), settings, teaching, generator(seed, "batches"))
-    row_weights, lengths, likened = weights_of_rows(lesson), lesson.rows.lengths, likened_rows(lesson)
+    label_weights, lengths, likened = weights_of_rows(lesson), lesson.rows.lengths, likened_rows(lesson)
     seed_torch(seed, "dropout")
     model.train()
     logged = LossLog(device)
@@ -147,7 +150,7 @@ def train(
             parts = micro_batches(
                 rows,
                 settings.accumulate,
-                weights=row_weights,
+                weights=label_weights,
                 lengths=lengths,
                 taught=lesson.taught,
                 likened=likened,
@@ -176,9 +179,12 @@ def losses_of(
     progress: float,
 ) -> Losses:
     """The losses of a batch, or of a part of it, when a share `progress` of the updates is done."""
-    labels = lesson.labels[part.rows[part.rows < len(lesson.labels)]]
-    inputs = moved({**collate(lesson.rows, part.rows), "labels": labels}, updates.device)
-    labels = inputs.pop("labels")
+    labelled = part.rows[part.rows < len(lesson.labels)]
+    given = {"labels": lesson.labels[labelled]}
+    if lesson.row_weights is not None:
+        given["row_weights"] = lesson.row_weights[labelled]
+    inputs = moved({**collate(lesson.rows, part.rows), **given}, updates.device)
+    labels, row_weights = inputs.pop("labels"), inputs.pop("row_weights", None)
     with updates.in_precision():
         logits, representations = forward(model, inputs)
     student = BatchOutputs(
@@ -187,7 +193,14 @@ def losses_of(
     if lesson.projection is not None and student.representations is not None:
         student = replace(student, representations=lesson.projection(student.representations))
     if lesson.teaching is None:
-        return label_losses(student.logits, labels, lesson.classification, lesson.class_weights, shares=part.shares)
+        return label_losses(
+            student.logits,
+            labels,
+            lesson.classification,
+            lesson.class_weights,
+            row_weights=row_weights,
+            shares=part.shares,
+        )
     return distillation_losses(
         student,
         teacher_batch(lesson.teaching, part.rows, updates.device, lesson.taught),
@@ -197,12 +210,18 @@ def losses_of(
         progress=progress,
         classification=lesson.classification,
         class_weights=lesson.class_weights,
+        row_weights=row_weights,
         shares=part.shares,
     )
 
 
 def lesson_of(
-    encoded: EncodedRows, labels: torch.Tensor, settings: Training, teaching: Teaching | None, device: torch.device
+    encoded: EncodedRows,
+    labels: torch.Tensor,
+    settings: Training,
+    teaching: Teaching | None,
+    device: torch.device,
+    row_weights: np.ndarray | None = None,
 ) -> Lesson:
     """What is learnt from labelled rows, and from a teacher."""
     class_weights = weights_of_classes(settings.classification, labels)
@@ -212,6 +231,7 @@ def lesson_of(
         classification=settings.classification,
         class_weights=None if class_weights is None else class_weights.to(device),
         teaching=teaching,
+        row_weights=None if row_weights is None else torch.as_tensor(row_weights, dtype=torch.float32),
         taught=weights_of_teaching(teaching, several=labels.is_floating_point()) if teaching else None,
     )
 
@@ -290,4 +310,6 @@ def weights_of_rows(lesson: Lesson) -> np.ndarray:
         weights[: len(lesson.labels)] = (~lesson.labels.isnan()).float().mean(dim=1).cpu().numpy()
     if lesson.class_weights is not None and not lesson.labels.is_floating_point():
         weights[: len(lesson.labels)] = lesson.class_weights.cpu()[lesson.labels].numpy()
+    if lesson.row_weights is not None:
+        weights[: len(lesson.labels)] *= lesson.row_weights.numpy()
     return weights

@@ -73,6 +73,7 @@ def classification_loss(
     labels: torch.Tensor,
     settings: Classification | None = None,
     class_weights: torch.Tensor | None = None,
+    row_weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean cross-entropy in nats of logits (batch, classes) against integer labels (batch,), or binary cross-entropy
     of logits (batch, outputs) against labels of 0 and 1, or scores between (soft targets, Hinton et al. 2015, section
@@ -81,22 +82,31 @@ def classification_loss(
     With label smoothing ε the target of the true class is 1 − ε + ε/classes (Szegedy et al. 2016, section 7), of
     a label that is there 1 − ε/2. Each term is weighed by (1 − p)^γ, p being the probability of the truth (Lin et al.
     2017, eq. 4), and by its class's weight; the mean over rows is then weighted by class weights too. With several
-    labels, `class_weights` (labels,) weigh the rows that have the label, and the mean is plain.
+    labels, `class_weights` (labels,) weigh the rows that have the label, and the mean is plain. `row_weights` (batch,)
+    weigh the mean over rows besides: a row of weight 2 counts as if it were there twice.
     """
     settings = settings or Classification()
     if labels.is_floating_point():
-        return _binary_classification_loss(logits, labels, settings, class_weights)
+        return _binary_classification_loss(logits, labels, settings, class_weights, row_weights)
     smoothing = settings.label_smoothing
-    if not settings.focal_gamma:
+    if not settings.focal_gamma and row_weights is None:
         return F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing)
     losses = F.cross_entropy(logits, labels, weight=class_weights, label_smoothing=smoothing, reduction="none")
-    truth = logits.softmax(dim=-1).gather(1, labels[:, None])[:, 0]
-    losses = losses * _focus(truth, settings.focal_gamma)
+    if settings.focal_gamma:
+        truth = logits.softmax(dim=-1).gather(1, labels[:, None])[:, 0]
+        losses = losses * _focus(truth, settings.focal_gamma)
+    if row_weights is not None:
+        of_classes = 1 if class_weights is None else class_weights[labels]
+        return (losses * row_weights).sum() / (of_classes * row_weights).sum()
     return losses.mean() if class_weights is None else losses.sum() / class_weights[labels].sum()
 
 
 def _binary_classification_loss(
-    logits: torch.Tensor, labels: torch.Tensor, settings: Classification, class_weights: torch.Tensor | None
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    settings: Classification,
+    class_weights: torch.Tensor | None,
+    row_weights: torch.Tensor | None,
 ) -> torch.Tensor:
     known = ~labels.isnan()
     smoothing, labels = settings.label_smoothing, labels.nan_to_num()
@@ -105,6 +115,8 @@ def _binary_classification_loss(
     if settings.focal_gamma:
         truth = torch.where(labels > 0.5, logits.sigmoid(), (-logits).sigmoid())
         losses = losses * _focus(truth, settings.focal_gamma)
+    if row_weights is not None:
+        return _weighted_mean(losses, row_weights[:, None] * known)
     return losses.mean() if known.all() else losses[known].sum() / max(1, int(known.sum()))
 
 
@@ -246,10 +258,11 @@ def label_losses(
     settings: Classification | None = None,
     class_weights: torch.Tensor | None = None,
     *,
+    row_weights: torch.Tensor | None = None,
     shares: Shares = WHOLE,
 ) -> Losses:
     """The objective that learns from labels alone."""
-    classification = shares.labelled * classification_loss(logits, labels, settings, class_weights)
+    classification = shares.labelled * classification_loss(logits, labels, settings, class_weights, row_weights)
     return Losses(objective=classification, parts={"classification": classification})
 
 
@@ -263,6 +276,7 @@ def distillation_losses(
     progress: float = 0.0,
     classification: Classification | None = None,
     class_weights: torch.Tensor | None = None,
+    row_weights: torch.Tensor | None = None,
     shares: Shares = WHOLE,
 ) -> Losses:
     """The weighted sum of the losses that weigh something, when a share `progress` of the updates is done.
@@ -270,7 +284,8 @@ def distillation_losses(
     The first rows of the batch have `labels`, the rest have none; `mask` (batch, tokens) is 1 for real tokens. The
     cosine loss compares the sentence representations, of the rows that the teacher has them of, or the logits as the
     origin experiment did; it isn't there where the teacher has no vectors, or ones of another width. Of a part of a
-    batch the losses count by its `shares`; one without any labelled row has no classification loss.
+    batch the losses count by its `shares`; one without any labelled row has no classification loss. `row_weights` are
+    those of the labelled rows in it; what the teacher's word on a row weighs comes with its outputs.
     """
     temperature, weights = value_at(settings.temperature, progress), settings.weights.at(progress)
     several = labels.is_floating_point()
@@ -278,7 +293,8 @@ def distillation_losses(
     taught, of_rows = _taught_logits(teacher, temperature, several=several), teacher.row_weights
     labelled = student.logits[: len(labels)]
     parts = {
-        "classification": shares.labelled * classification_loss(labelled, labels, classification, class_weights)
+        "classification": shares.labelled
+        * classification_loss(labelled, labels, classification, class_weights, row_weights)
         if len(labels)
         else student.logits.new_zeros(()),
         "divergence": shares.taught * divergence(student.logits, taught, temperature, of_rows),

@@ -25,6 +25,12 @@ export function classify(model, textsOf, { explain = false, signal }) {
   }, signal);
 }
 
+/** Has the server keep what is right for a text. */
+export function correct(model, correction) {
+  const corrections = [{ ...correction, text: correction.text.toWellFormed() }];
+  return patiently(() => request("/v1/feedback", { body: { corrections, model: model.name } }));
+}
+
 async function request(path, { body, signal }) {
   const key = storedKey();
   const headers = { ...(key && { "X-API-Key": key }), ...(body && { "Content-Type": "application/json" }) };

@@ -18,9 +18,9 @@ function noticeReplaced(model, result) {
 }
 
 async function start() {
-  const { models, limits } = await askForModels();
+  const { models, limits, feedback } = await askForModels();
   find("served").textContent = `${counted(models.length, "model")}: ${listed(models.map((model) => model.name))}`;
-  startOne(models, limits, noticeReplaced);
+  startOne(models, limits, noticeReplaced, { feedback });
   startMany(models, limits, noticeReplaced);
   startTabs();
   find("parts").hidden = false;

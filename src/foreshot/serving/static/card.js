@@ -3,6 +3,7 @@
 import { makeBar } from "./bar.js";
 import { element, icon } from "./dom.js";
 import { factsOf, warningOf } from "./facts.js";
+import { makeFeedback } from "./feedback.js";
 import { drivers, markedText } from "./influence.js";
 import { count, verdictOf } from "./wording.js";
 
@@ -10,12 +11,13 @@ import { count, verdictOf } from "./wording.js";
  * A card, as an element and what can be done with it. The answer to an older text stays, dimmed, until the one to the
  * newer text is there; it never stands there as if it were the answer to that.
  */
-export function makeCard(model, limits, { open }) {
+export function makeCard(model, limits, { open, feedback }) {
   const verdict = element("p", { class: "verdict" });
   const bar = element("div");
   const text = element("p", { class: "marked" });
   const words = element("div", { class: "words" });
   const note = element("p", { class: "note" });
+  const said = feedback ? makeFeedback(model) : null;
   const id = `model-${model.name}`;
   const answer = element(
     "div",
@@ -23,6 +25,7 @@ export function makeCard(model, limits, { open }) {
     verdict,
     bar,
     element("div", { class: "why" }, element("h4", {}, "The words that drove it"), text, note, words),
+    said?.element ?? null,
   );
   const card = element(
     "article",
@@ -55,9 +58,13 @@ export function makeCard(model, limits, { open }) {
     text.replaceChildren();
     words.replaceChildren(element("p", { class: "note" }, "They are marked here once there is an answer."));
     note.textContent = "";
+    said?.clear();
     settle("empty");
   };
-  const wait = () => settle(card.dataset.state === "empty" ? "empty" : "waiting");
+  const wait = () => {
+    said?.wait();
+    settle(card.dataset.state === "empty" ? "empty" : "waiting");
+  };
   const show = (comment, result) => {
     const { kind, word, sentence } = verdictOf(model, result);
     say(kind, word, sentence);
@@ -65,6 +72,7 @@ export function makeCard(model, limits, { open }) {
     text.replaceChildren(comment);
     words.replaceChildren(element("p", { class: "note" }, "Leaving out each word in turn …"));
     note.textContent = result.truncated ? `Only the first ${count(model.max_length)} tokens were read.` : "";
+    said?.show(comment, result);
     settle("answered");
   };
   const explain = (comment, result) => {

@@ -6,15 +6,22 @@ import { find } from "./dom.js";
 import { pause } from "./waiting.js";
 import { agreement, capital, verdictOf, whyNot } from "./wording.js";
 
+const KEPT =
+  "The answer comes as you type. What you write is not kept, unless you say that an answer is right or wrong: then the " +
+  "server keeps the comment and what you said.";
 // Milliseconds after the last key.
 const CLASSIFY_AFTER = 150;
 const EXPLAIN_AFTER = 400;
 const ANNOUNCE_AFTER = 1200; // so late that a screen reader hears of the settled answer alone
 
-/** Answers to the comment. `noticeReplaced` is told of each result, and which model it was asked of. */
-export function startOne(models, limits, noticeReplaced) {
+/**
+ * Answers to the comment. `noticeReplaced` is told of each result, and which model it was asked of; with `feedback`
+ * the server keeps what people say of them.
+ */
+export function startOne(models, limits, noticeReplaced, { feedback }) {
   const field = find("comment");
-  const cards = models.map((model) => makeCard(model, limits, { open: models.length === 1 }));
+  const cards = models.map((model) => makeCard(model, limits, { open: models.length === 1, feedback }));
+  if (feedback) find("comment-note").textContent = KEPT;
   find("cards").replaceChildren(...cards.map((card) => card.element));
   find("cards").dataset.models = models.length;
   let asking = new AbortController();
