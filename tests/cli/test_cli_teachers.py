@@ -15,7 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import foreshot as library
 from asked_teachers import LAYERS, WIDTH, bpe_teacher, bpe_tokenizer, word_bundle
-from cli_runs import INSULTS, comparable, weights_times
+from cli_runs import FAST, INSULTS, comparable, make_comments, weights_times, write_csv
 from foreshot.data.table import read_texts
 from foreshot.results.results import Results
 
@@ -412,3 +412,81 @@ def test_a_teacher_that_knows_nothing_stops_the_run(foreshot, asked, teachers, t
         *("--teacher", teachers / "bpe", "--teacher", turned),
     )
     check_refused(done, f"teacher-2 ({turned}): gets 0.0% of the 20 validation rows right")
+
+
+# ---- several labels, and texts without any ----
+
+
+@pytest.fixture(scope="module")
+def of_labels(
+    foreshot: Foreshot, encoder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path, list[object]]:
+    """A run of two labels whose teachers are two bundles, and a file of texts without labels; and its options.
+
+    The bundles call their labels in another order, one has one more, and they differ on kind words.
+    """
+    folder = tmp_path_factory.mktemp("of-labels")
+    rows = [(text, label, str(int("cook" in text))) for text, label in make_comments()]
+    data = write_csv(folder / "labels.csv", rows, header=("comment", "insult", "cook"))
+    (folder / "more.txt").write_text("the stupid cook\nthe kind mayor\nthe page\n", encoding="utf-8")
+    bundles = [
+        word_bundle(folder / "two", decisions=label_decisions("insult", "cook", judged="insult")),
+        word_bundle(folder / "three", decisions=label_decisions("cook", "spam", "insult", judged="insult")),
+    ]
+    options = [
+        *(
+            "compare",
+            "--data",
+            data,
+            "--text",
+            "comment",
+            "--labels",
+            "insult,cook",
+            "--encoder",
+            encoder,
+            *FAST,
+            *QUICK,
+        ),
+        *(
+            "--suite",
+            "none",
+            "--recipes",
+            "odd",
+            "--unlabelled",
+            folder / "more.txt",
+            "--runs",
+            folder,
+            "--name",
+            "run",
+        ),
+        *("--set", "distillation.temperature={start: 3, end: 1}"),
+    ]
+    named = [part for bundle in bundles for part in ("--teacher", bundle)]
+    done = foreshot(*options, *named, "--set", "teachers.disagreement=2", "--set", "training.accumulate=2")
+    assert done.exit_code == 0, done.stderr + done.stdout
+    return folder / "run", folder, options
+
+
+def test_several_teachers_of_several_labels(of_labels):
+    run, folder, _ = of_labels
+    kept = load_file(run / "targets" / "several.safetensors")
+    texts = [*training_texts(run), "the stupid cook", "the kind mayor", "the page"]
+    of_two = np.array([prediction.logits for prediction in library.load(folder / "two")(texts)])
+    of_three = np.array([prediction.logits for prediction in library.load(folder / "three")(texts)])
+    expected = np.stack([of_two, of_three[:, [2, 0]]], axis=1)  # insult and cook, as the data has them
+    np.testing.assert_allclose(kept["logits"], expected, atol=1e-6)
+    probabilities = 1 / (1 + np.exp(-expected))
+    np.testing.assert_allclose(kept["disagreement"], probabilities.var(axis=1), atol=1e-6)
+    found = results_of(run).asked_teachers
+    assert found is not None
+    assert found.disagreement is not None
+    assert list(found.disagreement.by_output) == ["insult", "cook"]
+    assert {row.output for row in found.disagreement.rows} <= {"insult", "cook"}
+    assert found.strength == 2
+
+
+def test_a_teacher_without_a_label_of_the_data_is_refused(of_labels, foreshot, tmp_path):
+    _, folder, options = of_labels
+    lacking = word_bundle(tmp_path / "lacking", decisions=label_decisions("insult", "spam", judged="insult"))
+    done = foreshot(*options, "--name", "refused", "--teacher", folder / "two", "--teacher", lacking)
+    check_refused(done, f"{lacking}: its labels are insult, spam, the data's insult, cook")

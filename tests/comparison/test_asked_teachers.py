@@ -10,7 +10,7 @@ from tiny_models import VOCABULARY, tiny_classifier, tiny_tokenizer
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from cli_runs import make_comments, write_csv
 from foreshot.comparison.asked_teachers import AskedClassifier, outputs_of
@@ -48,8 +48,8 @@ def inputs_of(folder: Path, teacher: torch.nn.Module, *, width: int = 16, **sett
 
 
 @torch.inference_mode()
-def said_alone(model: torch.nn.Module, text: str) -> np.ndarray:
-    ids = torch.tensor([own_tokenizer()(text)["input_ids"]])
+def said_alone(model: torch.nn.Module, folder: Path, text: str) -> np.ndarray:
+    ids = torch.tensor([AutoTokenizer.from_pretrained(folder)(text)["input_ids"]])
     return model(input_ids=ids).logits[0].numpy()
 
 
@@ -60,7 +60,7 @@ def test_a_teacher_of_any_family_says_what_it_says_of_each_text_alone(family, tm
     (teacher,) = inputs.asked_teachers
     assert isinstance(teacher, AskedClassifier)
     found = outputs_of(teacher, TEXTS, Silent())
-    expected = np.stack([said_alone(model, text) for text in TEXTS])
+    expected = np.stack([said_alone(model, tmp_path / "teacher", text) for text in TEXTS])
     np.testing.assert_allclose(found.logits, expected, rtol=1e-4, atol=1e-5)
     said = " ".join(inputs.announcements)
     blind = family in {"gpt2", "qwen2"}
