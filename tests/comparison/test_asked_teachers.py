@@ -53,7 +53,7 @@ def said_alone(model: torch.nn.Module, folder: Path, text: str) -> np.ndarray:
     return model(input_ids=ids).logits[0].numpy()
 
 
-@pytest.mark.parametrize("family", ["roberta", "albert", "modernbert", "gpt2", "qwen2", "fnet", "xlnet"])
+@pytest.mark.parametrize("family", ["roberta", "albert", "modernbert", "gpt2", "fnet", "xlnet"])
 def test_a_teacher_of_any_family_says_what_it_says_of_each_text_alone(family, tmp_path):
     model = tiny_family(family)
     inputs = inputs_of(tmp_path, model)
@@ -63,7 +63,7 @@ def test_a_teacher_of_any_family_says_what_it_says_of_each_text_alone(family, tm
     expected = np.stack([said_alone(model, tmp_path / "teacher", text) for text in TEXTS])
     np.testing.assert_allclose(found.logits, expected, rtol=1e-4, atol=1e-5)
     said = " ".join(inputs.announcements)
-    blind = family in {"gpt2", "qwen2"}
+    blind = family == "gpt2"
     assert (found.representations is None) == blind
     assert ("its logits alone teach" in said) == blind
     assert ("the loss cosine is left out" in said) == blind
