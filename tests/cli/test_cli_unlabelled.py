@@ -116,7 +116,7 @@ def test_scores_of_one_class_cant_teach_three(foreshot: Foreshot, encoder: Path,
     rows = [(text, label if number % 3 else "2") for number, (text, label) in enumerate(make_comments(120))]
     data = write_csv(tmp_path / "three.csv", rows)
     done = foreshot(
-        *("compare", "--data", data, "--text", "comment", "--label", "toxic", "--classes", "0,1,2", "--positive", "1"),
+        *("compare", "--data", data, "--text", "comment", "--label", "toxic", "--classes", "0,1,2"),
         *("--encoder", encoder, "--suite", "none", "--scores", "TOXICITY", "--unlabelled", stored, "--runs", tmp_path),
         *("--max-length", "24"),
     )
