@@ -116,8 +116,9 @@ def test_scores_of_one_class_cant_teach_three(foreshot: Foreshot, encoder: Path,
     rows = [(text, label if number % 3 else "2") for number, (text, label) in enumerate(make_comments(120))]
     data = write_csv(tmp_path / "three.csv", rows)
     done = foreshot(
-        *("compare", "--data", data, "--text", "comment", "--label", "toxic", "--classes", "0,1,2", "--positive", "1"),
+        *("compare", "--data", data, "--text", "comment", "--label", "toxic", "--classes", "0,1,2"),
         *("--encoder", encoder, "--suite", "none", "--scores", "TOXICITY", "--unlabelled", stored, "--runs", tmp_path),
+        *("--max-length", "24"),
     )
     assert done.exit_code == 2
     assert "one score tells of two classes, one of which counts as toxic" in done.stderr
@@ -131,7 +132,7 @@ def test_where_scores_are_the_teacher_texts_without_any_are_taught_by_nobody(
     (tmp_path / "more.txt").write_text("a new one\n")
     done = foreshot(
         *("compare", "--data", data, "--scores", "TOXICITY", "--unlabelled", tmp_path / "more.txt"),
-        *("--encoder", encoder, "--suite", suite, "--runs", tmp_path),
+        *("--encoder", encoder, "--suite", suite, "--runs", tmp_path, "--max-length", "24"),
     )
     assert done.exit_code == 2
     assert "more.txt: has none of the scores (TOXICITY), and nobody is there to give them" in done.stderr

@@ -319,12 +319,8 @@ def read_inputs(experiment: Experiment) -> Inputs:
     max_length = experiment.training.max_length
     texts: dict[str, Sequence[str]] = {name: part.texts for name, part in split.parts.items()}
     unlabelled = _unlabelled(experiment, split, task, dialect)
-    if unlabelled and not unlabelled.scores and stored is not None:
-        raise ConfigError(
-            f"{unlabelled.source}: has none of the scores ({listing(experiment.scores or ())}), and nobody is there to "
-            "give them: the teacher is scores alone; name a file with scores, or fine-tune a teacher on them with "
-            "⟨teacher_from_scores⟩"
-        )
+    if unlabelled:
+        _check_taught(unlabelled, experiment, task, teacher_is_there=stored is None)
     texts[PROBES_ROWS] = [probe.text for probe in probes]
     texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
     texts[EVASIONS] = evasions.all_texts if evasions else []
@@ -486,15 +482,20 @@ def _unlabelled(experiment: Experiment, split: Split, task: Task, dialect: Asked
         corpus = make_corpus(experiment.first_seed)
         return texts_apart_from(known, [comment.text for comment in corpus.train], source="the built-in corpus")
     scores = experiment.scores or ()
-    found = read_unlabelled(experiment.unlabelled, text=experiment.text, known=known, scores=scores, dialect=dialect)
-    if found.scores:
-        _check_scores(found.source, len(scores), task)
-    return found
+    return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known, scores=scores, dialect=dialect)
 
 
-def _check_scores(source: str, scores: int, task: Task) -> None:
-    """Raise ConfigError unless the task's logits can be told from so many scores of a text."""
-    outputs = len(task.names)
+def _check_taught(unlabelled: Unlabelled, experiment: Experiment, task: Task, *, teacher_is_there: bool) -> None:
+    """Raise ConfigError unless the texts have scores that tell the task's logits, or a teacher can be asked."""
+    source, scores, outputs = unlabelled.source, len(unlabelled.scores), len(task.names)
+    if not scores:
+        if teacher_is_there:
+            return
+        raise ConfigError(
+            f"{source}: has none of the scores ({listing(experiment.scores or ())}), and nobody is there to give them: "
+            "the teacher is scores alone; name a file with scores, or fine-tune a teacher on them with "
+            "⟨teacher_from_scores⟩"
+        )
     if task.multi_label and scores != outputs:
         raise ConfigError(
             f"{source}: ⟨scores⟩ names {scores}, but there are {outputs} labels ({listing(task.names)}); name a score "
