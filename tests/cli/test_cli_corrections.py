@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cli_runs import INSULTS, PRAISE, comparable, contents, make_comments, weights_times, write_csv
+from cli_runs import FAST, INSULTS, PRAISE, comparable, contents, make_comments, weights_times, write_csv
 from foreshot.data.split import fold
 
 LABELS = ("benign", "toxic")
@@ -121,19 +121,19 @@ def test_it_is_said_and_stands_in_the_results_and_the_report(corrected):
 
 
 def test_a_correction_that_counts_more_is_learnt_where_it_contradicts_the_data(tmp_path, foreshot, asked):
-    """Every third rude text is called benign: by their number alone the corrections lose."""
-    rude = [text for text, label in make_comments() if label == "1"]
-    file = table(tmp_path / "corrections.csv", [(text, "0") for text in rude[::3]])
+    """Three of four texts with two rude words are called benign: whether the words are rude is up to the weight."""
+    rude = [text for text, _ in make_comments() if INSULTS[0] in text or INSULTS[1] in text]
+    file = table(tmp_path / "corrections.csv", [(text, "0") for number, text in enumerate(rude) if number % 4])
     shares = {}
-    for weight in (0.01, 50):
+    for weight in (0.001, 50):
         done = foreshot(
             "compare", *asked, "--corrections", file, "--name", f"w{weight}", "--runs", tmp_path, *QUICK,
-            *("--set", f"corrections.weight={weight}", "--set", "corrections.held_out=0"),
+            *("--set", f"corrections.weight={weight}", "--set", "corrections.held_out=0.3", "--epochs", 8),
         )  # fmt: skip
         assert done.exit_code == 0, done.stderr
         facts = results(tmp_path / f"w{weight}")
-        shares[weight] = facts["corrections"]["models"][0]["all"]["right"]["value"]  # those of test rows
-    assert shares[50] > shares[0.01]
+        shares[weight] = [model["all"]["right"]["value"] for model in facts["corrections"]["models"]]
+    assert shares == {0.001: [0.0, 0.0], 50: [1.0, 1.0]}  # of teacher and student
 
 
 def test_a_run_is_taken_up_with_corrections_in_a_folder_beside_it(tmp_path, foreshot, plain, corrected, comments):
@@ -228,7 +228,7 @@ def test_labels_of_several_are_corrected_one_by_one_or_all_at_once(tmp_path, for
     file = tmp_path / "feedback.jsonl"
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
     done = foreshot(
-        "compare", "--data", data, "--text", "comment", "--labels", "toxic,soup", "--encoder", encoder, "--epochs", 1,
+        "compare", "--data", data, "--text", "comment", "--labels", "toxic,soup", "--encoder", encoder, *FAST,
         *("--corrections", file, "--name", "run", "--runs", tmp_path, *QUICK),
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
@@ -251,7 +251,7 @@ def test_stored_scores_are_overruled_and_what_gave_them_is_judged_as_it_was(tmp_
     wrong = [text for text, score in scores if score == "0.9"][:40]
     file = table(tmp_path / "corrections.csv", [(text, "benign") for text in wrong])
     done = foreshot(
-        "compare", "--data", data, "--text", "comment", "--scores", "TOXICITY", "--encoder", encoder, "--epochs", 1,
+        "compare", "--data", data, "--text", "comment", "--scores", "TOXICITY", "--encoder", encoder, *FAST,
         *("--corrections", file, "--name", "run", "--runs", tmp_path, *QUICK),
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
@@ -335,7 +335,7 @@ def test_corrections_of_test_rows_alone_correct_the_test_and_teach_nothing(tmp_p
 
 
 def test_other_tables_are_read_too(tmp_path, foreshot, asked):
-    """Tabs, another name for the text, and Parquet."""
+    """Tabs, another name for the text, and Parquet, in which true stands where the data have 1."""
     import pyarrow as pa
 
     tsv = tmp_path / "corrections.tsv"
@@ -347,6 +347,6 @@ def test_other_tables_are_read_too(tmp_path, foreshot, asked):
     found = {}
     for file in (tsv, parquet):
         done = foreshot("compare", *asked, "--corrections", file, "--name", file.suffix[1:], "--runs", tmp_path, *QUICK)
-        assert done.exit_code == (0 if file == tsv else 2), done.stderr
-        found[file] = done
-    assert "label 'false' is none of the data's" in found[parquet].stderr  # which are 0 and 1
+        assert done.exit_code == 0, done.stderr
+        found[file] = results(tmp_path / file.suffix[1:])["corrections"]
+    assert found[tsv] | {"source": str(parquet)} == found[parquet]

@@ -94,8 +94,8 @@ def test_of_several_labels_it_asks_for_all_that_are_right(browser, tmp_path):
         page.get_by_role("button", name="Wrong", exact=True).click()
         boxes = page.get_by_role("checkbox")
         assert [box.is_checked() for box in boxes.all()] == [True, True, False]
-        page.get_by_label("Toxic").uncheck()
-        page.get_by_label("Threat").check()
+        page.get_by_role("checkbox", name="Toxic").uncheck()
+        page.get_by_role("checkbox", name="Threat").check()
         page.get_by_role("button", name="Keep these").click()
         expect(page.locator(".feedback .note")).to_have_text("Kept, with the comment: insult and threat.")
         ask(page, BENIGN)

@@ -20,6 +20,8 @@ from foreshot.errors import DataError
 
 LABELS, SCORES, SAID = "labels", "scores", "said"
 """Columns of the file that a server keeps, beside text and label."""
+SAME = {"true": "1", "false": "0", "1": "true", "0": "false"}
+"""Canonical labels that mean the same in two tables."""
 EVEN = 0.5
 UNSAID = math.nan
 
@@ -76,7 +78,7 @@ class ClassAnswers:
         classes, written = self.split.classes, canonical_label(cell)
         names = {name: name for name in classes.names} | classes.mapping
         folded = {label.casefold(): name for label, name in names.items()}
-        name = names.get(written) or folded.get(written.casefold())
+        name = names.get(written) or folded.get(written.casefold()) or names.get(SAME.get(written, ""))
         if name is None:
             raise UnknownLabelError(written, names)
         return classes.names.index(name)
