@@ -179,6 +179,28 @@ def test_a_file_that_grows_is_learnt_anew(tmp_path, foreshot, asked):
     assert all(made[name] != when for name, when in weights_times(run).items())
 
 
+def test_students_learn_corrections_beside_a_teacher_and_texts_without_labels(tmp_path, foreshot, asked, plain):
+    """The run's own teacher has learnt them; one that was given has not, and teaches nothing on those rows."""
+    flipped = [(row["text"], LABELS[1 - row["label"]]) for row in part(plain, "train")[:10]]
+    file = table(tmp_path / "corrections.csv", [*flipped, *new_texts(20)])
+    unlabelled = tmp_path / "more.txt"
+    unlabelled.write_text("\n".join([*(text for text, _ in new_texts(40)), *(text for text, _ in flipped)]), "utf-8")
+    options = ("--corrections", file, "--unlabelled", unlabelled, "--runs", tmp_path, *QUICK, "--recipes", "odd")
+    for name, teacher in (("own", ()), ("given", ("--teacher", plain / "teacher"))):
+        done = foreshot("compare", *asked, *options, *teacher, "--name", name)
+        assert done.exit_code == 0, done.stderr
+        assert "unlabelled: 20 texts" in done.stdout  # none of those that are corrected, held out or not
+    own, given = (results(tmp_path / name) for name in ("own", "given"))
+    assert own["corrections"]["models"][1]["all"]["rows"] == given["corrections"]["models"][1]["all"]["rows"]
+    teachers = {name: found["models"][0] for name, found in (("own", own), ("given", given), ("plain", results(plain)))}
+    assert teachers["given"]["test"] == teachers["plain"]["test"]
+    made = [
+        json.loads((tmp_path / name / "students/odd/seed-0/metrics.json").read_text())["training"]
+        for name in ("own", "given")
+    ]
+    assert [facts["rows"] for facts in made] == [len(part(tmp_path / "own", "train"))] * 2
+
+
 # ---- tables of several kinds ----
 
 
