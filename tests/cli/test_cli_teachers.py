@@ -69,6 +69,11 @@ def asked_directly(folder: Path, texts: list[str]) -> tuple[np.ndarray, np.ndarr
     return found.logits.numpy(), found.hidden_states[-1][:, 0].numpy()
 
 
+def target(run: Path, name: str) -> np.ndarray:
+    """What the run keeps of the teacher's word on the training rows."""
+    return np.load(run / "targets" / f"{name}.npy")
+
+
 def losses(run: Path, student: str) -> list[dict[str, float]]:
     lines = (run / "students" / student / "curves.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
@@ -113,9 +118,8 @@ def test_it_is_said_that_the_teacher_is_only_asked(foreign, teachers, encoder):
 def test_targets_are_what_the_teacher_says_in_its_own_tokens(foreign, teachers):
     run, _ = foreign
     logits, states = asked_directly(teachers / "bpe", training_texts(run))
-    targets = load_file(run / "targets" / "outputs.safetensors")
-    np.testing.assert_allclose(targets["logits"], logits, atol=1e-5)
-    np.testing.assert_allclose(targets["representations"], states, atol=1e-5)
+    np.testing.assert_allclose(target(run, "logits"), logits, atol=1e-5)
+    np.testing.assert_allclose(target(run, "representations"), states, atol=1e-5)
 
 
 def test_the_run_keeps_the_teacher_with_its_own_tokenizer(foreign, foreshot, teachers, tmp_path):
@@ -186,7 +190,7 @@ def test_other_heads_teach_too(foreshot, asked, tmp_path, labels, toxic, options
     teacher = bpe_teacher(tmp_path / "teacher", labels, toxic=toxic, problem_type="multi_label_classification")
     run, _ = compared(foreshot, asked, tmp_path, "run", "--teacher", teacher, *options, "--recipes", "odd")
     logits, _ = asked_directly(teacher, training_texts(run))
-    targets = load_file(run / "targets" / "outputs.safetensors")["logits"]
+    targets = target(run, "logits")
     np.testing.assert_allclose(targets, np.stack([np.zeros(len(logits)), logits[:, toxic]], axis=1), atol=1e-5)
     assert results_of(run).models[0].test.macro_f1 == 1.0
 
@@ -206,10 +210,9 @@ def test_a_bundle_teaches_by_its_logits(of_bundle, teachers):
     run, done = of_bundle
     assert f"{teachers / 'bundle'} is a bundle, which gives its scores alone: only asked;" in done.stdout
     assert "the teacher's sentence representations aren't known: the loss cosine is left out" in done.stdout
-    targets = load_file(run / "targets" / "outputs.safetensors")
     expected = [prediction.logits for prediction in library.load(teachers / "bundle")(training_texts(run))]
-    assert list(targets) == ["logits"]
-    np.testing.assert_allclose(targets["logits"], expected, atol=1e-6)
+    assert [path.name for path in (run / "targets").glob("*.npy")] == ["logits.npy"]
+    np.testing.assert_allclose(target(run, "logits"), expected, atol=1e-6)
     assert set(losses(run, "odd/seed-0")[0]) == {"step", "objective", "classification", "divergence"}
     assert results_of(run).models[0].test.macro_f1 == 1.0
 
@@ -232,7 +235,7 @@ def test_a_label_of_a_bundle_with_several_teaches_two_classes(foreshot, asked, t
     run, _ = compared(
         *(foreshot, asked, tmp_path, "run", "--teacher", bundle, "--teacher-labels", "toxic=insult", "--recipes", "odd")
     )
-    targets = load_file(run / "targets" / "outputs.safetensors")["logits"]
+    targets = target(run, "logits")
     expected = [prediction.logits[0] for prediction in library.load(bundle)(training_texts(run))]
     np.testing.assert_allclose(targets, np.stack([np.zeros(len(expected)), expected], axis=1), atol=1e-6)
 
@@ -293,14 +296,13 @@ def test_the_mean_is_that_of_the_probabilities(of_three):
 
 def test_disagreement_is_kept_and_told(of_three, teachers):
     run, _ = of_three
-    kept = load_file(run / "targets" / "several.safetensors")
     of_training = training_texts(run)
     expected = [asked_directly(teachers / name, of_training)[0] for name in ("blind", "otherwise-blind")]
-    np.testing.assert_allclose(kept["logits"][:, :2].swapaxes(0, 1), expected, atol=1e-5)
-    toxic = softmax(kept["logits"].astype(np.float64))[:, :, 1]
+    np.testing.assert_allclose(target(run, "each")[:, :2].swapaxes(0, 1), expected, atol=1e-5)
+    toxic = softmax(target(run, "each").astype(np.float64))[:, :, 1]
     weights = np.array([0.25, 0.25, 0.5])
     variance = (weights * (toxic - (weights * toxic).sum(axis=1, keepdims=True)) ** 2).sum(axis=1)
-    np.testing.assert_allclose(kept["disagreement"][:, 0], variance, atol=1e-6)
+    np.testing.assert_allclose(target(run, "disagreement")[:, 0], variance, atol=1e-6)
     found = results_of(run).asked_teachers
     assert found is not None
     assert found.disagreement is not None
@@ -469,14 +471,13 @@ def of_labels(
 
 def test_several_teachers_of_several_labels(of_labels):
     run, folder, _ = of_labels
-    kept = load_file(run / "targets" / "several.safetensors")
     texts = [*training_texts(run), "the stupid cook", "the kind mayor", "the page"]
     of_two = np.array([prediction.logits for prediction in library.load(folder / "two")(texts)])
     of_three = np.array([prediction.logits for prediction in library.load(folder / "three")(texts)])
     expected = np.stack([of_two, of_three[:, [2, 0]]], axis=1)  # insult and cook, as the data has them
-    np.testing.assert_allclose(kept["logits"], expected, atol=1e-6)
+    np.testing.assert_allclose(target(run, "each"), expected, atol=1e-6)
     probabilities = 1 / (1 + np.exp(-expected))
-    np.testing.assert_allclose(kept["disagreement"], probabilities.var(axis=1), atol=1e-6)
+    np.testing.assert_allclose(target(run, "disagreement"), probabilities.var(axis=1), atol=1e-6)
     found = results_of(run).asked_teachers
     assert found is not None
     assert found.disagreement is not None
