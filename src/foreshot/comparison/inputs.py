@@ -1,7 +1,7 @@
 """The inputs of a comparison: everything that is asked for, read and checked before anything is written or trained."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
@@ -9,74 +9,59 @@ from typing import Final
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from foreshot.comparison.asked_teachers import (
     AskedTeacher,
-    FoundBundle,
-    check_asked,
-    find_teachers,
-    ready,
-    told_of_projection,
     width_of,
 )
-from foreshot.comparison.stored_teacher import StoredTeacher, judged_where_scored, scored_suite, stored_teacher
-from foreshot.data.correcting import Corrected, corrected, told
-from foreshot.data.corrections import read_corrections
+from foreshot.comparison.found_models import (
+    check_exportable,
+    find_models,
+    from_encoder,
+    layer_maps,
+    projections,
+)
+from foreshot.comparison.stored_teacher import judged_where_scored, scored_suite, stored_teacher
+from foreshot.comparison.texts import (
+    check_class_weights,
+    check_decision,
+    check_taught,
+    find_evasions,
+    find_explained,
+    find_probes,
+    find_suite,
+    find_unlabelled,
+    read_split,
+    with_corrections,
+)
+from foreshot.data.correcting import Corrected
 from foreshot.data.identity_groups import with_identity_groups
-from foreshot.data.labels import BENIGN, TOXIC
-from foreshot.data.rationales import read_rationales
-from foreshot.data.sample import LABEL_NOISE, make_corpus
-from foreshot.data.split import Split, split_tables
-from foreshot.data.table import Table, read_table
-from foreshot.data.texts import NORMALISATION, listing
-from foreshot.data.unlabelled import Unlabelled, read_unlabelled, texts_apart_from
-from foreshot.errors import BundleError, ConfigError, DataError, ModelError
-from foreshot.exporting.exportable import check_architecture
+from foreshot.data.split import Split
+from foreshot.data.texts import NORMALISATION
+from foreshot.data.unlabelled import Unlabelled
 from foreshot.files.fingerprints import fingerprint
-from foreshot.judging.behaviour import Evasions, make_evasions
+from foreshot.judging.behaviour import Evasions
 from foreshot.judging.guards import check_parts_apart
 from foreshot.judging.task import Task, task_of
-from foreshot.judging.thresholds import check_enough
-from foreshot.models.batches import EncodedRows, encode, rows_without_label
+from foreshot.models.batches import EncodedRows, encode
 from foreshot.models.encoders import (
     ModelSource,
-    carried_head,
-    find_model,
-    layer_stack,
-    load_classifier,
-    load_encoder,
-    load_tokenizer,
-    longest_input,
 )
-from foreshot.models.examination import examine
-from foreshot.models.layers import layer_map
-from foreshot.models.states import Look, check_look
-from foreshot.models.students import add_lora, check_layers
-from foreshot.models.tokenizer_json import check_tokenization, tokenizer_json
 from foreshot.results.behaviour import Probe
 from foreshot.results.results import DataFacts, EncoderFacts, PartFacts
-from foreshot.runtime.tokenization import TextTokenizer
-from foreshot.settings.dialect import AskedDialect, asked_dialect
+from foreshot.settings.dialect import asked_dialect
 from foreshot.settings.experiment import (
     AUTO_SUITE,
-    BUILTIN_SUITE,
     DEMO,
-    EVEN,
     MOST_ASKED_TRAINING_ROWS,
-    NO_SUITE,
     Experiment,
 )
-from foreshot.settings.losses import Distillation
-from foreshot.settings.recipes import TUNED, Recipe
-from foreshot.settings.scores import output_name
-from foreshot.suites.builtin import derogatory_words
-from foreshot.suites.cases import Suite, read_suite
-from foreshot.suites.probes import built_in_probes, read_probes
+from foreshot.settings.recipes import Recipe
+from foreshot.suites.cases import Suite
 from foreshot.training.device import find_device, find_precision
-from foreshot.training.projection import compares_representations
 from foreshot.training.seeding import generator
-from foreshot.words.explained import ExplainedTexts, from_rationales, from_rows
+from foreshot.words.explained import ExplainedTexts
 from foreshot.words.word_scores import texts_left_out
 
 MOST_TOKENISED = 4000
@@ -92,28 +77,6 @@ WITHOUT_SUITE = (
     "no suite: no class is taken for toxic, so behaviour is not judged, neither are disguises tried nor decisions "
     "explained; name the labels that count as toxic with --positive, or a suite of these classes with --suite"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Models:
-    """The models that were found.
-
-    `given_teacher` is a ready classifier, of which students may take layers, and `asked_teachers` those that are only
-    asked. `encoder` may be missing where a teacher was given. `tokenizer` is the encoder's and the given teacher's.
-    """
-
-    encoder: ModelSource | None
-    given_teacher: ModelSource | None
-    asked_teachers: tuple[AskedTeacher, ...]
-    tokenizer: PreTrainedTokenizerBase
-    announcements: list[str]
-
-    @property
-    def origin(self) -> ModelSource:
-        """The model that students take their layers from, unless a recipe says otherwise."""
-        origin = self.given_teacher or self.encoder
-        assert origin is not None  # Experiment asks for one of them
-        return origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,51 +251,44 @@ def read_inputs(experiment: Experiment) -> Inputs:
     experiment = _with_precision(experiment, device)
     said: list[str] = []  # about tables
     dialect = asked_dialect(experiment.separator, experiment.quoting, say=said.append)
-    as_stored = _read_split(experiment, dialect)
+    as_stored = read_split(experiment, dialect)
     dialect = replace(dialect, firm=False)  # what else is read may come from elsewhere
-    split, corrections = _with_corrections(experiment, as_stored, dialect)
+    split, corrections = with_corrections(experiment, as_stored, dialect)
     if experiment.identity_columns or experiment.identity_terms:
         split = with_identity_groups(split, experiment.identity_terms, dialect)
     task = task_of(split, experiment.thresholds_of)
     if split.labelled and split.has_scores:
         split = judged_where_scored(split)
     check_parts_apart(split)
-    _check_decision(experiment, split)
-    _check_class_weights(experiment, split)
-    probes = _probes(experiment, split, dialect)
-    suite_scores, suite, told = scored_suite(experiment, _suite(experiment, split, dialect), dialect)
+    check_decision(experiment, split)
+    check_class_weights(experiment, split)
+    probes = find_probes(experiment, split, dialect)
+    suite_scores, suite, told = scored_suite(experiment, find_suite(experiment, split, dialect), dialect)
     split = replace(split, announcements=(*split.announcements, *told))
     if suite is None and experiment.suite == AUTO_SUITE:
         split = replace(split, announcements=(*split.announcements, WITHOUT_SUITE))
-    evasions = _evasions(experiment, split)
-    explained = _explained(experiment, split, dialect)
+    evasions = find_evasions(experiment, split)
+    explained = find_explained(experiment, split, dialect)
     stored = None
     if split.has_scores and not experiment.teacher_from_scores:
         stored = stored_teacher(experiment, as_stored, task, suite_scores)
         explained = None  # nothing is known of what it would say without a word
         alone = not split.labelled and experiment.unlabelled is None  # or there are rows that a teacher alone knows
-        experiment = _from_encoder(experiment, by_labels=alone)
-    models = _find_models(experiment, task, device, stored)
+        experiment = from_encoder(experiment, by_labels=alone)
+    models = find_models(experiment, task, device, stored)
     if models.asked_teachers:
-        experiment = _from_encoder(experiment)
+        experiment = from_encoder(experiment)
     encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
     max_length = experiment.training.max_length
-    texts: dict[str, Sequence[str]] = {name: part.texts for name, part in split.parts.items()}
-    unlabelled = _unlabelled(experiment, split, task, dialect)
+    unlabelled = find_unlabelled(experiment, split, task, dialect)
     if unlabelled:
-        _check_taught(unlabelled, experiment, task, teacher_is_there=stored is None)
-    texts[PROBES_ROWS] = [probe.text for probe in probes]
-    texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
-    texts[EVASIONS] = evasions.all_texts if evasions else []
-    texts[EXPLAINED] = explained.texts if explained else []
-    by_leaving_out = experiment.explanations.method == "leave-one-out"
-    texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
-    texts = {name: asked for name, asked in texts.items() if asked}
+        check_taught(unlabelled, experiment, task, teacher_is_there=stored is None)
+    texts = _asked_texts(experiment, split, probes, suite, evasions, explained)
     rows = {name: encode(asked, tokenizer, max_length) for name, asked in texts.items()}
     if experiment.exportable:
         names = [name for name in ("validation", SUITE_ROWS) if name in rows]
         ids = {text: list(of_text) for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
-        _check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
+        check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
     about_texts = unlabelled.announcements if unlabelled else ()
     return Inputs(
         experiment=experiment,
@@ -346,408 +302,41 @@ def read_inputs(experiment: Experiment) -> Inputs:
         rows=rows,
         unlabelled=unlabelled,
         unlabelled_rows=None,
-        layer_maps=_layer_maps(experiment, models),
+        layer_maps=layer_maps(experiment, models),
         probes=probes,
         suite=suite,
         evasions=evasions,
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
         corrections=corrections,
-        announcements=tuple(dict.fromkeys((*models.announcements, *_projections(experiment, models), *about_texts))),
+        announcements=tuple(dict.fromkeys((*models.announcements, *projections(experiment, models), *about_texts))),
         device=device,
     )
 
 
-def _from_encoder(experiment: Experiment, *, by_labels: bool = False) -> Experiment:
-    """The experiment with every student cut from the encoder: of teachers that are only asked there are no layers.
-
-    With `by_labels` the teacher's scores are what is known of the rows, and students learn them as such.
-    """
-    change = {"init": "encoder", **({"objective": "labels"} if by_labels else {})}
-    recipes = tuple(recipe.model_copy(update=change) for recipe in experiment.recipes)
-    return experiment.model_copy(update={"recipes": recipes})
+def _asked_texts(
+    experiment: Experiment,
+    split: Split,
+    probes: Sequence[Probe],
+    suite: Suite | None,
+    evasions: Evasions | None,
+    explained: ExplainedTexts | None,
+) -> dict[str, Sequence[str]]:
+    """All texts that models are asked about, by name; none that is empty."""
+    texts: dict[str, Sequence[str]] = {name: part.texts for name, part in split.parts.items()}
+    texts[PROBES_ROWS] = [probe.text for probe in probes]
+    texts[SUITE_ROWS] = [case.text for case in suite.cases] if suite else []
+    texts[EVASIONS] = evasions.all_texts if evasions else []
+    texts[EXPLAINED] = explained.texts if explained else []
+    by_leaving_out = experiment.explanations.method == "leave-one-out"
+    texts[LEFT_OUT] = texts_left_out(explained) if explained and by_leaving_out else []
+    return {name: asked for name, asked in texts.items() if asked}
 
 
 def _with_precision(experiment: Experiment, device: torch.device) -> Experiment:
     precision = find_precision(experiment.training.precision, device)
     training = experiment.training.model_copy(update={"precision": precision})
     return experiment.model_copy(update={"training": training})
-
-
-def _read_split(experiment: Experiment, dialect: AskedDialect) -> Split:
-    given: tuple[Table, Table | None, Table | None]
-    if experiment.data == DEMO:
-        if experiment.identity_columns:
-            raise ConfigError("identity_columns: the built-in corpus has none; name a file with identity_terms")
-        data, test = _demo_tables(experiment.first_seed)
-        given = (data, None, test)
-    else:
-        given = (
-            _read(experiment, experiment.data, "train", dialect),
-            _read(experiment, experiment.validation, "validation", dialect) if experiment.validation else None,
-            _read(experiment, experiment.test, "test", dialect) if experiment.test else None,
-        )
-    return split_tables(
-        *given,
-        positive=experiment.positive,
-        named_classes=experiment.classes,
-        validation_fraction=experiment.validation_fraction,
-        test_fraction=experiment.test_fraction,
-        seed=experiment.first_seed,
-        max_train_rows=experiment.max_train_rows,
-    )
-
-
-def _with_corrections(experiment: Experiment, split: Split, dialect: AskedDialect) -> tuple[Split, Corrected | None]:
-    """The split as corrections have it, where there are any, and what they did to it."""
-    settings = experiment.corrections
-    if settings.file is None:
-        return split, None
-    read = read_corrections(
-        settings.file,
-        split,
-        text=experiment.text,
-        label=experiment.label,
-        leave_out=experiment.leave_out,
-        skip_bad_rows=experiment.skip_bad_rows,
-        dialect=dialect,
-    )
-    threshold = experiment.thresholds_of((split.score_names or ("",))[0])[0]
-    split, found = corrected(split, read, share=settings.held_out, seed=experiment.first_seed, threshold=threshold)
-    said = (*read.announcements, *told(found, settings.weight))
-    return replace(split, announcements=(*split.announcements, *said)), found
-
-
-def _read(experiment: Experiment, source: str, part: str, dialect: AskedDialect) -> Table:
-    tested_on = "test" if experiment.test else "train"
-    return read_table(
-        source,
-        text=experiment.text,
-        label=experiment.label,
-        labels=experiment.labels,
-        scores=experiment.scores or (),
-        threshold=experiment.thresholds_of(output_name(experiment.scores[0]))[0] if experiment.scores else EVEN,
-        leave_out=experiment.leave_out,
-        combined=experiment.classes is not None,
-        skip_bad_rows=experiment.skip_bad_rows,
-        part=part,
-        identity_columns=(experiment.identity_columns or ()) if part == tested_on else (),
-        dialect=dialect,
-    )
-
-
-def _demo_tables(seed: int) -> tuple[Table, Table]:
-    corpus = make_corpus(seed)
-    names = [BENIGN, TOXIC]
-    train, test = (
-        Table(
-            source=f"built-in synthetic corpus, {part} part",
-            texts=[comment.text for comment in comments],
-            labels=[names[comment.label] for comment in comments],
-            rows=list(range(1, len(comments) + 1)),
-            text_column="text",
-            label_column="label",
-            skipped_rows=0,
-            announcements=announcements,
-        )
-        for part, comments, announcements in (
-            (
-                "training",
-                corpus.train,
-                (f"synthetic data: {LABEL_NOISE:.0%} of the training labels are flipped on purpose",),
-            ),
-            ("test", corpus.test, ()),
-        )
-    )
-    return train, test
-
-
-def _unlabelled(experiment: Experiment, split: Split, task: Task, dialect: AskedDialect) -> Unlabelled | None:
-    if experiment.unlabelled is None:
-        return None
-    if not any(recipe.objective == "distil" for recipe in experiment.recipes):
-        if experiment.unlabelled == DEMO:  # the demo's own setting, which asking for other recipes leaves as it is
-            return None
-        raise ConfigError("unlabelled: no recipe learns from the teacher, so nothing would learn from these texts")
-    batch_size = experiment.training.batch_size
-    for recipe in experiment.recipes:
-        share = (recipe.distillation or experiment.distillation).unlabelled_share
-        if recipe.objective == "distil" and share and not rows_without_label(batch_size, share):
-            raise ConfigError(
-                f"distillation.unlabelled_share: {share:g} of a batch of {batch_size} is not one text; raise it or "
-                "training.batch_size"
-            )
-    known = (text for part in split.parts.values() for text in part.texts)
-    if experiment.unlabelled == DEMO:
-        corpus = make_corpus(experiment.first_seed)
-        return texts_apart_from(known, [comment.text for comment in corpus.train], source="the built-in corpus")
-    scores = experiment.scores or ()
-    return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known, scores=scores, dialect=dialect)
-
-
-def _check_taught(unlabelled: Unlabelled, experiment: Experiment, task: Task, *, teacher_is_there: bool) -> None:
-    """Raise ConfigError unless the texts have scores that tell the task's logits, or a teacher can be asked."""
-    source, scores, outputs = unlabelled.source, len(unlabelled.scores), len(task.names)
-    if not scores:
-        if teacher_is_there:
-            return
-        raise ConfigError(
-            f"{source}: has none of the scores ({listing(experiment.scores or ())}), and nobody is there to give them: "
-            "the teacher is scores alone; name a file with scores, or fine-tune a teacher on them with "
-            "⟨teacher_from_scores⟩"
-        )
-    if task.multi_label and scores != outputs:
-        raise ConfigError(
-            f"{source}: ⟨scores⟩ names {scores}, but there are {outputs} labels ({listing(task.names)}); name a score "
-            "for each, in their order"
-        )
-    if not task.multi_label and (scores != 1 or outputs != 2 or task.classes.positive is None):
-        raise ConfigError(
-            f"{source}: one score tells of two classes, one of which counts as toxic; here are {scores} scores, and "
-            f"the classes are {listing(task.names)}; name them with ⟨scores⟩, ⟨label⟩ and ⟨positive⟩"
-        )
-
-
-def _probes(experiment: Experiment, split: Split, dialect: AskedDialect) -> list[Probe]:
-    if experiment.probes == DEMO or (experiment.probes is None and experiment.data == DEMO):
-        return built_in_probes(split.classes)
-    return read_probes(experiment.probes, split.classes, dialect) if experiment.probes else []
-
-
-def _check_decision(experiment: Experiment, split: Split) -> None:
-    """Too few validation rows for the policy must show before anything is trained."""
-    positive = split.classes.positive
-    check_enough(
-        experiment.decision,
-        np.array(split.parts["validation"].labels),
-        positive,
-        positive_name="" if positive is None else split.classes.names[positive],
-    )
-
-
-def _check_class_weights(experiment: Experiment, split: Split) -> None:
-    weights, names = experiment.training.classification.class_weights, split.output_names
-    if isinstance(weights, tuple) and len(weights) != len(names):
-        raise ConfigError(
-            f"training.classification.class_weights: {len(weights)} weights, but there are {len(names)} classes: "
-            f"{listing(names)}"
-        )
-
-
-def _suite(experiment: Experiment, split: Split, dialect: AskedDialect) -> Suite | None:
-    source = experiment.suite
-    if source == AUTO_SUITE:
-        source = BUILTIN_SUITE if split.classes.positive is not None else NO_SUITE
-    if source == NO_SUITE:
-        return None
-    return read_suite(source, split.classes, experiment.suite_labels, dialect)
-
-
-def _evasions(experiment: Experiment, split: Split) -> Evasions | None:
-    if split.classes.positive is None:
-        return None
-    test = split.parts["test"]
-    toxic = np.array(test.labels) == split.classes.positive
-    if not toxic.any():
-        return None
-    words, most = derogatory_words(), experiment.disguised_rows
-    return make_evasions(test.texts, toxic, words, most=most, seed=experiment.first_seed)
-
-
-def _explained(experiment: Experiment, split: Split, dialect: AskedDialect) -> ExplainedTexts | None:
-    """The texts that people marked words of, or else test rows that count as toxic; None for none."""
-    settings, positive = experiment.explanations, split.classes.positive
-    if not settings.most_texts:
-        return None
-    rng = generator(experiment.first_seed, "explained")
-    if settings.rationales is not None:
-        if positive is None:
-            raise DataError(
-                "rationales: they say why a text counts as toxic, and no class does here; name it with ⟨positive⟩"
-            )
-        known = split.parts["train"].texts
-        read = read_rationales(settings.rationales, text=experiment.text, known=known, dialect=dialect)
-        return from_rationales(read, settings.most_texts, rng)
-    if positive is None:
-        return None
-    test = split.parts["test"]
-    toxic = [text for text, label in zip(test.texts, test.labels, strict=True) if label == positive]
-    rows = f"test rows of class {split.classes.names[positive]}"
-    found = from_rows(toxic, rows, settings.most_texts, rng)
-    return found if found.texts else None
-
-
-def _find_models(
-    experiment: Experiment, task: Task, device: torch.device, stored: StoredTeacher | None = None
-) -> Models:
-    """The encoder, and the teachers that were given: examined, and checked against what the recipes want of them."""
-    names, multi_label, layers_at = task.names, task.multi_label, experiment.layer_stack
-    encoder = find_model(experiment.encoder, layers_at=layers_at) if experiment.encoder else None
-    found = find_teachers(experiment, task)
-    teacher = _with_layers(found, encoder)
-    asked: tuple[AskedTeacher, ...] = (stored,) if stored else ()
-    if not teacher and not stored:
-        asked = tuple(ready(one, experiment, task, device) for one in found)
-    origin = teacher or encoder
-    assert origin is not None
-    tokenizer = load_tokenizer(origin)
-    announcements = list(teacher.announcements) if teacher else []
-    if asked and encoder:
-        announcements += check_asked(experiment, asked, encoder)
-        experiment = _from_encoder(experiment)
-    if encoder:
-        model = load_encoder(encoder, names, seed=0, multi_label=multi_label)
-        _examine(encoder, model, load_tokenizer(encoder) if teacher else tokenizer, experiment)
-        _check_inside(model, experiment, teaches=not found and not stored)
-        if carried_head(encoder):
-            announcements.append(
-                f"{encoder.name}: carries a head of its own, which is not used; give it as --teacher to learn from it"
-            )
-    if teacher:
-        model = load_classifier(teacher, names, multi_label=multi_label)
-        _examine(teacher, model, tokenizer, experiment)
-        _check_inside(model, experiment, teaches=True)
-    if tokenizer.truncation_side != "right":
-        tokenizer.truncation_side = "right"
-        announcements.append(
-            f"{origin.name}: its tokenizer cuts long texts at their start; here, as by a bundle, their end is cut"
-        )
-    return Models(
-        encoder=encoder,
-        given_teacher=teacher,
-        asked_teachers=asked,
-        tokenizer=tokenizer,
-        announcements=announcements,
-    )
-
-
-def _with_layers(found: Sequence[ModelSource | FoundBundle], encoder: ModelSource | None) -> ModelSource | None:
-    """The teacher, where students can take its layers: one ready classifier, with the encoder's vocabulary.
-
-    None for teachers that can only be asked; raises ConfigError where there is no encoder then.
-    """
-    teacher = found[0] if len(found) == 1 else None
-    if isinstance(teacher, FoundBundle) and encoder is None:
-        raise ConfigError(f"{teacher.name}: a bundle has no layers to start from; give ⟨encoder⟩ beside ⟨teacher⟩")
-    if not isinstance(teacher, ModelSource) or encoder is None:
-        return teacher if isinstance(teacher, ModelSource) else None
-    return teacher if load_tokenizer(encoder).get_vocab() == load_tokenizer(teacher).get_vocab() else None
-
-
-def _examine(
-    source: ModelSource, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, experiment: Experiment
-) -> None:
-    """What `examine` refuses, and what can be asked but not compared."""
-    max_length, longest = experiment.training.max_length, longest_input(model)
-    if max_length > longest:
-        raise ConfigError(
-            f"training.max_length: {max_length}, but {source.name} has positions for {longest} tokens only"
-        )
-    if examine(source, model, tokenizer, max_length).first_token_blind:
-        raise ModelError(
-            f"{source.name}: the first token of {model.config.model_type} doesn't see the others, and its state is "
-            "what students learn; give an encoder such as BERT, RoBERTa or MPNet"
-        )
-
-
-def _check_inside(model: PreTrainedModel, experiment: Experiment, *, teaches: bool) -> None:
-    """Layers, and queries, keys and values where a loss needs them, must be found before anything is trained."""
-    _, layers = layer_stack(model)
-    model.eval()
-    if experiment.training.gradient_checkpointing and not model.supports_gradient_checkpointing:
-        raise ModelError(
-            f"{model.config.model_type}: its layers can't be computed again for the backward pass; leave out "
-            "training.gradient_checkpointing"
-        )
-    for recipe in experiment.recipes:
-        if _starts_from(recipe, experiment, teaches=teaches):
-            check_layers(model, layer_map(recipe.layers, len(layers), ranking=range(1, len(layers) + 1)))
-    if teaches and any(recipe.measured == "influence" for recipe in experiment.recipes):
-        check_look(model, Look(layers=tuple(range(1, len(layers) + 1))))
-    for recipe in experiment.recipes:
-        settings = recipe.distillation or experiment.distillation
-        if recipe.objective == "distil" and settings.weights.ever("hidden"):
-            check_look(model, Look(layers=(len(layers),)))
-        if recipe.objective == "distil" and settings.weights.ever("relations"):
-            number = (settings.relations.layer if teaches else None) or len(layers)
-            if number > len(layers):
-                raise ConfigError(f"relations.layer: {number}, but the model has only {len(layers)} layers")
-            if model.config.hidden_size % settings.relations.heads:
-                raise ConfigError(
-                    f"relations.heads: {settings.relations.heads} don't divide the model's width, "
-                    f"{model.config.hidden_size}"
-                )
-            check_look(model, Look(projections_of=number, projections=settings.relations.projections))
-    if "lora" in {recipe.tuning for recipe in experiment.recipes if _starts_from(recipe, experiment, teaches=teaches)}:
-        add_lora(model, experiment.lora, seed=0, base_name="")  # the model is of no more use
-
-
-def _starts_from(recipe: Recipe, experiment: Experiment, *, teaches: bool) -> bool:
-    """Whether a recipe's students are cut from the model that teaches, or from the one that doesn't."""
-    return experiment.teacher is None or (recipe.init == "teacher") == teaches
-
-
-def _check_exportable(
-    sources: Sequence[ModelSource], tokenizer: PreTrainedTokenizerBase, max_length: int, ids: Mapping[str, list[int]]
-) -> None:
-    """Raise ModelError where what is trained could be exported to no bundle; `ids` are those of some texts."""
-    name = sources[0].name
-    try:
-        alone = TextTokenizer(tokenizer_json(name, tokenizer), max_length=max_length, where=name)
-        check_tokenization(name, alone, list(ids), list(ids.values()))
-        for source in {source.config.model_type: source for source in sources}.values():
-            check_architecture(source)
-    except (BundleError, ModelError) as error:
-        raise ModelError(
-            f"{error}; give another encoder, or compare without a bundle at the end (exportable: false)"
-        ) from None
-
-
-def _layer_maps(experiment: Experiment, models: Models) -> dict[str, tuple[int, ...]]:
-    """The layers of every recipe, but of those that have to wait for a measure; all of them are checked."""
-    maps = {recipe.name: _checked_layers(recipe, experiment, models) for recipe in experiment.recipes}
-    if taken := sorted(maps.keys() & {name + TUNED for name in maps}) if experiment.tune_learning_rates else []:
-        raise ConfigError(f"recipe {taken[0]}: the search for learning rates takes this name; choose another")
-    return {recipe.name: maps[recipe.name] for recipe in experiment.recipes if not recipe.measured}
-
-
-def _checked_layers(recipe: Recipe, experiment: Experiment, models: Models) -> tuple[int, ...]:
-    if recipe.init == "encoder" and models.encoder is None:
-        raise ConfigError(f"recipe {recipe.name}: starts from the encoder; give ⟨encoder⟩ beside ⟨teacher⟩")
-    source = _source(recipe, models)
-    if recipe.objective == "distil":
-        _check_teacher_fits(recipe, recipe.distillation or experiment.distillation, source, models.origin)
-    if recipe.measured and recipe.init == "encoder" and models.given_teacher is not None:
-        raise ConfigError(
-            f"recipe {recipe.name}: {recipe.layers} looks at the teacher's layers, which are not the encoder's; "
-            "set init: teacher, or name layers"
-        )
-    return layer_map(recipe.layers, source.depth)
-
-
-def _source(recipe: Recipe, models: Models) -> ModelSource:
-    return models.encoder if recipe.init == "encoder" and models.encoder else models.origin
-
-
-def _check_teacher_fits(recipe: Recipe, settings: Distillation, source: ModelSource, origin: ModelSource) -> None:
-    """Losses between hidden states need students as wide, and for each layer one of the teacher's."""
-    narrower = source.config.hidden_size != origin.config.hidden_size
-    if settings.weights.ever("hidden") and (narrower or source.depth != origin.depth):
-        raise ConfigError(
-            f"recipe {recipe.name}: the encoder's layers are not those of the teacher; set weights.hidden: 0 "
-            "(relations work between any two widths)"
-        )
-
-
-def _projections(experiment: Experiment, models: Models) -> list[str]:
-    """What is announced of students that are not as wide as the given teacher."""
-    width = int(models.origin.config.hidden_size)
-    return [
-        told_of_projection(width, source)
-        for recipe in experiment.recipes
-        if recipe.objective == "distil" and (source := _source(recipe, models)).config.hidden_size != width
-        if compares_representations(recipe.distillation or experiment.distillation)
-    ]
 
 
 def _data_fingerprint(split: Split) -> str:
