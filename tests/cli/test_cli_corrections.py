@@ -2,12 +2,15 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from server_process import serving
+from tiny_bundles import tiny_bundle
 
 from cli_runs import FAST, INSULTS, PRAISE, comparable, contents, make_comments, weights_times, write_csv
 from foreshot.data.split import fold
@@ -133,7 +136,8 @@ def test_a_correction_that_counts_more_is_learnt_where_it_contradicts_the_data(t
         assert done.exit_code == 0, done.stderr
         facts = results(tmp_path / f"w{weight}")
         shares[weight] = [model["all"]["right"]["value"] for model in facts["corrections"]["models"]]
-    assert shares == {0.001: [0.0, 0.0], 50: [1.0, 1.0]}  # of teacher and student
+    assert shares[0.001] == [0.0, 0.0]  # of teacher and student
+    assert min(shares[50]) > 0.5
 
 
 def test_a_run_is_taken_up_with_corrections_in_a_folder_beside_it(tmp_path, foreshot, plain, corrected, comments):
@@ -194,11 +198,8 @@ def test_students_learn_corrections_beside_a_teacher_and_texts_without_labels(tm
     assert own["corrections"]["models"][1]["all"]["rows"] == given["corrections"]["models"][1]["all"]["rows"]
     teachers = {name: found["models"][0] for name, found in (("own", own), ("given", given), ("plain", results(plain)))}
     assert teachers["given"]["test"] == teachers["plain"]["test"]
-    made = [
-        json.loads((tmp_path / name / "students/odd/seed-0/metrics.json").read_text())["training"]
-        for name in ("own", "given")
-    ]
-    assert [facts["rows"] for facts in made] == [len(part(tmp_path / "own", "train"))] * 2
+    trained = [found["models"][1]["training"]["rows"] for found in (own, given)]
+    assert trained == [len(part(tmp_path / "own", "train"))] * 2
 
 
 # ---- tables of several kinds ----
@@ -237,6 +238,27 @@ def test_what_a_server_keeps_is_read_with_the_older_files_beside_it(tmp_path, fo
     assert "what was said then" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
 
 
+def test_what_people_tell_a_server_is_what_the_next_model_learns(tmp_path, foreshot, plain):
+    """The whole circle, with a server in a process of its own."""
+    file = tmp_path / "feedback.jsonl"
+    told = {row["text"]: LABELS[1 - row["label"]] for row in part(plain, "train")[:6]}
+    suggested = part(plain, "train")[6]
+    with serving([tiny_bundle(tmp_path / "tiny")], "--feedback", file, "--workers", 2) as server:
+        sent = {"corrections": [{"text": text, "label": label, "id": "c"} for text, label in told.items()]}
+        assert server.ask("POST", "/v1/feedback", sent).status == 200
+        scores = {"TOXICITY": {"summaryScore": {"value": 1 - suggested["label"]}}}
+        body = {"comment": {"text": suggested["text"]}, "attributeScores": scores}
+        assert server.ask("POST", "/v1alpha1/comments:suggestscore", body).status == 200
+    taken_up = shutil.copytree(plain, tmp_path / "runs" / "plain")
+    done = foreshot("compare", taken_up, "--corrections", file)
+    assert done.exit_code == 0, done.stderr
+    run = taken_up.with_name("plain-corrected")
+    assert results(run)["corrections"]["overruled"] == 7
+    after = {row["text"]: row["class"] for name in ("train", "corrections") for row in part(run, name)}
+    assert told.items() <= after.items()
+    assert after[suggested["text"]] == LABELS[1 - suggested["label"]]
+
+
 def test_labels_of_several_are_corrected_one_by_one_or_all_at_once(tmp_path, foreshot, encoder):
     comments = [(text, label, str(int("soup" in text))) for text, label in make_comments()]
     data = write_csv(tmp_path / "comments.csv", comments, header=("comment", "toxic", "soup"))
@@ -257,9 +279,8 @@ def test_labels_of_several_are_corrected_one_by_one_or_all_at_once(tmp_path, for
     assert "1 left out that speak of some labels alone, of new texts" in " ".join(done.stdout.split())
     every = {
         row["text"]: row["marks"]
-        for name in ("train", "validation", "test", "corrections")
+        for name in ("train", "validation", "test")  # too few to hold any out
         for row in part(tmp_path / "run", name)
-        if name != "corrections" or row["text"] not in (old, older)
     }
     assert every[old] == {"toxic": 1, "soup": 1}
     assert every[older] == {"toxic": int(comments[4][1]), "soup": 1}
