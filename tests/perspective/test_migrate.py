@@ -282,6 +282,7 @@ def test_a_label_of_a_multi_label_bundle_is_compared(
     assert found.agreement.pearson.value == pytest.approx(stats.pearsonr(old, new).statistic, abs=1e-6)
     flagged = sum(score >= least for score in new)
     assert found.agreement.thresholds[0].own.flagged == wilson(flagged, 6)
+    assert any("its others (insult) one at a time" in said for said in found.announcements) == (label is None)
     assert (found.suite, found.suite_result) == ((suite, result) if index == 0 else (None, None))
     lines = [json.loads(line) for line in (tmp_path / "both.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["score_insult"] for line in lines] == pytest.approx(

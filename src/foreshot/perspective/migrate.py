@@ -109,6 +109,7 @@ def migrate(
         progress=progress,
     )
     told = [*manifest.announcements, *looked.announcements, *_against_each_other(looked, positive, agreement)]
+    told += _others(manifest, label)
     return Migration(
         stored=str(path),
         text_column=looked.text_column,
@@ -137,6 +138,18 @@ def _against_each_other(looked: StoredScores, positive: str, agreement: ScoreAgr
     return [
         f"column {excerpt(looked.score_column)!r} is high where P({excerpt(positive)}) is low: is it the right column "
         f"(--score), and is {excerpt(positive)} what counts as toxic?"
+    ]
+
+
+def _others(manifest: Manifest, label: str | None) -> list[str]:
+    """That other labels of a bundle are compared one at a time, where nobody chose one."""
+    others = [name for name in manifest.labels if name != manifest.positive]
+    if label is not None or manifest.decisions is None or not others or manifest.positive is None:
+        return []
+    first = excerpt(others[0])
+    return [
+        f"{manifest.name}: compared is {excerpt(manifest.positive)}; its others ({listing(others)}) one at a time: "
+        f"--label {first} --score {first}, or whichever column holds it"
     ]
 
 
