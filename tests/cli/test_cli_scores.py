@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from served import served
 
-from cli_runs import FAST, make_comments, make_suite, write_csv
+from cli_runs import FAST, make_comments, make_suite, weights_times, write_csv
+from foreshot.results.results import Results
 
 Foreshot = Callable[..., Any]
 THRESHOLDS = ("--threshold", "TOXICITY=0.6,TOXICITY=0.8")
@@ -148,6 +149,71 @@ def test_a_bundle_of_it_answers_in_the_wire_format(
     assert json.loads(done.stdout)["agreement"]["spearman"]["value"] > 0.6
 
 
+def test_scored_cases_can_be_given_to_a_finished_run(
+    run: tuple[Path, Any], foreshot: Foreshot, cases: Path, stored: Path, suite: Path, encoder: Path, tmp_path: Path
+) -> None:
+    first = foreshot(
+        *("compare", "--data", stored, "--scores", "TOXICITY,INSULT", "--encoder", encoder, "--suite", suite),
+        *("--recipes", "odd", "--seeds", "0", *FAST, "--epochs", "1", "--runs", tmp_path, "--name", "x"),
+    )
+    assert first.exit_code == 0, first.stderr
+    before = weights_times(tmp_path / "x")
+    done = foreshot("compare", tmp_path / "x", "--teacher-scores", cases)
+    assert done.exit_code == 0, done.stderr
+    assert weights_times(tmp_path / "x") == before
+    results = json.loads((tmp_path / "x/results.json").read_text(encoding="utf-8"))
+    assert [found["model"] for found in results["suite_results"]] == ["teacher", "odd"]
+    done = foreshot("export", tmp_path / "x", "--out", tmp_path / "bundle")
+    assert done.exit_code == 2
+    assert "name its folder: students/odd/seed-0" in done.stderr
+
+
+def test_several_labels_with_scores_that_have_gaps_are_read_again(
+    foreshot: Foreshot, suite: Path, encoder: Path, tmp_path: Path
+) -> None:
+    rows = [
+        (text, label, str(number % 2), "0.9" if label == "1" else "0.1", "" if number % 7 == 0 else str(number % 2))
+        for number, (text, label) in enumerate(make_comments(240))
+    ]
+    data = write_csv(tmp_path / "both.csv", rows, header=("comment", "toxic", "loud", "T", "L"))
+    done = foreshot(
+        *(
+            "compare",
+            "--data",
+            data,
+            "--labels",
+            "toxic,loud",
+            "--scores",
+            "T,L",
+            "--encoder",
+            encoder,
+            "--suite",
+            suite,
+        ),
+        *("--recipes", "odd", "--seeds", "0", *FAST, "--epochs", "1", "--runs", tmp_path, "--name", "x"),
+    )
+    assert done.exit_code == 0, done.stderr
+    teacher = Results.load(tmp_path / "x/results.json").models[0]
+    assert teacher.train_cross_entropy is not None
+    assert teacher.train_cross_entropy > 0
+
+
+def test_corrections_that_fill_a_gap_are_learnt_and_judge_nothing(
+    foreshot: Foreshot, stored: Path, suite: Path, encoder: Path, tmp_path: Path
+) -> None:
+    lines = (json.dumps({"text": text, "scores": {"INSULT": 1.0}}) for text, _, insult in scored() if insult is None)
+    corrections = tmp_path / "corrections.jsonl"
+    corrections.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    done = foreshot(
+        *("compare", "--data", stored, "--scores", "TOXICITY,INSULT", "--encoder", encoder, "--suite", suite),
+        *("--corrections", corrections, "--recipes", "odd", "--seeds", "0", *FAST, "--epochs", "1"),
+        *("--runs", tmp_path, "--name", "x"),
+    )
+    assert done.exit_code == 0, done.stderr
+    teacher = Results.load(tmp_path / "x/results.json").models[0]
+    assert teacher.scores[1].mean_absolute_error == pytest.approx(0, abs=1e-6)
+
+
 def test_what_it_came_from_cant_be_exported(run: tuple[Path, Any], foreshot: Foreshot, tmp_path: Path) -> None:
     done = foreshot("export", run[0] / "teacher", "--out", tmp_path / "bundle")
     assert done.exit_code == 2
@@ -266,6 +332,8 @@ def test_scored_cases_of_another_suite_are_refused_below_half(
         (("--scores", "TOXICITY", "--teacher", "x"), "scores: are the teacher"),
         (("--scores", "TOXICITY", "--teacher-scores", "nowhere.csv"), "nowhere.csv: no such file"),
         (("--threshold", "TOXICITY=0.7"), "is about stored scores"),
+        (("--scores", "TOXICITY", "--leave-out", "x"), "leave_out: is for labels"),
+        (("--label", "comment", "--scores", "TOXICITY", "--threshold", "TOXICITY=0.7"), "are for scores alone"),
         (("--scores", "TOXICITY", "--threshold", "TOXICITY=0.999"), "reach the threshold of TOXICITY"),
     ],
 )

@@ -92,6 +92,31 @@ def test_what_is_no_score_is_refused_with_its_row_or_left_out(tmp_path: Path, ce
     assert scores_of(path, "score", skip_bad_rows=True) == [(0.2,), (0.7,)]
 
 
+def test_percentages_are_on_one_scale_in_a_table_and_one_beyond_100_is_a_slip(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "text,rude,threat\na,20,0.9\nb,90,0.5\nc,70,1\n")
+    assert scores_of(path, "rude", "threat")[0] == pytest.approx((0.2, 0.009))
+    slip = written(tmp_path, "b.csv", "text,rude\na,20\nb,150\nc,70\n")
+    with pytest.raises(DataError, match=r"line 3, column 'rude': 150 is outside 0 to 100"):
+        scores_of(slip, "rude")
+    assert scores_of(slip, "rude", skip_bad_rows=True) == [(0.2,), (0.7,)]
+
+
+def test_scores_that_begin_far_below_the_head_are_found(tmp_path: Path) -> None:
+    rows = [{"text": f"text {number}", "answer": {} if number < 2000 else ANSWER} for number in range(2010)]
+    path = written(tmp_path, "late.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert len(scores_of(path, "TOXICITY", skip_bad_rows=True)) == 10
+
+
+def test_beside_labels_a_bad_score_stops_or_is_left_out_alone(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "text,label,score\na,toxic,high\nb,benign,0.1\n")
+    with pytest.raises(DataError, match=r"line 2, column 'score': 'high' is no number"):
+        read_table(path, label="label", scores=["score"])
+    read = read_table(path, label="label", scores=["score"], skip_bad_rows=True)
+    assert read.labels == ["toxic", "benign"]
+    assert read.scores is not None
+    assert math.isnan(read.scores[0][0])
+
+
 def test_a_gap_is_one_where_another_score_is_known(tmp_path: Path) -> None:
     path = written(tmp_path, "a.csv", "text,rude,threat\na,0.2,\nb,,0.9\nc,0.7,0.1\n")
     (_, gap), (other_gap, _), whole = scores_of(path, "rude", "threat")
@@ -168,6 +193,18 @@ def test_the_second_score_of_a_text_is_its_repeat() -> None:
     assert repeats == {"text 0": (1 / 40, 1 / 80), "text 38": (39 / 40, 39 / 80)}
     assert split.label_conflicts == 0
     assert sum(split.duplicates_removed.values()) == 2
+
+
+def test_a_text_with_a_row_for_each_of_its_scores_has_them_all() -> None:
+    texts = [f"text {index // 2}" for index in range(80)]
+    scores = [(math.nan, row / 80) if row % 2 == 0 else (row / 80, math.nan) for row in range(80)]
+    split = split_of(table_of(scores, texts))
+    assert sum(map(len, split.parts.values())) == 40
+    assert not any(
+        math.isnan(score) for part in split.parts.values() for of_row in part.scores or () for score in of_row
+    )
+    assert not any(part.repeats for part in split.parts.values())
+    assert split.parts["train"].labels.count(-1) == 0
 
 
 def test_a_threshold_that_parts_nothing_is_refused() -> None:

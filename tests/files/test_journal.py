@@ -155,3 +155,11 @@ def test_check_makes_the_file_and_refuses_what_can_not_be_written(tmp_path: Path
     for name in ("pipe.jsonl", "folder.jsonl", "nowhere/feedback.jsonl"):
         with pytest.raises(OSError, match=r"[a-z]"):
             Journal(file=tmp_path / name, file_bytes=MANY, files=2).check()
+
+
+@pytest.mark.parametrize("kept", ['{"a": 1}', '{"a": 1}\n{"b": 2}'])
+def test_a_last_line_that_is_whole_is_ended_and_kept(tmp_path: Path, kept: str) -> None:
+    written = journal(tmp_path)
+    written.file.write_text(kept, encoding="utf-8")
+    written.check()
+    assert written.file.read_text(encoding="utf-8") == f"{kept}\n"

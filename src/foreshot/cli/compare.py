@@ -119,7 +119,8 @@ def compare_command(
         str | None, typer.Option(help="File of texts in which people marked what counts: spans, or tokens,rationale.")
     ] = None,
     decision: Annotated[
-        str | None, typer.Option(help="argmax, best-f1, recall>=R, fpr<=F or review:recall>=R,fpr<=F.")
+        str | None,
+        typer.Option(help="argmax, best-f1, flag-rate, score>=S, recall>=R, fpr<=F or review:recall>=R,fpr<=F."),
     ] = None,
     policy: Annotated[
         str | None,

@@ -22,10 +22,11 @@ from foreshot.comparison.found_models import (
     layer_maps,
     projections,
 )
-from foreshot.comparison.stored_teacher import judged_where_scored, scored_suite, stored_teacher
+from foreshot.comparison.stored_teacher import judged_as_stored, judged_where_scored, scored_suite, stored_teacher
 from foreshot.comparison.texts import (
     check_class_weights,
     check_decision,
+    check_scores_found,
     check_taught,
     find_evasions,
     find_explained,
@@ -272,6 +273,8 @@ def read_inputs(experiment: Experiment) -> Inputs:
     stored = None
     if split.has_scores and not experiment.teacher_from_scores:
         stored = stored_teacher(experiment, as_stored, task, suite_scores)
+        if not split.labelled:
+            split = judged_as_stored(split, as_stored)
         explained = None  # nothing is known of what it would say without a word
         alone = not split.labelled and experiment.unlabelled is None  # or there are rows that a teacher alone knows
         experiment = from_encoder(experiment, by_labels=alone)
@@ -281,6 +284,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
     max_length = experiment.training.max_length
     unlabelled = find_unlabelled(experiment, split, task, dialect)
+    check_scores_found(experiment, split, unlabelled)
     if unlabelled:
         check_taught(unlabelled, experiment, task, teacher_is_there=stored is None)
     texts = _asked_texts(experiment, split, probes, suite, evasions, explained)

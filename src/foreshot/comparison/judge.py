@@ -196,7 +196,7 @@ def model_result(inputs: Inputs, model: Scored) -> ModelResult:
 def _train_cross_entropy(inputs: Inputs, model: Scored) -> float | None:
     """On the asked training rows; of a teacher that is only asked on those that it says something about."""
     logits, answers = model.scores.logits["train"], inputs.answers("train")[inputs.asked_training_rows]
-    said = ~np.isnan(logits).all(axis=1) if model.job.asked else np.ones(len(logits), dtype=bool)
+    said = ~np.isnan(logits).any(axis=1) if model.job.asked else np.ones(len(logits), dtype=bool)
     return inputs.task.cross_entropy(logits[said], answers[said]) if said.any() else None
 
 
@@ -292,14 +292,14 @@ def _repeats_sample(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[st
     None where they are too few, or the teacher is a model.
     """
     test, task = inputs.split.parts["test"], inputs.task
-    rows = np.array(sorted(test.repeats), dtype=int)
+    rows = np.array([row for row in sorted(test.repeats) if not np.isnan(test.repeats[row][0])], dtype=int)
     if not inputs.teacher_is_reference or len(rows) < FEWEST_REPEATS:
         return {}
     repeats = np.array([test.repeats[row] for row in rows])
-    rows, repeats = rows[known := ~np.isnan(repeats).any(axis=1)], repeats[known]
+    answers = np.where(np.isnan(repeats), np.nan, inputs.answers("test")[rows])
     decided = {name: found[:, rows] for name, found in _answered_by(by_name, inputs, "test").items()}
     decided[next(iter(by_name))] = task.flagged(repeats)[None]
-    return {REPEAT: task.sample(decided, inputs.answers("test")[rows])}
+    return {REPEAT: task.sample(decided, answers)}
 
 
 def _metric_sample(inputs: Inputs, by_name: dict[str, list[Scored]], part: str) -> PairedSample:

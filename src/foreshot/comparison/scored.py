@@ -16,9 +16,10 @@ from foreshot.comparison.scores import ASKED, Scores, score, score_texts
 from foreshot.data.correcting import HELD_OUT
 from foreshot.judging.cost import cost
 from foreshot.models.batches import EncodedRows
-from foreshot.progress import Progress
+from foreshot.progress import Progress, Silent
 from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.results.models import Cost
+from foreshot.results.teachers import STORED
 from foreshot.runtime.decisions import decide, save_decision, scaled_probabilities, view_of
 from foreshot.training.losses import mean_of_teachers
 from foreshot.words.word_scores import WordScores
@@ -102,6 +103,9 @@ def ask(
     if job.mean_of:
         each = [ask(one, texts, rows, inputs, run, progress, what=what, file=file) for one in job.mean_of]
         return mean_scores(each, job.weights, several=inputs.task.multi_label)
+    if job.asked and job.asked.facts.kind == STORED:  # looked up, and other cases may have scores now
+        logits = {name: job.asked.logits(asked, Silent()) for name, asked in texts.items()}
+        return Scores(logits=logits, seconds=dict.fromkeys(texts, 0.0))
     if job.asked:
         return score_texts(folder, job.made_from, texts, job.asked.logits, progress, what=what_of, file=file)
     return score(folder, job.made_from, rows, lambda: open_model(inputs, folder), progress, what=what_of, file=file)

@@ -84,13 +84,14 @@ def stored_teacher(experiment: Experiment, split: Split, task: Task, suite: Scor
         )
     if two_classes and task.classes.positive is None:
         raise ConfigError("scores: of which class are they? name it with ⟨positive⟩")
-    by_text = {} if suite is None else dict(suite.by_text)
+    of_data: dict[str, tuple[float, ...]] = {}
     for part in split.parts.values():
-        by_text |= dict(zip(map(text_key, part.texts), part.scores or (), strict=True))
+        of_data |= dict(zip(map(text_key, part.texts), part.scores or (), strict=True))
+    by_text = {**(suite.by_text if suite else {}), **of_data}
     said = [] if not split.labelled or split.label_names is None else [_pairs(names, task.names)]
     return StoredTeacher(
         name=f"{', '.join(names)} of {experiment.data}",
-        fingerprint=fingerprint(sorted((text, *map(str, scores)) for text, scores in by_text.items())),
+        fingerprint=fingerprint(sorted((text, *map(str, scores)) for text, scores in of_data.items())),
         scored=ScoredTexts(source=experiment.data, by_text=by_text),
         outputs=len(names),
         positive=task.classes.positive if two_classes else None,
@@ -123,6 +124,29 @@ def judged_where_scored(split: Split) -> Split:
         parts[name] = kept
         said.append(f"{part.source}: {len(part) - len(known):,} rows without a score left out of {name}")
     return replace(split, parts=parts, announcements=(*split.announcements, *said))
+
+
+def judged_as_stored(split: Split, as_stored: Split) -> Split:
+    """The split in which validation and test rows have no score where none was stored, whatever a correction says.
+
+    There the teacher said nothing, and models are compared in the same answers.
+    """
+    stored = {
+        text_key(text): scores
+        for part in as_stored.parts.values()
+        for text, scores in zip(part.texts, part.scores or (), strict=True)
+    }
+    parts = dict(split.parts)
+    for name in ("validation", "test"):
+        part = split.parts[name]
+        scores = [
+            tuple(
+                np.nan if np.isnan(before) else now for now, before in zip(of_row, stored[text_key(text)], strict=True)
+            )
+            for text, of_row in zip(part.texts, part.scores or (), strict=True)
+        ]
+        parts[name] = replace(part, scores=scores)
+    return replace(split, parts=parts)
 
 
 def scored_suite(

@@ -82,18 +82,21 @@ def _make_asked(job: Job, inputs: Inputs, folder: Path, progress: Progress) -> N
     inputs.task.check_teacher(logits, inputs.answers("validation"), model=called)
     with building(folder, job.made_from) as workplace:
         if isinstance(teacher, AskedClassifier):
-            save_asked(teacher, texts[:RELOAD_ROWS], logits[:RELOAD_ROWS], workplace)
+            save_asked(teacher, texts[:RELOAD_ROWS], workplace)
         else:
             write_atomically(workplace / ASKED_FILE, teacher.facts.model_dump_json(indent=1) + "\n")
         TrainingRecord().save(workplace)
 
 
-def save_asked(teacher: AskedClassifier, texts: Sequence[str], logits: np.ndarray, folder: Path) -> None:
-    """Save a classifier with its own tokenizer, and stop unless it says of these texts what it said before."""
+def save_asked(teacher: AskedClassifier, texts: Sequence[str], folder: Path) -> None:
+    """Save a classifier with its own tokenizer, and stop unless it says of these texts what it said before.
+
+    Both are asked on the CPU: two devices differ by more than what is let through.
+    """
     save_classifier(teacher.load(), load_tokenizer(teacher.source), folder)
     source = find_model(str(folder))
-    saved = replace(teacher, source=source, device=CPU)
-    guards.check_reload(logits, saved.logits(texts, Silent()), folder=folder)
+    before, saved = replace(teacher, device=CPU), replace(teacher, source=source, device=CPU)
+    guards.check_reload(before.logits(texts, Silent()), saved.logits(texts, Silent()), folder=folder)
 
 
 def _weights(logits: Sequence[np.ndarray], inputs: Inputs) -> list[float]:

@@ -147,6 +147,16 @@ def find_unlabelled(experiment: Experiment, split: Split, task: Task, dialect: A
     return read_unlabelled(experiment.unlabelled, text=experiment.text, known=known, scores=scores, dialect=dialect)
 
 
+def check_scores_found(experiment: Experiment, split: Split, unlabelled: Unlabelled | None) -> None:
+    """Stop where no row has a score that was asked for; beside labels a file may have none, but not all of them."""
+    if experiment.scores is None or not split.labelled or split.has_scores or (unlabelled and unlabelled.scores):
+        return
+    raise DataError(
+        f"{experiment.data}: no row has a score {listing(experiment.scores)}; name the columns that hold them with "
+        "⟨scores⟩, or leave it out"
+    )
+
+
 def check_taught(unlabelled: Unlabelled, experiment: Experiment, task: Task, *, teacher_is_there: bool) -> None:
     """Raise ConfigError unless the texts have scores that tell the task's logits, or a teacher can be asked."""
     source, scores, outputs = unlabelled.source, len(unlabelled.scores), len(task.names)

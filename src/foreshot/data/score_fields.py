@@ -66,11 +66,11 @@ class ScoreSurvey:
 
     def surveyed(self) -> tuple[ScoreField | None, ...]:
         """The fields with their scales, once all rows were seen; raises DataError for the first that is no score."""
+        scale = PERCENT if any(seen.are_percentages for seen in self._seen) else 1.0
         found = zip(self.fields, self._seen, strict=True)
-        return tuple(field and replace(field, scale=self._scale(field, seen)) for field, seen in found)
+        return tuple(field and replace(field, scale=self._checked(scale, field, seen)) for field, seen in found)
 
-    def _scale(self, field: ScoreField, seen: "_Seen") -> float:
-        scale = PERCENT if seen.are_percentages else 1.0
+    def _checked(self, scale: float, field: ScoreField, seen: "_Seen") -> float:
         if scale in seen.bad:
             row, cell = seen.bad[scale]
             raise DataError(
@@ -81,11 +81,13 @@ class ScoreSurvey:
 
 
 class _Seen:
-    """What was seen of a field: numbers above 1 and other than 0, and on each scale the first cell that is no score."""
+    """What was seen of a field: numbers above 1 and other than 0, and on each scale the first cell that is no score.
+
+    One field that shows percentages says that all of the source are.
+    """
 
     def __init__(self) -> None:
         self.above = self.not_zero = 0
-        self.most = -math.inf
         self.bad: dict[float, tuple[int, Any]] = {}
 
     def add(self, row: int, cell: Any) -> None:
@@ -96,12 +98,11 @@ class _Seen:
         if math.isfinite(number):
             self.above += 1 < number <= PERCENT
             self.not_zero += number != 0
-            self.most = max(self.most, number)
 
     @property
     def are_percentages(self) -> bool:
         """As `data.scores` has it."""
-        return self.most <= PERCENT and 2 * self.above > self.not_zero
+        return 2 * self.above > self.not_zero
 
 
 def _find(rows: Rows, name: str) -> ScoreField:

@@ -46,29 +46,45 @@ class ScoreColumn:
         return GAP if is_gap(cell) else written_number(cell) / (100.0 if _has_sign(cell) else self.scale)
 
 
-def score_column(sheet: Sheet, name: str) -> ScoreColumn:
-    """The scores that a name stands for: a column, a way into nested cells, or an attribute of the API's answers.
+def score_columns(sheet: Sheet, names: Sequence[str]) -> list[ScoreColumn]:
+    """The scores that names stand for: columns, ways into nested cells, or attributes of the API's answers.
 
-    Raises DataError where there is none, or several that it could be.
+    Those of one table are on one scale: where one column shows percentages, all are. Raises
+    DataError where there is none of a name, or several that it could be.
     """
-    where = _where(sheet, name)
-    cells = [unwrapped(cell_at(row, where)) for row in _rows(sheet, where)]
-    numbers = [written_number(cell) for cell in cells if not is_gap(cell) and not _has_sign(cell)]
-    known = [number for number in numbers if math.isfinite(number)]
-    announcements = [] if where == name else [f"{sheet.source}: {excerpt(name)} is read from {_named(where)}"]
-    scale = 100.0 if _are_percentages(known) else 1.0
-    if scale != 1:
-        announcements.append(
-            f"{sheet.source}: column {_named(where)!r} holds percentages (up to {max(known):g}): divided by 100"
+    found = []
+    for name in names:
+        where = _where(sheet, name)
+        found.append((name, where, [unwrapped(cell_at(row, where)) for row in _rows(sheet, where)]))
+    known = [_known_numbers(cells) for _, _, cells in found]
+    scale = 100.0 if any(map(are_percentages, known)) else 1.0
+    columns = []
+    for (name, where, cells), numbers in zip(found, known, strict=True):
+        said = [] if where == name else [f"{sheet.source}: {excerpt(name)} is read from {_named(where)}"]
+        if scale != 1 and numbers:
+            said.append(f"{sheet.source}: column {_named(where)!r} is taken for percentages: divided by 100")
+        if numbers and set(numbers) <= {0.0, 1.0}:
+            said.append(
+                f"{sheet.source}: column {_named(where)!r} holds only 0 and 1, as labels do: where people gave them, "
+                "name it with --label, which judges them as what is right"
+            )
+        columns.append(
+            ScoreColumn(
+                name=output_name(name), asked=name, where=where, cells=cells, scale=scale, announcements=tuple(said)
+            )
         )
-    if known and set(known) <= {0.0, 1.0}:
-        announcements.append(
-            f"{sheet.source}: column {_named(where)!r} holds only 0 and 1, as labels do: where people gave them, name "
-            "it with --label, which judges them as what is right"
-        )
-    return ScoreColumn(
-        name=output_name(name), asked=name, where=where, cells=cells, scale=scale, announcements=tuple(announcements)
-    )
+    return columns
+
+
+def score_column(sheet: Sheet, name: str) -> ScoreColumn:
+    """The scores that one name stands for; see `score_columns`."""
+    return score_columns(sheet, [name])[0]
+
+
+def _known_numbers(cells: Sequence[Any]) -> list[float]:
+    """The numbers without a percent sign."""
+    numbers = (written_number(cell) for cell in cells if not is_gap(cell) and not _has_sign(cell))
+    return [number for number in numbers if math.isfinite(number)]
 
 
 def why_not_a_score(cell: Any, scale: float) -> str | None:
@@ -104,10 +120,9 @@ def _has_sign(cell: Any) -> bool:
     return isinstance(cell, str) and cell.rstrip().endswith("%")
 
 
-def _are_percentages(numbers: Sequence[float]) -> bool:
-    """Whether most numbers that aren't 0 are above 1, and none is beyond 100: one alone is a slip."""
-    above = sum(1 < number <= 100 for number in numbers)
-    return bool(numbers) and max(numbers) <= 100 and 2 * above > sum(number != 0 for number in numbers)
+def are_percentages(numbers: Sequence[float]) -> bool:
+    """Whether most numbers that aren't 0 are above 1, up to 100: one alone is a slip, and so is one beyond."""
+    return 2 * sum(1 < number <= 100 for number in numbers) > sum(number != 0 for number in numbers)
 
 
 # ---- where scores stand ----
@@ -185,16 +200,18 @@ def _where(sheet: Sheet, name: str) -> str:
 
 def _candidates(sheet: Sheet, name: str) -> list[str]:
     """The column or the field of this name, else the fields that are about an attribute of this name."""
-    return [name] if name in sheet.columns else fields_named(name, _nested(sheet))
+    if name in sheet.columns:
+        return [name]
+    return fields_named(name, _nested(sheet)) or fields_named(name, _nested(sheet, most=len(sheet.rows)))
 
 
-def _nested(sheet: Sheet) -> list[str]:
-    """The columns, those of nested cells by their fields."""
-    return list(dict.fromkeys(field for row in _head(sheet) for field in fields(row)))
+def _nested(sheet: Sheet, most: int = LOOKED_AT) -> list[str]:
+    """The columns, those of nested cells by their fields, as the first rows have them."""
+    return list(dict.fromkeys(field for row in _head(sheet, most) for field in fields(row)))
 
 
-def _head(sheet: Sheet) -> Iterator[dict[str, Any]]:
-    for index in range(min(len(sheet.rows), LOOKED_AT)):
+def _head(sheet: Sheet, most: int) -> Iterator[dict[str, Any]]:
+    for index in range(min(len(sheet.rows), most)):
         yield {name: cells[index] for name, cells in sheet.columns.items()}
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from foreshot.data.labels import Classes, examine_labels, find_classes, rows_text
 from foreshot.data.marks import check_trainable, classes_of_mark, label_counts, labels_without_rows
-from foreshot.data.scores import check_taught, score_counts
+from foreshot.data.scores import GAP, check_taught, score_counts
 from foreshot.data.table import Table
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
@@ -161,10 +161,10 @@ def split_tables(
         said = (label_counts(data.marks or [], names, source=data.source),)
         classes = classes_of_mark(names[0])
     read = {name: _encode(table, classes) for name, table in tables.items()}
-    if not data.labelled:
-        read, unknown = _judged_by_first_score(read)
-        said += unknown
     parts, removed, conflicts = _without_repeats(read, are_scores=not data.labelled)
+    if not data.labelled:
+        parts, unknown = _judged_by_first_score(parts)
+        said += unknown
     shares = {"test": test_fraction, "validation": validation_fraction}
     missing = {name: share for name, share in shares.items() if name not in tables}
     _check_enough(parts["train"], classes, parts_to_make=1 + len(missing), labelled=data.labelled)
@@ -283,12 +283,28 @@ def _without_repeats(
             else:
                 kept.append(indices[0])
         seen |= dict.fromkeys((fold(parts[name].texts[index]) for index in kept), name)
-        scores = parts[name].scores
-        repeats = {}
-        if scores and are_scores:
-            repeats = {of_text[0]: scores[of_text[1]] for of_text in copies.values() if len(of_text) > 1}
-        result[name] = replace(parts[name], repeats=repeats).choose(kept)
+        joined = _copies_joined(parts[name], copies.values()) if are_scores else parts[name]
+        result[name] = joined.choose(kept)
     return result, dict(+removed), conflicts
+
+
+def _copies_joined(part: Part, copies: Iterable[list[int]]) -> Part:
+    """The part in which the first copy of a text has the first score of each output, and the second ones as repeats.
+
+    A store may have a row for each score of a text.
+    """
+    labels, scores = list(part.labels), list(part.scores or ())
+    repeats: dict[int, tuple[float, ...]] = {}
+    for first, *others in copies:
+        known: list[list[float]] = [
+            [score for index in (first, *others) if (score := scores[index][output]) == score]
+            for output in range(len(scores[first]))
+        ]
+        labels[first] = next((part.labels[index] for index in (first, *others) if part.labels[index] >= 0), -1)
+        scores[first] = tuple(of_output[0] if of_output else GAP for of_output in known)
+        if any(len(of_output) > 1 for of_output in known):
+            repeats[first] = tuple(of_output[1] if len(of_output) > 1 else GAP for of_output in known)
+    return replace(part, labels=labels, scores=scores, repeats=repeats)
 
 
 def _check_enough(train: Part, classes: Classes, *, parts_to_make: int, labelled: bool = True) -> None:
@@ -296,6 +312,8 @@ def _check_enough(train: Part, classes: Classes, *, parts_to_make: int, labelled
     counts = Counter(train.labels)
     needed = max(2, parts_to_make)
     for index, name in enumerate(classes.names):
+        if not labelled and not train.texts:
+            raise DataError(f"{train.source}: no row is left to train on: every text is in another part, too")
         if counts[index] < needed and not labelled:
             raise DataError(
                 f"{train.source}: {rows_text(counts[index])} of {len(train):,} {'reach' if index else 'lie below'} the "

@@ -12,18 +12,11 @@ from foreshot.data.label_sets import in_use, is_object, label_sets
 from foreshot.data.labels import canonical_label, given, is_fraction, not_labelled
 from foreshot.data.marks import mark, refuse_ratings, why_not_a_mark
 from foreshot.data.reading.files import Sheet, open_sheet
-from foreshot.data.scores import (
-    GAP,
-    LONGEST_NAME,
-    ScoreColumn,
-    has_scores,
-    is_gap,
-    score_column,
-    why_not_a_score,
-)
+from foreshot.data.scores import GAP, LONGEST_NAME, ScoreColumn, has_scores, is_gap, score_columns, why_not_a_score
 from foreshot.data.texts import excerpt, listing, normalise, place
 from foreshot.errors import DataError
 from foreshot.settings.dialect import FOUND, AskedDialect
+from foreshot.settings.scores import output_name
 
 TEXT_NAMES = frozenset({
     "text", "texts", "comment", "comments", "comment_text", "tweet", "tweets", "tweet_text", "sentence",
@@ -90,12 +83,12 @@ def read_table(
     """
     sheet = open_sheet(source, part=part, dialect=dialect)
     if scores and label is None and labels is None:
-        columns = [score_column(sheet, name) for name in scores]
+        columns = score_columns(sheet, scores)
         return _score_table(sheet, text, columns, threshold, identity_columns, skip_bad_rows=skip_bad_rows)
     read = _labelled_table(
         sheet, text, label, labels, leave_out, identity_columns, combined, part=part, skip_bad_rows=skip_bad_rows
     )
-    return _with_scores(read, sheet, scores) if scores else read
+    return _with_scores(read, sheet, scores, skip_bad_rows=skip_bad_rows) if scores else read
 
 
 def _labelled_table(
@@ -182,22 +175,33 @@ def _score_complaints(columns: Sequence[ScoreColumn]) -> dict[int, str]:
     return bad
 
 
-def _with_scores(read: Table, sheet: Sheet, names: Sequence[str]) -> Table:
-    """A labelled table with the scores that its rows have, all of them gaps where it has no such column."""
-    columns = [score_column(sheet, name) for name in names if has_scores(sheet, name)]
+def _with_scores(read: Table, sheet: Sheet, names: Sequence[str], *, skip_bad_rows: bool) -> Table:
+    """A labelled table with the scores that its rows have, all of them gaps where it has no such column.
+
+    Of a bad score the row stays where bad rows are left out: without the score.
+    """
+    columns = score_columns(sheet, [name for name in names if has_scores(sheet, name)])
     index_of = {row: index for index, row in enumerate(sheet.rows)}
-    kept = [index_of[row] for row in read.rows]
-    for column in columns:
-        for index in kept:
-            if complaint := why_not_a_score(column.cells[index], column.scale):
+    by_name = {column.asked: column for column in columns}
+    scores, bad = [], 0
+    for index in (index_of[row] for row in read.rows):
+        of_row = []
+        for name in names:
+            column = by_name.get(name)
+            complaint = column and why_not_a_score(column.cells[index], column.scale)
+            if column and complaint and not skip_bad_rows:
                 raise DataError(
                     f"{place(sheet.source, sheet.rows[index])}, column {excerpt(column.where, LONGEST_NAME)!r}: "
-                    f"{complaint}; repair the file"
+                    f"{complaint}; repair the file, or go on without such scores with ⟨skip_bad_rows⟩"
                 )
-    by_name = {column.asked: column for column in columns}
-    scores = [tuple(by_name[name].read(index) if name in by_name else GAP for name in names) for index in kept]
-    said = (said for column in columns for said in column.announcements)
-    return replace(read, score_names=tuple(names), scores=scores, announcements=(*read.announcements, *said))
+            bad += bool(complaint)
+            of_row.append(column.read(index) if column and not complaint else GAP)
+        scores.append(tuple(of_row))
+    said = [said for column in columns for said in column.announcements]
+    if bad:
+        said.append(f"{sheet.source}: {bad:,} bad scores were left out, and their rows kept")
+    names = tuple(map(output_name, names))
+    return replace(read, score_names=names, scores=scores, announcements=(*read.announcements, *said))
 
 
 def _multi_label_table(

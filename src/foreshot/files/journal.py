@@ -7,6 +7,7 @@ A batch of lines is there whole and synced when `append` comes back, or not at a
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import re
 import stat
@@ -126,7 +127,10 @@ def _write(descriptor: int, size: int, content: bytes) -> None:
 
 
 def _drop_half_a_line(descriptor: int) -> None:
-    """Cut off what a process left that was killed, or lost its power, while it wrote: nobody was told it was kept."""
+    """Cut off what a process left that was killed, or lost its power, while it wrote: nobody was told it was kept.
+
+    A last line that is whole, as a file that was written by hand may have it, is ended instead.
+    """
     end = os.fstat(descriptor).st_size
     while end:
         begin = max(0, end - TAIL)
@@ -134,8 +138,20 @@ def _drop_half_a_line(descriptor: int) -> None:
         if tail.endswith(b"\n"):
             break
         end = begin + tail.rfind(b"\n") + 1
-    if end != os.fstat(descriptor).st_size:
+    size = os.fstat(descriptor).st_size
+    if end == size:
+        return
+    if _is_whole(os.pread(descriptor, size - end, end)):
+        _write(descriptor, size, b"\n")
+    else:
         os.ftruncate(descriptor, end)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _sync(folder: Path) -> None:

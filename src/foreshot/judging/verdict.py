@@ -318,7 +318,8 @@ def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candid
     elif any(student.kind == "inconclusive" for student in students):
         open_ones = [student for student in students if student.kind == "inconclusive"]
         closest = min(open_ones, key=lambda student: len(student.reasons))
-        sentences.append(f"{_keep(evidence)} for now: it can't be told yet whether a student can replace it.")
+        for_now = " for now" if evidence.teacher.layers is not None else ""
+        sentences.append(f"{_keep(evidence)}{for_now}: it can't be told yet whether a student can replace it.")
         sentences.append(f"{closest.model} comes closest; what is open: {'; '.join(closest.reasons)}.")
     else:
         sentences.append(f"{_keep(evidence)}: no student can be recommended.")

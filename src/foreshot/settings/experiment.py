@@ -32,7 +32,7 @@ DEVICE = re.compile(r"(auto|cpu|mps|cuda(:\d{1,3})?)\Z")
 Named = Annotated[str, Field(min_length=1)]
 """A file, a folder or an id."""
 Rows = Annotated[int, Field(ge=1, le=10**9)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(ge=1e-6, le=1 - 1e-6)]
 
 
 EVEN = 0.5
@@ -273,9 +273,13 @@ class Experiment(Settings):
             raise ValueError("scores: one is named twice")
         if unknown := [name for name in self.thresholds if name not in names]:
             raise ValueError(f"thresholds: {unknown[0]!r} is none of the scores ({', '.join(names)})")
+        if self.thresholds and not self.scores_alone:
+            raise ValueError(
+                "thresholds: are for scores alone; beside labels decision says how scores become decisions"
+            )
         if self.scores_alone:
-            for name in ("classes", "positive"):
-                if getattr(self, name) is not None:
+            for name in ("classes", "positive", "leave_out"):
+                if getattr(self, name):
                     raise ValueError(f"{name}: is for labels, and scores are learnt here; name the labels with label")
         if self.teacher_from_scores and self.teacher_scores is not None:
             raise ValueError("teacher_scores: with teacher_from_scores the teacher is a model, which is asked itself")

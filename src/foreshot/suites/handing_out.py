@@ -11,12 +11,13 @@ import numpy as np
 
 from foreshot.data.reading.files import Sheet, open_sheet
 from foreshot.data.reading.spreadsheets import inert
-from foreshot.data.scores import score_column, why_not_a_score
+from foreshot.data.scores import score_columns, why_not_a_score
 from foreshot.data.split import fold
 from foreshot.data.table import choose_text_column, is_empty
 from foreshot.data.texts import listing, normalise, place
 from foreshot.errors import ConfigError, DataError
 from foreshot.files.atomic import write_atomically
+from foreshot.runtime.outputs import refuse_as_output
 from foreshot.settings.dialect import FOUND, AskedDialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.builtin import builtin_cases
@@ -32,6 +33,7 @@ def write_suite(source: str, out: Path, *, dialect: AskedDialect = FOUND) -> int
     Labels stand as the suite has them. Raises ConfigError for another kind of file, DataError for a suite that can't
     be read or a file that can't be written.
     """
+    refuse_as_output("⟨out⟩", out, *([] if source == BUILTIN_SUITE else [source]))
     if out.suffix.lower() not in KINDS:
         raise ConfigError(f"⟨out⟩ {out}: must end in {' or '.join(KINDS)}")
     rows = _builtin_rows() if source == BUILTIN_SUITE else _rows_of(open_sheet(source, part="test", dialect=dialect))
@@ -73,7 +75,7 @@ def _as_csv(rows: Sequence[dict[str, str]], names: Sequence[str]) -> str:
     file = io.StringIO()
     writer = csv.DictWriter(file, names, restval="", lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows({name: inert(row.get(name, "")) for name in names} for row in rows)
+    writer.writerows({name: inert(normalise(row.get(name, ""))) for name in names} for row in rows)
     return file.getvalue()
 
 
@@ -110,7 +112,7 @@ def read_scored_texts(source: str, scores: Sequence[str], *, dialect: AskedDiale
     sheet = open_sheet(source, part="test", dialect=dialect)
     names = [name for name in COLUMNS["text"] if name in sheet.columns]
     text_column, announcement = choose_text_column(sheet.source, sheet.columns, names[0] if names else None)
-    columns = [score_column(sheet, name) for name in scores]
+    columns = score_columns(sheet, scores)
     by_text: dict[str, tuple[float, ...]] = {}
     for index, (row, text) in enumerate(zip(sheet.rows, sheet.columns[text_column], strict=True)):
         for column in columns:
