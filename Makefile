@@ -52,10 +52,11 @@ runs/demo-bundles/teacher runs/demo-bundles/odd: | $(READY)
 # --dist loadfile keeps a file's tests, and so the models they share, in one worker. Files go in the order of their
 # names: by the number of their tests, the whole runs, few and long, would come last, with the other worker idle.
 # One thread for each worker, or the workers fight for the cores. The random tests make up the same examples each time,
-# so that what a commit's tests say doesn't change; the slow ones make up new ones.
+# so that what a commit's tests say doesn't change; the slow ones make up new ones. Bytecode is kept even where the
+# environment forbids it, or each of the 200 processes that tests start would compile Foreshot anew.
 test: $(READY) chromium $(NODE_MODULES)  ## run the tests but the slow ones
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	  --hypothesis-seed=0 --max-worker-restart=0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
+	PYTHONDONTWRITEBYTECODE= HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
+	  --no-loadscope-reorder --hypothesis-seed=0 --max-worker-restart=0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 
 test-slow: $(READY) chromium $(NODE_MODULES)  ## run the slow tests
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

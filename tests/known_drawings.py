@@ -1,11 +1,16 @@
 """Figures whose drawing is known: most pages of the tests show the same ones, and each takes a tenth of a second."""
 
 import contextlib
+import dataclasses
+import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import pytest
 from markupsafe import Markup
+from pydantic import BaseModel
 
 from foreshot.reporting.drawing import Drawing
 
@@ -25,3 +30,36 @@ def drawing_once() -> Iterator[dict[bytes, Markup]]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Drawing, "svg", property(svg))
         yield known
+
+
+@contextlib.contextmanager
+def drawing_each_kind_once() -> Iterator[None]:
+    """Within the block a figure is drawn once for all numbers of the same kinds: for pages that nobody looks at.
+
+    What a figure can stumble over are gaps and numbers without end, and of these each mixture is drawn.
+    """
+    known: dict[Hashable, tuple[str, Markup]] = {}
+    drawn = Drawing.svg.fget  # of the property that `drawing_once` makes of it
+
+    def svg(drawing: Drawing) -> Markup:
+        assert isinstance(drawing.figure, partial)
+        kinds = drawing.figure.func, kinds_of(drawing.figure.args), kinds_of(drawing.figure.keywords)
+        if kinds not in known:
+            known[kinds] = drawing.prefix, drawn(drawing)
+        prefix, found = known[kinds]
+        return Markup(found.replace(f"{prefix}-", f"{drawing.prefix}-"))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Drawing, "svg", property(svg))
+        yield
+
+
+def kinds_of(value: Any) -> Hashable:
+    """What kinds of values a value is made of, however many of each there are."""
+    if isinstance(value, BaseModel) or dataclasses.is_dataclass(value):
+        return type(value), tuple((name, kinds_of(one)) for name, one in vars(value).items())
+    if isinstance(value, Mapping):
+        return kinds_of(list(value.items()))
+    if isinstance(value, list | tuple):
+        return type(value), frozenset(kinds_of(one) for one in value)
+    return type(value), isinstance(value, float) and not math.isfinite(value) and str(value)

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cli_runs import FAST, contents, make_comments, run_process, write_csv
+from cli_runs import FAST, contents, make_comments, process_environment, write_csv
+from waiting import PATIENCE
 
 Foreshot = Callable[..., Any]
 ROWS = make_comments(40)
@@ -465,13 +468,30 @@ def test_bad_input_is_one_line_and_leaves_nothing(foreshot: Foreshot, place: Pla
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("case", IN_A_PROCESS)
-def test_bad_input_in_a_process_of_its_own(place: Place, tmp_path: Path, case: str) -> None:
-    """Libraries that log behind the runner's back would show here."""
-    make, words = CASES[case]
-    stopped = run_process("compare", *make(place), "--runs", tmp_path / "runs")
-    check_line(stopped.stderr, words)
-    assert stopped.returncode == 2
+COMMANDS_IN_TURN = """
+import json, sys
+from foreshot.cli import main
+for arguments in json.loads(sys.argv.pop()):
+    sys.argv[1:] = arguments
+    try:
+        main()
+    except SystemExit as stopped:
+        print("exit code", stopped.code, file=sys.stderr)
+"""
+
+
+def test_bad_input_in_a_process_of_its_own(place: Place, tmp_path: Path) -> None:
+    """Libraries that log behind the runner's back would show here, at their import or later."""
+    commands = [["compare", *CASES[case][0](place), "--runs", tmp_path / "runs"] for case in IN_A_PROCESS]
+    given = json.dumps(commands, default=str)
+    stopped = subprocess.run(
+        [sys.executable, "-c", COMMANDS_IN_TURN, given], capture_output=True, text=True, timeout=PATIENCE, check=False,
+        env=process_environment(),
+    )  # fmt: skip
+    said = stopped.stderr.split("exit code 2\n")
+    assert said.pop() == ""
+    for line, case in zip(said, IN_A_PROCESS, strict=True):
+        check_line(line, CASES[case][1])
     assert "Traceback" not in stopped.stdout
     assert not (tmp_path / "runs").exists()
 

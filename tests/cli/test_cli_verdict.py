@@ -54,7 +54,9 @@ def trap(tmp_path_factory: pytest.TempPathFactory, foreshot: Foreshot, encoder: 
     broad = write_csv(folder / "broad.csv", broad_comments() + narrow_comments())
     narrow = write_csv(folder / "narrow.csv", narrow_comments())
     common = ["--text", "comment", "--label", "toxic", "--encoder", encoder, "--suite", suite, "--runs", folder, *FAST]
-    made = foreshot("compare", "--data", broad, "--name", "broad", "--recipes", "odd", "--epochs", "10", *common)
+    common += ["--set", "explanations.texts=0"]
+    quick = ["--recipes", "odd", "--suite", "none", "--epochs", "3"]  # its teacher alone is wanted
+    made = foreshot("compare", "--data", broad, "--name", "broad", *common, *quick)
     assert made.exit_code == 0, made.stderr
     done = foreshot(
         *("compare", "--data", narrow, "--name", "trap", "--teacher", folder / "broad" / "teacher"),
@@ -175,7 +177,8 @@ def test_tuning_adds_each_recipe_at_its_best_rate(
     """At the usual rates nothing is learnt; a student that is cut from the teacher knows enough all the same."""
     file = tmp_path / "tuned.yaml"
     file.write_text(f"tune_learning_rates: [0.003]\nteacher: {finished_run / 'teacher'}\n", encoding="utf-8")
-    settings = ["--learning-rate", "1e-6", "--recipes", "lora,odd", "--runs", tmp_path]
+    settings = ["--learning-rate", "1e-6", "--recipes", "lora,odd", "--epochs", "2", "--runs", tmp_path]
+    settings += ["--set", "explanations.texts=0"]
     done = foreshot("compare", file, *asked, *settings)
     assert done.exit_code == 0, done.stderr
     results = results_of(tmp_path / "tuned")

@@ -53,6 +53,12 @@ def in_shell(
     )
 
 
+@pytest.fixture(scope="module")
+def expected(place: Path) -> bytes:
+    """What `predict` writes where all streams are open."""
+    return in_shell(place, "predict bundle rows.csv").stdout
+
+
 def own_lines(done: subprocess.CompletedProcess[bytes]) -> list[str]:
     """What the command says about itself, besides progress and keys."""
     return [line for line in done.stderr.decode().splitlines() if line.startswith("foreshot: ")]
@@ -86,14 +92,15 @@ def test_a_closed_standard_input_is_one_line_where_it_is_read(place: Path, comma
 
 
 @pytest.mark.parametrize("redirections", ["<&-", "2>&-", "2>/dev/full", "<&- 2>&-"])
-def test_other_streams_that_are_closed_or_full_stop_nothing(place: Path, tmp_path: Path, redirections: str) -> None:
-    expected = in_shell(place, "predict bundle rows.csv")
+def test_other_streams_that_are_closed_or_full_stop_nothing(
+    place: Path, tmp_path: Path, expected: bytes, redirections: str
+) -> None:
     done = in_shell(place, "predict bundle rows.csv", redirections)
-    assert (done.returncode, done.stdout) == (0, expected.stdout)
+    assert (done.returncode, done.stdout) == (0, expected)
     written = tmp_path / "out.csv"
     done = in_shell(place, f"predict bundle rows.csv --out {shlex.quote(str(written))}", redirections)
     assert (done.returncode, done.stdout) == (0, b"")
-    assert written.read_bytes() == expected.stdout  # and nothing of what went to descriptor 2
+    assert written.read_bytes() == expected  # and nothing of what went to descriptor 2
 
 
 @pytest.mark.parametrize("redirections", ["2>&-", "2>/dev/full", ">&- 2>&-"])

@@ -158,7 +158,9 @@ def serve() -> None:
     import foreshot.comparison.compare
     import foreshot.exporting.export
     import foreshot.reporting.terminal  # noqa: F401
+    from foreshot.reporting.drawing import Drawing
 
+    Drawing.svg = ""  # type: ignore[assignment]  # no crash depends on what is drawn, which is a quarter of a run
     gc.freeze()
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:

@@ -170,7 +170,7 @@ def test_token_types_that_nobody_gives_are_one_row():
 
 def test_a_decoder_is_exported_as_transformers_computes_it():
     """Its tokens see those before them alone, which no layer of ours knows."""
-    model = tiny_classifier("bert", layers=2, labels=3)
+    model = tiny_classifier("bert", layers=1, labels=3)
     model.config.is_decoder = True
     content = to_onnx(model)
     ids, mask = some_rows(2, 9, model.config.pad_token_id)
@@ -199,8 +199,8 @@ def test_what_cannot_be_exported_is_told_in_one_line(monkeypatch):
 
 def test_the_last_layer_of_the_graph_is_computed_for_the_first_token_alone(monkeypatch):
     """The same graph but for that says the same, from more arithmetic: its second layer has all 17 tokens' states."""
-    model = tiny_classifier("bert", 2)
-    graphs = {"first": to_onnx(model)}
+    model, content = exported("bert")
+    graphs = {"first": content}
     monkeypatch.setattr("foreshot.exporting.onnx.as_in_a_graph", lambda model: contextlib.nullcontext())
     graphs["all"] = to_onnx(model)
     ids = np.random.default_rng(0).integers(4, 50, (3, 17))

@@ -199,14 +199,14 @@ def test_told_to_stop_it_answers_what_runs_and_takes_no_more(
     limits = {**ONE_BY_ONE, "queue": 8_000}  # all of them, should one worker get them all
     with serving([bundle], "--config", config(tmp_path, limits=limits), "--workers", workers) as server:
         idle = socket.create_connection(server.address)
-        with asked_in_threads(server, [SLOW] * 4 * workers) as running:
+        with asked_in_threads(server, [SLOW] * 2 * workers) as running:
             wait_until(lambda: gauge(server) > 0, "nothing waits")
             server.process.send_signal(number)
             wait_until(lambda: not takes_connections(server), "it still takes connections")
             assert server.process.poll() is None
             assert not all(request.done() for request in running)
             answers = [request.result() for request in running]
-        assert [(answer.status, len(answer.json()["results"])) for answer in answers] == [(200, 1_000)] * 4 * workers
+        assert [(answer.status, len(answer.json()["results"])) for answer in answers] == [(200, 1_000)] * 2 * workers
         assert server.process.wait(timeout=PATIENCE) == 0
         assert idle.recv(1) == b""
         idle.close()

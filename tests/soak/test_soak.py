@@ -10,7 +10,7 @@ from soak import Answered, Soak, complaints, run_soak, tables
 
 
 def test_a_short_soak_breaks_nothing(tmp_path: Path) -> None:
-    soak = run_soak(tiny_bundle(tmp_path / "tiny"), seconds=8, calibration=1.5)
+    soak = run_soak(tiny_bundle(tmp_path / "tiny"), seconds=6, calibration=1)
     print(tables(soak))
     assert complaints(soak) == []
     kinds = {answer.kind for answer in soak.answers}

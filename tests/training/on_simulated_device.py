@@ -236,6 +236,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, name: str) -> set[torch.device]:
 def test_a_whole_comparison_there_ends(comments, encoder, probes, suite, tmp_path, monkeypatch):
     """With LoRA, measured layers, hidden states and word scores; what was asked there is what the saved model says."""
     monkeypatch.setattr("foreshot.comparison.inputs.find_device", lambda _: DEVICE)
+    monkeypatch.setattr("foreshot.reporting.drawing.Drawing.svg", "")  # which is done on no device
     monkeypatch.setattr("foreshot.judging.guards.check_beats_majority", lambda *_, **__: None)  # after so few steps
     asked_on = {name: watched(monkeypatch, name) for name in ASKS_A_MODEL}
     hidden = {"weights": {"hidden": 1.0}, "teacher_states": "cached"}

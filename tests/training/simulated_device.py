@@ -8,12 +8,12 @@ own. So code that leaves a tensor behind, or forgets the generator, fails as on 
 Registering it is for the whole process, and can't be undone: `on_simulated_device.py` is run in one of its own.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter, tree_map
 from torch.utils.backend_registration import _DummyBackendModule, _setup_privateuseone_for_python_backend
 
 NAME = "simulated"
@@ -104,7 +104,8 @@ class Simulation(TorchDispatchMode):
 
 def carry_out(operator: Any, args: Any, kwargs: Any) -> Any:
     """Carry out an operator on the tensors that are held; its results stand where they would."""
-    given = [value for value in tree_iter((args, kwargs)) if isinstance(value, torch.Tensor)]
+    given: list[torch.Tensor] = []
+    of_cpu = each((args, tuple(kwargs.values())), lambda value: held(value, given))
     ours = [tensor for tensor in given if isinstance(tensor, SimulatedTensor)]
     # PyTorch lets a single number of the CPU's go with any device.
     others = [tensor for tensor in given if tensor.dim() and not isinstance(tensor, SimulatedTensor)]
@@ -115,25 +116,35 @@ def carry_out(operator: Any, args: Any, kwargs: Any) -> Any:
     if operator is aten.copy_.default:
         here = isinstance(args[0], SimulatedTensor)
     own_generator = here and torch.Tag.nondeterministic_seeded in operator.tags
-    before = torch.get_rng_state()
     if own_generator:
+        before = torch.get_rng_state()
         torch.set_rng_state(BACKEND.generator.get_state())
-    result = operator(*tree_map(held, args), **tree_map(held, kwargs))
+    result = operator(*of_cpu[0], **dict(zip(kwargs, of_cpu[1], strict=True)))
     if own_generator:
         BACKEND.generator.set_state(torch.get_rng_state())
         torch.set_rng_state(before)
-    known = {id(held(tensor)): tensor for tensor in given} if operator._schema.is_mutable else {}
+    known = {id(held(tensor, [])): tensor for tensor in given} if operator._schema.is_mutable else {}
 
     def standing(value: Any) -> Any:
         if not isinstance(value, torch.Tensor):
             return value
         return known.get(id(value), SimulatedTensor(value) if here else value)
 
-    return tree_map(standing, result)
+    return each(result, standing)
 
 
-def held(value: Any) -> Any:
-    """What an operator of the CPU is given in a value's place."""
+def each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """What an operator takes or gives, with each value changed that isn't a list or tuple.
+
+    PyTorch's `tree_map` does this for whatever there is, in ten times the time.
+    """
+    return type(value)([each(one, change) for one in value]) if type(value) in (tuple, list) else change(value)
+
+
+def held(value: Any, tensors: list[torch.Tensor]) -> Any:
+    """What an operator of the CPU is given in a value's place; a tensor is added to `tensors`."""
+    if isinstance(value, torch.Tensor):
+        tensors.append(value)
     if isinstance(value, SimulatedTensor):
         return value.held
     return torch.device("cpu") if isinstance(value, torch.device) else value

@@ -10,8 +10,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.contingency_tables import mcnemar
-from statsmodels.stats.multitest import multipletests
 
 from foreshot.judging.bootstrap import bootstrap, change, enough_resamples, interval, p_value, rounded
 from foreshot.judging.shares import CONFIDENCE
@@ -179,6 +177,8 @@ def compared_scores(
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values corrected for being so many (Holm 1979); none for none."""
+    from statsmodels.stats.multitest import multipletests  # it takes half a second to import
+
     return [float(value) for value in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
@@ -242,6 +242,8 @@ def _outcome(difference: float, adjusted_p: float) -> Outcome:
 
 
 def _mcnemar(sample: PairedSample, first: str, second: str) -> float | None:
+    from statsmodels.stats.contingency_tables import mcnemar  # it takes half a second to import
+
     decided = sample.predicted[first], sample.predicted[second]
     if any(len(of_model) != 1 for of_model in decided) or len(np.unique(sample.units)) < len(sample.units):
         return None

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -16,6 +17,21 @@ from foreshot.reporting.texts import visible
 
 def html_page(sections: Sequence[Section], **head: Any) -> str:
     """The page; `head` is what its template says above the sections and below them."""
+    script = "".join(_file(section.script) for section in sections if section.script)
+    return (
+        _templates()
+        .get_template("page.html.j2")
+        .render(
+            sections=sections,
+            script=Markup(script),  # noqa: S704  # nosec B704  # files of ours; no text of the results is in them
+            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            **head,
+        )
+    )
+
+
+@cache
+def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("foreshot.reporting"),
         autoescape=True,
@@ -28,13 +44,7 @@ def html_page(sections: Sequence[Section], **head: Any) -> str:
     environment.filters["rowgroups"] = row_groups
     environment.filters["kind"] = lambda block: type(block).__name__
     environment.filters["in_html"] = lambda blocks: [one for one in blocks if getattr(one, "only", "") != "markdown"]
-    script = "".join(_file(section.script) for section in sections if section.script)
-    return environment.get_template("page.html.j2").render(
-        sections=sections,
-        script=Markup(script),  # noqa: S704  # nosec B704  # files of ours; no text of the results is in them
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        **head,
-    )
+    return environment
 
 
 def _file(name: str) -> str:

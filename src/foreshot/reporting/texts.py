@@ -26,6 +26,8 @@ def visible(text: str) -> str:
     Escape sequences, bidi overrides and zero-width characters become "[U+202E]", line ends become "↵".
     Joiners stay where they join: between two characters beyond ASCII. Of a tower of combining marks the first stay.
     """
+    if text.isascii() and text.isprintable():
+        return text.strip()
     return "".join(visible_characters(text)).strip()
 
 

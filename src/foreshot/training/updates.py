@@ -35,7 +35,8 @@ class Updates:
         self.device, self._settings = device, settings
         self._weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         self._accelerator = _accelerator(device, find_precision(settings.precision, device))
-        self._optimizer = self._accelerator.prepare(optimizer)
+        # For scaled gradients alone: at each step Accelerate's wrapper looks twice for a package that isn't there.
+        self._optimizer = self._accelerator.prepare(optimizer) if self._accelerator.scaler else optimizer
 
     @property
     def computed(self) -> dict[str, Any]:

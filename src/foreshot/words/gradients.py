@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from captum.attr import IntegratedGradients
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -103,6 +102,8 @@ def integrated_gradients(
     Sundararajan et al. 2017 (arXiv:1703.01365), eq. 1, by Gauss-Legendre quadrature on `steps` points. `function`
     gives (rows,) for (rows, tokens, hidden); `vectors` are (tokens, hidden), `baselines` (baselines, tokens, hidden).
     """
+    from captum.attr import IntegratedGradients  # it takes half a second to import
+
     attributions = IntegratedGradients(function).attribute(
         vectors.expand_as(baselines).contiguous(),
         baselines=baselines,
