@@ -32,7 +32,7 @@ def test_ctrl_c_before_anything_is_written_says_so(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("foreshot.comparison.inputs.find_model", interrupted)
+    monkeypatch.setattr("foreshot.comparison.found_models.find_model", interrupted)
     done = foreshot("compare", *asked, "--name", "never", "--runs", tmp_path / "runs")
     assert done.exit_code == 130
     assert done.stderr == "foreshot: stopped before anything was written\n"
@@ -66,7 +66,7 @@ NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             SafetensorError("I/O error: no space (os error 28)"),
         ),
         ("transformers.PreTrainedTokenizerFast.save_pretrained", Exception("No space left on device (os error 28)")),
-        ("foreshot.models.outputs.save_file", SafetensorError("I/O error: no space (os error 28)")),
+        ("foreshot.comparison.targets.growing_array", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "PLACE")),
         ("peft.PeftModel.save_pretrained", SafetensorError("I/O error: no space (os error 28)")),
         ("foreshot.comparison.scores.save", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "PLACE")),
     ],

@@ -69,7 +69,7 @@ def test_a_teacher_of_any_family_says_what_it_says_of_each_text_alone(family, tm
     assert ("the loss cosine is left out" in said) == blind
     assert ("each text is asked alone" in said) == (family in {"fnet", "xlnet"})
     (tmp_path / "saved").mkdir()
-    save_asked(teacher, TEXTS, found.logits, tmp_path / "saved")
+    save_asked(teacher, TEXTS, tmp_path / "saved")
 
 
 def test_its_representations_are_compared_as_they_are_where_the_widths_agree(tmp_path):

@@ -76,7 +76,7 @@ def test_what_is_no_policy_is_refused_in_one_line(text):
         parse_policy(text)
     message = str(caught.value)
     assert repr(text) in message
-    assert "argmax, best-f1, recall>=R, fpr<=F and review:recall>=R,fpr<=F" in message
+    assert "argmax, best-f1, flag-rate, score>=S, recall>=R, fpr<=F and review:recall>=R,fpr<=F" in message
     assert "between 0 and 1" in message
     assert "\n" not in message
 

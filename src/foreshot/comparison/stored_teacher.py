@@ -167,8 +167,8 @@ def scored_suite(
     said = f"{found.source}: {int(known.sum()):,} of the suite's {len(known):,} cases have a score ({share:.0%})"
     if share < least or not known.any():
         raise DataError(
-            f"{said}; at least {least:.0%} are asked for (⟨teacher_scores_share⟩): is it the file that foreshot suite "
-            "wrote, with its texts as they were?"
+            f"{said}; at least {least:.0%} are asked for (setting teacher_scores_share): is it the file that "
+            "foreshot suite wrote, with its texts as they were?"
         )
     if known.all():
         return found, suite, [*found.announcements, said]
