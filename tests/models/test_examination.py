@@ -7,7 +7,10 @@ import pytest
 import torch
 from families import families, tiny_family
 from tiny_models import WORDS, tiny_classifier, tiny_tokenizer
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
 
 from foreshot.errors import ModelError
 from foreshot.models.batches import EncodedRows, collate
@@ -94,6 +97,15 @@ def test_tokens_without_a_row_of_the_embedding_are_refused(special):
     tokenizer.add_tokens(["@user", "#topic"], special_tokens=special)
     message = refused(tiny_classifier("bert", 2), tokenizer)
     assert "its embedding of 50 rows has none for (#topic, @user); add rows with resize_token_embeddings" in message
+
+
+def test_a_tokenizer_of_special_tokens_alone_is_refused():
+    """As Transformers saves one whose vocabulary it was given under a name that it doesn't know."""
+    names = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+    alone = Tokenizer(WordLevel({name: number for number, name in enumerate(names)}, unk_token="[UNK]"))
+    kinds = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), names, strict=True))
+    empty = PreTrainedTokenizerFast(tokenizer_object=alone, **kinds)
+    assert "its tokenizer knows no word but [" in refused(tiny_classifier("bert", 2), empty)
 
 
 def test_an_embedding_with_rows_to_spare_is_fine():

@@ -48,7 +48,7 @@ def examine(
     tell_padding(model, tokenizer)
     _check_vocabulary(source.name, model, tokenizer)
     _check_token_types(source.name, model, tokenizer)
-    rows = _rows(tokenizer, max_length)
+    rows = _rows(source.name, tokenizer, max_length)
     alone = [_asked(source.name, model, [ids], tokenizer) for ids in rows]
     together = _asked(source.name, model, rows, tokenizer)
     states = [_states(outputs) for outputs in alone]
@@ -71,13 +71,18 @@ def tell_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
         model.config.pad_token_id = tokenizer.pad_token_id
 
 
-def _rows(tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[list[int]]:
+def _rows(name: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[list[int]]:
     """Token ids of the shortest text, of one of a token more and of one of `max_length` tokens, which begin alike.
 
-    Their tokens come from all over the vocabulary: any text might be all unknown to it.
+    Their tokens come from all over the vocabulary: any text might be all unknown to it. Raises ModelError where it has
+    special tokens alone.
     """
     (special,) = encode([""], tokenizer, max_length).ids
     ordinary = sorted(set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids))
+    if not ordinary:
+        raise ModelError(
+            f"{name}: its tokenizer knows no word but {listing(tokenizer.all_special_tokens)}; save it again"
+        )
     counts = (1 - len(special), 1, max_length - len(special))
     middles = ([ordinary[place] for place in np.linspace(0, len(ordinary) - 1, max(0, n)).astype(int)] for n in counts)
     return [[*special[:1], *middle, *special[1:]] for middle in middles]
