@@ -396,6 +396,11 @@ def test_labels_of_a_multi_label_model_are_the_attributes_that_their_names_say(t
         (("insult", "spam"), "spam", {"TOXICITY": "spam", "INSULT": "insult"}),
         (("Toxic", "identity_hate"), "Toxic", {"TOXICITY": "Toxic", "IDENTITY_ATTACK": "identity_hate"}),
         (("profanity", "obscene"), "obscene", {"TOXICITY": "obscene", "PROFANITY": "profanity"}),
+        (
+            ("ATTACK_ON_AUTHOR", "SEXUALLY_EXPLICIT"),
+            "ATTACK_ON_AUTHOR",
+            {label: label for label in ("ATTACK_ON_AUTHOR", "SEXUALLY_EXPLICIT")} | {"TOXICITY": "ATTACK_ON_AUTHOR"},
+        ),
         (("severe_toxicity", "toxicity"), "toxicity", {"TOXICITY": "toxicity", "SEVERE_TOXICITY": "severe_toxicity"}),
     ],
 )

@@ -5,6 +5,7 @@ messages those of its documentation; docs/perspective.md says what differs.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,6 +57,8 @@ ATTRIBUTES_BY_LABEL = {
     "threat": "THREAT",
 }
 """What the labels of public data sets of comments, and of models trained on them, are called in Perspective's API."""
+ATTRIBUTE = re.compile(r"[A-Z][A-Z0-9_]+\Z")
+"""A label that is an attribute's name, as the API writes them: what learnt stored scores is called as they are."""
 MOST_SENTENCES = 100
 
 Span = tuple[int, int]
@@ -117,7 +120,7 @@ def served_attributes(catalogue: Catalogue, settings: ServeSettings) -> dict[str
     """The attributes of the settings, with the model and the label that each stands for.
 
     Without a table TOXICITY is the default model's positive label, if it has one, and the labels of a multi-label model
-    are the attributes that their names say (`ATTRIBUTES_BY_LABEL`).
+    are the attributes that their names say (`ATTRIBUTES_BY_LABEL`), or are.
     """
     attributes = settings.attributes
     if "attributes" not in settings.model_fields_set:
@@ -131,7 +134,7 @@ def default_attributes(manifest: Manifest) -> dict[str, Attribute]:
         return {}
     attributes: dict[str, Attribute] = {}
     for label in manifest.labels if manifest.decisions else ():
-        if name := ATTRIBUTES_BY_LABEL.get(label.casefold()):
+        if name := ATTRIBUTES_BY_LABEL.get(label.casefold()) or (ATTRIBUTE.match(label) and label):
             attributes.setdefault(name, Attribute(label=label))
     return {"TOXICITY": Attribute(), **attributes}
 
