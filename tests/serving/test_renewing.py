@@ -262,7 +262,7 @@ def test_memory_that_a_version_freed_goes_back_to_the_system(tmp_path: Path) -> 
     held, most = [], []
 
     def load() -> Version:
-        pieces = [np.ones(60_000, dtype=np.uint8) for _ in range(2_000)]
+        pieces = [np.ones(60_000, dtype=np.uint8) for _ in range(4_000)]
         held.append(pieces[::20])
         del pieces
         most.append(resident_megabytes())
@@ -272,7 +272,7 @@ def test_memory_that_a_version_freed_goes_back_to_the_system(tmp_path: Path) -> 
     ctypes.CDLL(None).malloc_trim(0)  # of what other tests freed, the pieces would be made
     before = resident_megabytes()
     asyncio.run(renew(Renewable(load), 1, lambda _: len(most) == 2 and resident_megabytes() < before + 60))
-    assert most[0] > before + 80  # 120 MB taken, 114 freed
+    assert most[0] > before + 80  # 240 MB taken, 228 freed; some of it what the tests before had freed
     assert len(held) == 2
 
 
