@@ -287,3 +287,11 @@ def test_a_separator_that_is_named(tmp_path):
         look(tmp_path / "stored.csv")
     found = look(tmp_path / "stored.csv", dialect=asked_dialect("comma", None), text="text;a")
     assert [record.cells["score"] for record in found.head] == ["0.9", "0.1"]
+
+
+def test_a_percent_sign_counts(tmp_path: Path) -> None:
+    path = tmp_path / "stored.csv"
+    path.write_text("comment,score\na,1%\nb,83 %\nc,0.5\n", encoding="utf-8")
+    found = look(path, text="comment", score="score")
+    with open_records(path) as records:
+        assert [row.score for row in found.rows(records, records) if row] == pytest.approx([0.01, 0.83, 0.5])

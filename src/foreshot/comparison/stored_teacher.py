@@ -24,9 +24,9 @@ SURE = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class StoredTeacher:
-    """Stored scores as a teacher. `columns` has the score of each of the task's outputs.
+    """Stored scores as a teacher; `scored` has those of each text, as many as `outputs`, the task's in their order.
 
-    Of two classes `positive` is the one whose score is stored, and there is one column.
+    Of two classes `positive` is the one whose score is stored, and each text has one.
     """
 
     name: str

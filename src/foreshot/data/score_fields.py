@@ -7,11 +7,13 @@ from typing import Any
 
 from foreshot.data.reading.again import Rows
 from foreshot.data.scores import (
-    GAP,
     LONGEST_NAME,
+    PERCENT,
     cell_at,
     has_scores,
+    has_sign,
     is_gap,
+    read_score,
     score_column,
     unwrapped,
     why_not_a_score,
@@ -19,8 +21,6 @@ from foreshot.data.scores import (
 )
 from foreshot.data.texts import excerpt, place
 from foreshot.errors import DataError
-
-PERCENT = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class ScoreField:
 
     def score(self, cell: Any) -> float:
         """The score that a cell holds, `GAP` for none; of a cell about which `why_not_a_score` is silent."""
-        return GAP if is_gap(cell) else written_number(cell) / (PERCENT if _has_sign(cell) else self.scale)
+        return read_score(cell, self.scale)
 
 
 class ScoreSurvey:
@@ -94,7 +94,7 @@ class _Seen:
         for scale in (1.0, PERCENT):
             if scale not in self.bad and why_not_a_score(cell, scale):
                 self.bad[scale] = row, cell
-        number = math.nan if _has_sign(cell) else written_number(cell)
+        number = math.nan if has_sign(cell) else written_number(cell)
         if math.isfinite(number):
             self.above += 1 < number <= PERCENT
             self.not_zero += number != 0
@@ -107,7 +107,3 @@ class _Seen:
 
 def _find(rows: Rows, name: str) -> ScoreField:
     return ScoreField(where=score_column(rows.head, name).where, decimal_comma=rows.decimal_comma)
-
-
-def _has_sign(cell: Any) -> bool:
-    return isinstance(cell, str) and cell.rstrip().endswith("%")

@@ -17,6 +17,7 @@ from foreshot.errors import DataError
 from foreshot.settings.scores import WRAPPING, attribute_of, output_name
 
 NO_SCORE = -1.0
+PERCENT = 100.0
 GAP = math.nan
 DEEPEST = 8  # levels of nested fields that are looked into
 LONGEST_NAME = 80  # letters of a nested field's name that a message shows, so that it can be given back
@@ -29,7 +30,6 @@ class ScoreColumn:
     """One column of scores: its `cells` as they stand there, or are nested there, and what was found out about it.
 
     `name` is what the output is called that learns it, `asked` what the column was asked for by.
-
     `scale` is what its numbers are divided by: 100 where they are percentages.
     """
 
@@ -42,8 +42,7 @@ class ScoreColumn:
 
     def read(self, index: int) -> float:
         """The score of a row, `GAP` where there is none; of a row about which `why_not_a_score` is silent."""
-        cell = self.cells[index]
-        return GAP if is_gap(cell) else written_number(cell) / (100.0 if _has_sign(cell) else self.scale)
+        return read_score(self.cells[index], self.scale)
 
 
 def score_columns(sheet: Sheet, names: Sequence[str]) -> list[ScoreColumn]:
@@ -57,7 +56,7 @@ def score_columns(sheet: Sheet, names: Sequence[str]) -> list[ScoreColumn]:
         where = _where(sheet, name)
         found.append((name, where, [unwrapped(cell_at(row, where)) for row in _rows(sheet, where)]))
     known = [_known_numbers(cells) for _, _, cells in found]
-    scale = 100.0 if any(map(are_percentages, known)) else 1.0
+    scale = PERCENT if any(map(are_percentages, known)) else 1.0
     columns = []
     for (name, where, cells), numbers in zip(found, known, strict=True):
         said = [] if where == name else [f"{sheet.source}: {excerpt(name)} is read from {_named(where)}"]
@@ -83,8 +82,13 @@ def score_column(sheet: Sheet, name: str) -> ScoreColumn:
 
 def _known_numbers(cells: Sequence[Any]) -> list[float]:
     """The numbers without a percent sign."""
-    numbers = (written_number(cell) for cell in cells if not is_gap(cell) and not _has_sign(cell))
+    numbers = (written_number(cell) for cell in cells if not is_gap(cell) and not has_sign(cell))
     return [number for number in numbers if math.isfinite(number)]
+
+
+def read_score(cell: Any, scale: float) -> float:
+    """The score that a cell holds, 0 to 1: `GAP` for none, NaN for what is no number; 1% is 0.01 on every scale."""
+    return GAP if is_gap(cell) else written_number(cell) / (PERCENT if has_sign(cell) else scale)
 
 
 def why_not_a_score(cell: Any, scale: float) -> str | None:
@@ -97,7 +101,7 @@ def why_not_a_score(cell: Any, scale: float) -> str | None:
         return f"{excerpt(cell)!r} is no number{' (write a point, as in 0.7)' if comma else ''}"
     if number == NO_SCORE:
         return f"{number:g} usually says that there is no score; empty the cell"
-    most = 100.0 if _has_sign(cell) else scale
+    most = PERCENT if has_sign(cell) else scale
     return None if 0 <= number <= most else f"{excerpt(cell)} is outside 0 to {most:g}"
 
 
@@ -116,7 +120,8 @@ def written_number(cell: Any) -> float:
         return math.nan
 
 
-def _has_sign(cell: Any) -> bool:
+def has_sign(cell: Any) -> bool:
+    """Whether a cell is written with a percent sign."""
     return isinstance(cell, str) and cell.rstrip().endswith("%")
 
 

@@ -16,8 +16,8 @@ from foreshot.data.scores import (
     fields,
     fields_named,
     is_gap,
+    read_score,
     unwrapped,
-    written_number,
 )
 from foreshot.data.table import choose_text_column, why_not_a_string
 from foreshot.data.texts import excerpt
@@ -81,7 +81,7 @@ class StoredScores:
             return f"column {_named(self.text_column)!r}: {unfit}"
         if is_gap(score):
             return f"column {_named(self.score_column)!r}: no score"
-        number = written_number(score.replace(",", ".") if self.decimal_comma and isinstance(score, str) else score)
+        number = read_score(score.replace(",", ".") if self.decimal_comma and isinstance(score, str) else score, 1.0)
         if math.isnan(number):
             comma = isinstance(score, str) and score.count(",") == 1
             hint = " (write a point, as in 0.7)" if comma else ""
