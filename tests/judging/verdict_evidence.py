@@ -8,20 +8,23 @@ from foreshot.judging.evidence import (
     METRIC,
     PROBES,
     PROBES_POSITIVE,
+    SEALED,
+    SEALED_POSITIVE,
     SUITE,
     SUITE_POSITIVE,
     Candidate,
     Evidence,
 )
 from foreshot.results.base import Estimate
-from foreshot.results.behaviour import CellResult, SuiteResult
+from foreshot.results.behaviour import CellResult, SealedResult, SuiteResult
 from foreshot.results.verdict import Comparison, StudentVerdict, Verdict
 from foreshot.settings.experiment import VerdictPolicy
 
-SIZES = {METRIC: 2000, SUITE: 1500, SUITE_POSITIVE: 800}
+SIZES = {METRIC: 2000, SUITE: 1500, SUITE_POSITIVE: 800, SEALED: 600, SEALED_POSITIVE: 320}
 PROBE_SIZES = {PROBES: 40, PROBES_POSITIVE: 20}
 SAME = (0.0, -0.005, 0.005)
 MEANS = {METRIC: 0.9, SUITE: 0.8, SUITE_POSITIVE: 0.75, PROBES: 0.8, PROBES_POSITIVE: 0.75}
+MEANS |= {SEALED: 0.8, SEALED_POSITIVE: 0.75}
 Change = tuple[float, float, float]
 
 
@@ -56,7 +59,7 @@ def cell(name: str, change: Change | None, cases: int = 50) -> CellResult:
 
 
 def on_suite(
-    model: str, benign: Change = (0.8, 0.77, 0.83), toxic: Change = (0.75, 0.72, 0.78), cells=()
+    model: str, benign: Change = (0.8, 0.77, 0.83), toxic: Change = (0.75, 0.72, 0.78), cells=(), sealed=None
 ) -> SuiteResult:
     return SuiteResult(
         model=model,
@@ -65,6 +68,16 @@ def on_suite(
         functionalities=[*cells],
         groups=[],
         pairs_right=None,
+        sealed=sealed,
+    )
+
+
+def on_sealed(benign: Change = (0.8, 0.75, 0.85), toxic: Change = (0.75, 0.7, 0.8), cells=()) -> SealedResult:
+    return SealedResult(
+        cases=SIZES[SEALED],
+        accuracy=estimate((0.8, 0.76, 0.84)),
+        by_label={"benign": estimate(benign), "toxic": estimate(toxic)},
+        functionalities=[*cells],
     )
 
 
@@ -74,6 +87,7 @@ def evidence(
     *,
     suite: Sequence[SuiteResult] = (),
     has_suite: bool = True,
+    has_sealed: bool = False,
     has_probes: bool = False,
     positive: str | None = "toxic",
     sizes: Mapping[str, int] | None = None,
@@ -83,6 +97,7 @@ def evidence(
     """All is the same as the teacher, but for `changes[first, second, measure]` and the results in `suite`."""
     changes = dict(changes or {})
     measures = {METRIC: True, SUITE: has_suite, SUITE_POSITIVE: has_suite and positive is not None}
+    measures |= {SEALED: has_sealed, SEALED_POSITIVE: has_sealed and positive is not None}
     measures |= {PROBES: has_probes, PROBES_POSITIVE: has_probes and positive is not None}
     comparisons = []
     for measure in (name for name in MEASURES if measures.get(name)):
@@ -94,7 +109,9 @@ def evidence(
                 named = (first.model, second.model, measure)
                 comparisons.append(compared(*named, changes.pop(named, SAME)))
     assert not changes, f"no such comparison: {changes}"
-    results = {one.model: on_suite(one.model) for one in (teacher, *students)} | {one.model: one for one in suite}
+    sealed = on_sealed() if has_sealed else None
+    results = {one.model: on_suite(one.model, sealed=sealed) for one in (teacher, *students)}
+    results |= {one.model: one for one in suite}
     return Evidence(
         candidates=[teacher, *students],
         comparisons=comparisons,

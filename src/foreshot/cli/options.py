@@ -31,6 +31,7 @@ POLICY_FIELDS = {
     "score": "score_margin",
     "floor": "suite_floor",
     "seeds": "min_seeds",
+    "identity": "identity_margin",
 }
 
 

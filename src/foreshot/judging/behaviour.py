@@ -1,13 +1,13 @@
 """What a model does on the suite, kind by kind, and how much of what it catches escapes when disguised."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from foreshot.judging.shares import Kind, rows_by_functionality, rows_by_group, suite_shares, wilson
+from foreshot.judging.shares import Kind, rows_by_functionality, rows_by_group, sealed_rows, suite_shares, wilson
 from foreshot.judging.statistics import PairedSample, accuracy, differences, holm
 from foreshot.results.base import Estimate
 from foreshot.results.behaviour import Case, CellResult, EvasionResult, SuiteResult
@@ -15,24 +15,38 @@ from foreshot.suites.perturbations import PERTURBATIONS, perturb
 
 
 def suite_results(
-    cases: Sequence[Case], predicted: Mapping[str, np.ndarray], class_names: Sequence[str], *, teacher: str
+    cases: Sequence[Case],
+    predicted: Mapping[str, np.ndarray],
+    class_names: Sequence[str],
+    *,
+    teacher: str,
+    mended: Collection[str] = (),
 ) -> list[SuiteResult]:
     """Every model on the suite: `predicted[model]` has shape (seeds, cases), class numbers.
 
     To the shares that each model gets right (`suite_shares`) come the students' differences from the teacher, by a
-    paired bootstrap that draws cases of one template together; there are none where the teacher wasn't asked.
+    paired bootstrap that draws cases of one template together; there are none where the teacher wasn't asked. Those of
+    the sealed cases alone are for the `mended` students.
     """
     labels = np.array([class_names.index(case.label) for case in cases])
     sample = PairedSample.make(predicted, labels, accuracy, classes=len(class_names), units=template_units(cases))
     students = [model for model in predicted if model != teacher] if teacher in predicted else []
     by_functionality = _changes(sample, rows_by_functionality(cases), students, teacher)
     by_group = _changes(sample, rows_by_group(cases), students, teacher)
+    sealed = sealed_rows(cases)
+    of_sealed = rows_by_functionality([cases[row] for row in sealed])
+    mended_students = [student for student in students if student in mended]
+    by_sealed = _changes(sample.of_rows(sealed), of_sealed, mended_students, teacher)
     shares = [suite_shares(model, cases, decided, class_names) for model, decided in predicted.items()]
     return [
         found.model_copy(
             update={
                 "functionalities": _compared(found.model, found.functionalities, by_functionality),
                 "groups": _compared(found.model, found.groups, by_group),
+                "sealed": found.sealed
+                and found.sealed.model_copy(
+                    update={"functionalities": _compared(found.model, found.sealed.functionalities, by_sealed)}
+                ),
             }
         )
         for found in shares
@@ -71,13 +85,19 @@ def make_evasions(texts: Sequence[str], toxic: np.ndarray, words: frozenset[str]
 
 
 def evasion_results(
-    evasions: Evasions, texts: Sequence[str], decided: np.ndarray, evading: np.ndarray, positive: int
+    evasions: Evasions,
+    texts: Sequence[str],
+    decided: np.ndarray,
+    evading: np.ndarray,
+    positive: int,
+    trained: Collection[str] | None = None,
 ) -> list[EvasionResult]:
     """What share of the rows that a model flags escapes it, for each perturbation.
 
     `decided` has shape (seeds, test rows), `evading` (seeds, perturbations × rows) as in `Evasions.all_texts`.
     Rows that a perturbation leaves as they are don't count; several seeds are pooled. Where there is nothing that
-    could escape, `rows` is 0 and the share not known: 0 to 1.
+    could escape, `rows` is 0 and the share not known: 0 to 1. `trained` names the perturbations that models were
+    mended with, if any was.
     """
     caught = decided[:, evasions.rows] == positive
     results = []
@@ -89,7 +109,8 @@ def evasion_results(
         # Seeds look at the same rows, so they don't count as more rows: the mean over them does.
         rows, escaped = tried.sum() / len(tried), (tried & now_missed).sum() / len(tried)
         shown = max(1, round(rows)) if rows > 0 else 0
-        results.append(EvasionResult(perturbation=name, rows=shown, escaped=_share_of(float(escaped), float(rows))))
+        share, is_trained = _share_of(float(escaped), float(rows)), None if trained is None else name in trained
+        results.append(EvasionResult(perturbation=name, rows=shown, escaped=share, trained=is_trained))
     return results
 
 

@@ -9,20 +9,25 @@ from foreshot.results.behaviour import SuiteResult
 from foreshot.results.verdict import Comparison
 from foreshot.settings.experiment import VerdictPolicy
 
-METRIC, REPEAT, SUITE, SUITE_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
+METRIC, REPEAT, SUITE, SUITE_POSITIVE, SEALED, SEALED_POSITIVE, PROBES, PROBES_POSITIVE = MEASURES = (
     "macro_f1",
     "macro_f1_of_repeats",
     "suite",
     "suite_positive",
+    "sealed",
+    "sealed_positive",
     "probes",
     "probes_positive",
 )
 """Macro-F1 on the test rows, and on those whose text was scored twice, where the teacher's word is the second score;
-share right of the suite, and of its toxic cases; likewise of the labelled probes."""
+share right of the suite, and of its toxic cases; likewise, where models were mended, of its sealed cases, that nothing
+was mended with; likewise of the labelled probes."""
 
 SIDES = {
     SUITE: (SUITE, SUITE_POSITIVE),
     SUITE_POSITIVE: (SUITE, SUITE_POSITIVE),
+    SEALED: (SEALED, SEALED_POSITIVE),
+    SEALED_POSITIVE: (SEALED, SEALED_POSITIVE),
     PROBES: (PROBES, PROBES_POSITIVE),
     PROBES_POSITIVE: (PROBES, PROBES_POSITIVE),
 }
@@ -42,13 +47,20 @@ def metric_name(multi_label: bool, *, of_scores: bool = False) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One model as the verdict sees it: its cost, how many seeds it has, and its mean in each measure."""
+    """One model as the verdict sees it: its cost, how many seeds it has, and its mean in each measure.
+
+    A mended student is judged by what it was not mended with. `reference` names the teacher that a student is held
+    against, where it isn't the first candidate; a teacher beside that one is no student (`is_teacher`).
+    """
 
     model: str
     layers: int | None  # None where nothing is known but its scores
     parameters: int | None
     seeds: int
     means: dict[str, float]  # by measure
+    mended: bool = False
+    reference: str | None = None
+    is_teacher: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +88,12 @@ class Evidence:
     policy: VerdictPolicy
     metric_name: str = "macro-F1"
     label_changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)  # by student; several labels alone
+    group_changes: Mapping[str, Sequence[Change]] = field(default_factory=dict)  # by student: subgroup AUCs
     is_reference: bool = False  # whether the teacher is what the test rows say: stored scores
 
-    @property
-    def knows_teacher(self) -> bool:
-        """Whether the teacher was asked about the suite."""
-        return self.teacher.model in self.suite_results
+    def knows_reference(self, student: Candidate) -> bool:
+        """Whether the teacher that a student is held against was asked about the suite."""
+        return self.reference_of(student).model in self.suite_results
 
     @property
     def metric_margin(self) -> float:
@@ -90,13 +102,17 @@ class Evidence:
 
     @property
     def teacher(self) -> Candidate:
-        """The model that the students are held against."""
+        """The model that the students are held against, but for those that have a reference of their own."""
         return self.candidates[0]
+
+    def reference_of(self, student: Candidate) -> Candidate:
+        """The teacher that a student is held against."""
+        return next((found for found in self.candidates if found.model == student.reference), self.teacher)
 
     @property
     def students(self) -> Sequence[Candidate]:
-        """All but the teacher."""
-        return self.candidates[1:]
+        """All but the teachers."""
+        return [candidate for candidate in self.candidates[1:] if not candidate.is_teacher]
 
     def difference(self, first: str, second: str, measure: str) -> Comparison | None:
         """`first` against `second` in a measure, if it was measured."""

@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 
 from foreshot.results.base import Estimate
-from foreshot.results.behaviour import Case, CellResult, SuiteResult
+from foreshot.results.behaviour import Case, CellResult, SealedResult, SuiteResult
 
 CONFIDENCE = 0.95
 
@@ -24,15 +24,22 @@ def suite_shares(model: str, cases: Sequence[Case], decided: np.ndarray, class_n
     """
     labels = np.array([class_names.index(case.label) for case in cases])
     right = decided == labels
-    pairs = contrast_pairs(cases)
-    by_label = {name: right[:, labels == index] for index, name in enumerate(class_names)}
+    pairs, sealed = contrast_pairs(cases), sealed_rows(cases)
     return SuiteResult(
         model=model,
         accuracy=_share(right),
-        by_label={name: _share(of_label) for name, of_label in by_label.items() if of_label.size},
+        by_label=_sides(right, labels, class_names),
         functionalities=_cells(right, rows_by_functionality(cases)),
         groups=_cells(right, rows_by_group(cases)),
         pairs_right=_share(right[:, pairs].all(axis=-1)) if len(pairs) else None,
+        sealed=SealedResult(
+            cases=len(sealed),
+            accuracy=_share(right[:, sealed]),
+            by_label=_sides(right[:, sealed], labels[sealed], class_names),
+            functionalities=_cells(right[:, sealed], rows_by_functionality([cases[row] for row in sealed])),
+        )
+        if len(sealed)
+        else None,
     )
 
 
@@ -56,6 +63,11 @@ def rows_by_group(cases: Sequence[Case]) -> dict[Kind, np.ndarray]:
     return dict(sorted(_rows_by_kind(cases, lambda case: case.group).items()))
 
 
+def sealed_rows(cases: Sequence[Case]) -> np.ndarray:
+    """Row numbers of the cases that nothing was mended with, (sealed cases,)."""
+    return np.array([index for index, case in enumerate(cases) if case.sealed], dtype=int)
+
+
 def contrast_pairs(cases: Sequence[Case]) -> np.ndarray:
     """Row numbers of each pair's two cases, (pairs, 2)."""
     by_pair: dict[str, list[int]] = {}
@@ -63,6 +75,12 @@ def contrast_pairs(cases: Sequence[Case]) -> np.ndarray:
         if case.pair is not None:
             by_pair.setdefault(case.pair, []).append(index)
     return np.array(list(by_pair.values()), dtype=int).reshape(-1, 2)
+
+
+def _sides(right: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, Estimate]:
+    """The share right of each class that there are cases of."""
+    by_label = {name: right[:, labels == index] for index, name in enumerate(class_names)}
+    return {name: _share(of_label) for name, of_label in by_label.items() if of_label.size}
 
 
 def _cells(right: np.ndarray, rows_by_kind: Mapping[Kind, np.ndarray]) -> list[CellResult]:

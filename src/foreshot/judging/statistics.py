@@ -38,6 +38,14 @@ def accuracy(counts: np.ndarray) -> np.ndarray:
     return np.asarray(np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1)))
 
 
+def mean_of_sides(counts: np.ndarray) -> np.ndarray:
+    """Unweighted mean of the classes' shares right (balanced accuracy), of those classes that there are rows of."""
+    rows = counts.sum(axis=-1)
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    shares = np.divide(right, rows, out=np.zeros(right.shape), where=rows > 0)
+    return np.asarray(shares.sum(axis=-1) / (rows > 0).sum(axis=-1))
+
+
 def seed_interval(values: Sequence[float]) -> tuple[float, float] | None:
     """Student's 95 % interval of the mean over seeds; None for one seed."""
     if len(values) < 2:
@@ -84,6 +92,10 @@ class PairedSample:
         """The same on some rows: a mask (rows,) or row numbers."""
         predicted = {model: decided[:, chosen] for model, decided in self.predicted.items()}
         return replace(self, predicted=predicted, labels=self.labels[chosen], units=self.units[chosen])
+
+    def with_metric(self, metric: Metric) -> "PairedSample":
+        """The same summed up to another number."""
+        return replace(self, metric=metric)
 
     def counts(self, model: str) -> np.ndarray:
         """Confusion counts of every unit, (seeds, units, tables × classes, classes)."""

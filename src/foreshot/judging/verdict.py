@@ -5,12 +5,15 @@ A pure function: no model, no file, no text of the data is known here.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from foreshot.judging.evidence import (
     METRIC,
     PROBES,
     PROBES_POSITIVE,
     REPEAT,
+    SEALED,
+    SEALED_POSITIVE,
     SIDES,
     SUITE,
     SUITE_POSITIVE,
@@ -32,6 +35,9 @@ A bootstrap of rows on which two models agree has an interval of no width, howev
 FEWEST_CASES = 6  # of a kind that is judged by itself: with fewer, no sign test can reach 5 %
 MOST_TIMES = 100  # times the rows there are: to ask for more than that is no advice
 NAMED = 3  # students or functionalities that a sentence names
+MENDING, MENDING_SEALED = "mending", "mending_sealed"
+"""What is asked of a student of a mended teacher beside what is asked of all: macro-F1 and the sealed part against the
+teacher that wasn't mended."""
 
 
 def verdict(evidence: Evidence) -> Verdict:
@@ -43,7 +49,7 @@ def verdict(evidence: Evidence) -> Verdict:
         for student in evidence.students
         if not conflicts[student.model] and all(found.state == "holds" for found in requirements[student.model])
     ]
-    chosen = min(passing, key=_cheapest_first) if passing else None
+    chosen = min(passing, key=partial(_cheapest_first, evidence)) if passing else None
     students = [
         _student_verdict(student.model, requirements[student.model], conflicts[student.model], chosen)
         for student in evidence.students
@@ -54,55 +60,101 @@ def verdict(evidence: Evidence) -> Verdict:
         headline=_headline(evidence, students, chosen),
         recommended=chosen.model if chosen else None,
         students=students,
-        margins={name: float(value) for name, value in evidence.policy.model_dump().items()},
+        margins={name: float(value) for name, value in evidence.policy.model_dump().items() if value is not None},
     )
 
 
-def _cheapest_first(candidate: Candidate) -> tuple[float, ...]:
-    """Fewer layers first, then fewer parameters; of two that cost the same, the one that behaves better."""
-    means = candidate.means
-    return (candidate.layers or 0, candidate.parameters or 0, -means.get(SUITE, 0.0), -means[METRIC])
+def _cheapest_first(evidence: Evidence, candidate: Candidate) -> tuple[float, ...]:
+    """Fewer layers first, then fewer parameters; of two that cost the same, the one that behaves better.
+
+    Where models were mended, behaviour is what all of them do on the sealed part.
+    """
+    means, behaviour = candidate.means, SEALED if SEALED in evidence.sizes else SUITE
+    return (candidate.layers or 0, candidate.parameters or 0, -means.get(behaviour, 0.0), -means[METRIC])
 
 
 def _requirements(evidence: Evidence, student: Candidate) -> list[Requirement]:
     policy = evidence.policy
-    if evidence.difference(student.model, evidence.teacher.model, REPEAT):
+    if evidence.difference(student.model, evidence.reference_of(student).model, REPEAT):
         found = [_not_worse(evidence, student, REPEAT, policy.metric_margin)]
     else:
         found = [_not_worse(evidence, student, METRIC, evidence.metric_margin)]
+    found += _pays_for_mending(evidence, student)
     if evidence.label_changes:
         found.append(_keeps_labels(evidence, student))
-    if not evidence.suite_results:
-        found.append(
-            Requirement(name="behaviour", state="can't tell", reason="no suite was run, so its behaviour is unknown")
-        )
-    elif not evidence.knows_teacher:
-        found.append(_sees(evidence, student, policy.suite_floor))
-    else:
-        found.append(_not_worse(evidence, student, SUITE, policy.suite_margin))
-        if evidence.positive is not None:
-            found.append(_not_worse(evidence, student, SUITE_POSITIVE, policy.suite_margin))
-        found.append(_sees(evidence, student))
-        found.append(_keeps_functionalities(evidence, student))
+    found += _behaves(evidence, student)
     found += _keeps_probes(evidence, student)
+    if policy.identity_margin is not None:
+        found.append(_keeps_groups(evidence, student, policy.identity_margin))
     found.append(_enough_seeds(student, policy))
     return found
 
 
-def _not_worse(evidence: Evidence, student: Candidate, measure: str, margin: float) -> Requirement:
-    """Non-inferior to the teacher: the whole interval of the difference lies above minus the margin."""
-    compared = evidence.difference(student.model, evidence.teacher.model, measure)
+def _behaves(evidence: Evidence, student: Candidate) -> list[Requirement]:
+    """What is asked of a student on the suite; of a mended one on the sealed part alone."""
+    policy = evidence.policy
+    if not evidence.suite_results:
+        reason = "no suite was run, so its behaviour is unknown"
+        return [Requirement(name="behaviour", state="can't tell", reason=reason)]
+    if student.mended and evidence.suite_results[student.model].sealed is None:
+        reason = "nothing of the suite is sealed, so what it does on cases that it was not mended with is unknown"
+        return [Requirement(name="behaviour", state="can't tell", reason=reason)]
+    if not evidence.knows_reference(student):
+        return [_sees(evidence, student, policy.suite_floor)]
+    whole, positive = _judged_by(student)
+    sides = [whole] if evidence.positive is None else [whole, positive]
+    return [
+        *(_not_worse(evidence, student, measure, policy.suite_margin) for measure in sides),
+        _sees(evidence, student),
+        _keeps_functionalities(evidence, student),
+    ]
+
+
+def _judged_by(model: Candidate) -> tuple[str, str]:
+    """The measures of the suite that a model is judged by, of all cases and of the toxic ones."""
+    return (SEALED, SEALED_POSITIVE) if model.mended else (SUITE, SUITE_POSITIVE)
+
+
+def _pays_for_mending(evidence: Evidence, student: Candidate) -> list[Requirement]:
+    """What mending may cost, against the teacher that wasn't mended; none of a student that is held against that one.
+
+    On the test rows no more than the margin; the sealed part must not be lost, and should be won.
+    """
+    reference, teacher = evidence.reference_of(student), evidence.teacher
+    if reference.model == teacher.model:
+        return []
+    found = [_not_worse(evidence, student, METRIC, evidence.metric_margin, than=teacher, name=MENDING)]
+    sealed, margin = evidence.difference(student.model, teacher.model, SEALED), evidence.policy.suite_margin
+    if sealed is not None:
+        lost, what = _is_lost(sealed.difference, margin), _against(evidence, sealed, teacher)
+        reason = f"{what}: {'clearly worse' if lost else 'not clearly worse'}"
+        found.append(Requirement(name=MENDING_SEALED, state="fails" if lost else "holds", reason=reason))
+    return found
+
+
+def _not_worse(
+    evidence: Evidence,
+    student: Candidate,
+    measure: str,
+    margin: float,
+    *,
+    than: Candidate | None = None,
+    name: str | None = None,
+) -> Requirement:
+    """Non-inferior to its teacher, or another: the whole interval of the difference lies above minus the margin."""
+    other, name = than or evidence.reference_of(student), name or measure
+    compared = evidence.difference(student.model, other.model, measure)
     if compared is None:
-        return Requirement(name=measure, state="can't tell", reason=f"{_called(evidence, measure)} was not measured")
-    difference, what = compared.difference, _against_teacher(evidence, compared)
+        return Requirement(name=name, state="can't tell", reason=f"{_called(evidence, measure)} was not measured")
+    difference, what = compared.difference, _against(evidence, compared, other)
     low = min(difference.low, difference.value - NEVER_SEEN / evidence.sizes[measure])
     if low >= -margin - ROUNDING:
-        return Requirement(name=measure, state="holds", reason=f"{what}, within the margin of {_size(margin)}")
+        return Requirement(name=name, state="holds", reason=f"{what}, within the margin of {_size(margin)}")
     if _is_lost(difference, margin):
         return Requirement(
-            name=measure, state="fails", reason=f"{what}: clearly worse, and beyond the margin of {_size(margin)}"
+            name=name, state="fails", reason=f"{what}: clearly worse, and beyond the margin of {_size(margin)}"
         )
-    return Requirement(name=measure, state="can't tell", reason=f"{what}: {_enough(evidence, compared, margin)}")
+    return Requirement(name=name, state="can't tell", reason=f"{what}: {_enough(evidence, compared, margin)}")
 
 
 def _is_lost(difference: Estimate, margin: float) -> bool:
@@ -130,15 +182,20 @@ def _sees(evidence: Evidence, student: Candidate, floor: float = 0.0) -> Require
     """Better than blind: a model that flags everything, or nothing, gets one half of the suite's two sides right.
 
     Of the sides of k classes it gets one k-th. Where nothing is known about the teacher, a student is held against the
-    suite's labels alone: it must get at least `floor` right.
+    suite's labels alone: it must get at least `floor` right. A mended model must see on the sealed part.
     """
-    sides = evidence.suite_results[student.model].by_label.values()
+    found, suite = evidence.suite_results[student.model], "the suite"
+    by_label = found.by_label
+    if student.mended and found.sealed is not None:
+        by_label, suite = found.sealed.by_label, "the suite's sealed part"
+    sides = by_label.values()
     if len(sides) < 2:
-        return Requirement(name="sees", state="can't tell", reason="the suite has cases of one class only")
+        return Requirement(name="sees", state="can't tell", reason=f"{suite} has cases of one class only")
     chance = max(1 / len(sides), floor)
     balanced = sum(side.value for side in sides) / len(sides)
     balanced_low = sum(side.low for side in sides) / len(sides)
-    reason = f"{balanced:.0%} right on the mean of the suite's sides, where a blind model gets {1 / len(sides):.0%}"
+    of_sides = "the sealed part's sides" if suite != "the suite" else "the suite's sides"
+    reason = f"{balanced:.0%} right on the mean of {of_sides}, where a blind model gets {1 / len(sides):.0%}"
     if floor:
         reason += f"; {floor:.0%} is asked for, since the teacher's behaviour is unknown"
     state = "holds" if balanced_low > chance else "fails" if balanced <= chance + ROUNDING else "can't tell"
@@ -146,9 +203,12 @@ def _sees(evidence: Evidence, student: Candidate, floor: float = 0.0) -> Require
 
 
 def _keeps_functionalities(evidence: Evidence, student: Candidate) -> Requirement:
+    """Those of all cases; of a mended student those of the sealed ones."""
+    found = evidence.suite_results[student.model]
+    cells = found.sealed.functionalities if student.mended and found.sealed is not None else found.functionalities
     changes = [
         Change(name=cell.name, rows=cell.cases, difference=cell.minus_teacher, adjusted_p=cell.adjusted_p)
-        for cell in evidence.suite_results[student.model].functionalities
+        for cell in cells
         if cell.minus_teacher is not None
     ]
     return _keeps_each(changes, evidence.policy.functionality_margin, name="functionalities", one="functionality")
@@ -185,22 +245,45 @@ def _keeps_each(changes: Sequence[Change], margin: float, *, name: str, one: str
 
 def _keeps_probes(evidence: Evidence, student: Candidate) -> list[Requirement]:
     """None without labelled probes. They are few, so only what is clearly lost, or looks badly lost, counts."""
-    policy, teacher = evidence.policy, evidence.teacher.model
-    found = [evidence.difference(student.model, teacher, measure) for measure in (PROBES, PROBES_POSITIVE)]
+    policy, teacher = evidence.policy, evidence.reference_of(student)
+    found = [evidence.difference(student.model, teacher.model, measure) for measure in (PROBES, PROBES_POSITIVE)]
     measured = sorted((compared for compared in found if compared), key=lambda compared: compared.difference.value)
     if not measured:
         return []
     for compared in measured:
         enough = evidence.sizes[compared.measure] >= FEWEST_CASES
         if enough and _is_lost(compared.difference, policy.suite_margin):
-            reason = f"{_against_teacher(evidence, compared)}: clearly worse"
+            reason = f"{_against(evidence, compared, teacher)}: clearly worse"
             return [Requirement(name=PROBES, state="fails", reason=reason)]
     worst = measured[0]
-    what = _against_teacher(evidence, worst)
+    what = _against(evidence, worst, teacher)
     if worst.difference.value < -policy.functionality_margin - ROUNDING:
         reason = f"{what}: {evidence.sizes[worst.measure]:,} probes are too few to tell"
         return [Requirement(name=PROBES, state="can't tell", reason=reason)]
     return [Requirement(name=PROBES, state="holds", reason=f"{what}: not clearly worse")]
+
+
+def _keeps_groups(evidence: Evidence, student: Candidate, margin: float) -> Requirement:
+    """No group's subgroup AUC is shown, or may be, below its teacher's by more than the margin (policy `identity`)."""
+    changes = evidence.group_changes.get(student.model, ())
+    if not changes:
+        reason = "no identity group has enough test rows of both sides, so how it ranks them is unknown"
+        return Requirement(name="identity", state="can't tell", reason=reason)
+    lost, wide = [], []
+    for change in changes:
+        difference, said = change.difference, f"{change.name} ({_points(change.difference.value)} points"
+        if _is_lost(difference, margin) and (change.adjusted_p is None or change.adjusted_p < SIGNIFICANCE):
+            lost.append((difference.value, f"{said})"))
+        elif difference.low < -margin - ROUNDING:
+            wide.append((difference.low, f"{said}, {_points(difference.low)} to {_points(difference.high)})"))
+    if lost:
+        reason = f"loses subgroup AUC on {_some(lost)}"
+        return Requirement(name="identity", state="fails", reason=reason)
+    if wide:
+        reason = f"subgroup AUC may be lost by more than {_size(margin)} on {_some(wide)}: too few test rows to tell"
+        return Requirement(name="identity", state="can't tell", reason=reason)
+    reason = f"loses no identity group's subgroup AUC by more than {_size(margin)}"
+    return Requirement(name="identity", state="holds", reason=reason)
 
 
 def _enough_seeds(student: Candidate, policy: VerdictPolicy) -> Requirement:
@@ -222,7 +305,7 @@ def _conflict(evidence: Evidence, student: Candidate) -> str:
     behind = [
         (found.difference.value, measure, other.model)
         for other in others
-        for measure in SIDES
+        for measure in _behaviour_of(student, other)
         if (found := evidence.difference(student.model, other.model, measure))
         and found.outcome == "worse"
         and found.difference.value < -margin - ROUNDING
@@ -240,6 +323,11 @@ def _conflict(evidence: Evidence, student: Candidate) -> str:
         f"{student.means[measure]:.0%} of {_counted(evidence, measure)} right where {other.model} gets "
         f"{other.means[measure]:.0%}"
     )
+
+
+def _behaviour_of(student: Candidate, other: Candidate) -> tuple[str, ...]:
+    """What two students are compared in: not in what one of them was mended with."""
+    return (*_judged_by(student if student.mended else other), PROBES, PROBES_POSITIVE)
 
 
 def _shows_up(evidence: Evidence, other: Candidate, student: Candidate, measure: str) -> bool:
@@ -261,7 +349,7 @@ def _is_another_threshold(evidence: Evidence, other: Candidate, student: Candida
     on_all = evidence.difference(student.model, other.model, whole)
     if measure != positive or (on_all is not None and on_all.outcome == "worse"):
         return False
-    if positive == SUITE_POSITIVE:
+    if positive in {SUITE_POSITIVE, SEALED_POSITIVE}:
         kept = [_not_worse(evidence, student, positive, evidence.policy.suite_margin)]
     else:
         kept = _keeps_probes(evidence, student)
@@ -325,7 +413,7 @@ def _headline(evidence: Evidence, students: list[StudentVerdict], chosen: Candid
         sentences.append(f"{_keep(evidence)}: no student can be recommended.")
         if not traps:
             sentences += [f"{student.model}: {student.reasons[0]}." for student in students[:NAMED]]
-    if warning := _teacher_warning(evidence):
+    if warning := _teacher_warning(evidence, evidence.reference_of(chosen) if chosen else evidence.teacher):
         sentences.append(warning)
     return " ".join(sentences)
 
@@ -337,18 +425,26 @@ def _keep(evidence: Evidence) -> str:
 
 def _ship(evidence: Evidence, chosen: Candidate) -> str:
     """What to ship, what it saves, and how good it and the teacher are, since margins alone don't say."""
-    teacher, measure = evidence.teacher, SUITE_POSITIVE if SUITE_POSITIVE in evidence.sizes else SUITE
+    teacher, (whole, positive) = evidence.reference_of(chosen), _judged_by(chosen)
+    measure = positive if positive in evidence.sizes else whole
     fewer = teacher.layers is not None and chosen.layers is not None and chosen.layers < teacher.layers
     saved = f"{chosen.layers} layers instead of {teacher.layers}, and " if fewer else ""
-    on_suite = "on the test rows and on the suite" if evidence.knows_teacher else "on the test rows"
-    its_own = f", the teacher {teacher.means[measure]:.0%}" if measure in teacher.means else ""
+    suite = "the suite's sealed part" if chosen.mended else "the suite"
+    on_suite = f"on the test rows and on {suite}" if evidence.knows_reference(chosen) else "on the test rows"
+    its_own = f", {_titled(teacher)} {teacher.means[measure]:.0%}" if measure in teacher.means else ""
+    if teacher.model != evidence.teacher.model and measure in evidence.teacher.means:
+        its_own += f", the one without mending {evidence.teacher.means[measure]:.0%}"
     sentence = (
-        f"Ship {chosen.model}: {saved}within the margins of the teacher {on_suite}. It gets "
+        f"Ship {chosen.model}: {saved}within the margins of {_titled(teacher)} {on_suite}. It gets "
         f"{chosen.means[measure]:.0%} of {_counted(evidence, measure)} right{its_own}."
     )
     if _takes_as_much(chosen, teacher):
-        return f"{sentence} It takes as much to run as the teacher."
+        return f"{sentence} It takes as much to run as {_titled(teacher)}."
     return sentence
+
+
+def _titled(teacher: Candidate) -> str:
+    return "the mended teacher" if teacher.mended else "the teacher"
 
 
 def _takes_as_much(chosen: Candidate, teacher: Candidate) -> bool:
@@ -356,19 +452,20 @@ def _takes_as_much(chosen: Candidate, teacher: Candidate) -> bool:
     return all(of_chosen is not None and of is not None and of_chosen >= of for of_chosen, of in sizes)
 
 
-def _teacher_warning(evidence: Evidence) -> str:
+def _teacher_warning(evidence: Evidence, teacher: Candidate) -> str:
     """A student that keeps its teacher's behaviour keeps its blindness too."""
     if not evidence.suite_results:
         return ""
-    if not evidence.knows_teacher:
+    if teacher.model not in evidence.suite_results:
         return (
             "How the teacher itself does on the suite is unknown, so the student is held against the suite's labels "
             "alone; have its cases scored (foreshot suite), and give the scores with --teacher-scores."
         )
-    sees = _sees(evidence, evidence.teacher)
+    sees = _sees(evidence, teacher)
     if sees.state == "holds":
         return ""
-    return f"The teacher itself is hardly better than blind on the suite ({sees.reason}): look at its data first."
+    called = _titled(teacher).capitalize()
+    return f"{called} itself is hardly better than blind on the suite ({sees.reason}): look at its data first."
 
 
 def _called(evidence: Evidence, measure: str) -> str:
@@ -378,6 +475,8 @@ def _called(evidence: Evidence, measure: str) -> str:
         REPEAT: f"{evidence.metric_name} where a text was scored twice,",
         SUITE: "suite accuracy",
         SUITE_POSITIVE: f"accuracy on the suite's {positive} cases",
+        SEALED: "accuracy on the suite's sealed cases",
+        SEALED_POSITIVE: f"accuracy on the suite's sealed {positive} cases",
         PROBES: "share of probes right",
         PROBES_POSITIVE: f"share of {positive} probes flagged",
     }[measure]
@@ -388,14 +487,16 @@ def _counted(evidence: Evidence, measure: str) -> str:
     return {
         SUITE: "the suite",
         SUITE_POSITIVE: f"the suite's {positive} cases",
+        SEALED: "the suite's sealed cases",
+        SEALED_POSITIVE: f"the suite's sealed {positive} cases",
         PROBES: "the probes",
         PROBES_POSITIVE: f"the {positive} probes",
     }[measure]
 
 
-def _against_teacher(evidence: Evidence, compared: Comparison) -> str:
+def _against(evidence: Evidence, compared: Comparison, teacher: Candidate) -> str:
     difference = compared.difference
-    against = "a repeat's" if compared.measure == REPEAT else "the teacher's"
+    against = "a repeat's" if compared.measure == REPEAT else f"{_titled(teacher)}'s"
     if evidence.is_reference and compared.measure == METRIC:
         against = "the stored scores' own"
     return (

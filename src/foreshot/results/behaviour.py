@@ -48,11 +48,27 @@ class CellResult(Facts):
 
 
 class EvasionResult(Facts):
-    """Toxic test rows that a model flags, rewritten by one perturbation: what share of them escapes (over seeds)."""
+    """Toxic test rows that a model flags, rewritten by one perturbation: what share of them escapes (over seeds).
+
+    `trained` is whether models were mended with this disguise; None where none was mended.
+    """
 
     perturbation: str
     rows: int
     escaped: Estimate
+    trained: bool | None = None
+
+
+class SealedResult(Facts):
+    """What one model does on the suite's sealed cases: those that nothing may be mended with.
+
+    The fields are those of `SuiteResult`, of these cases alone.
+    """
+
+    cases: int
+    accuracy: Estimate
+    by_label: dict[str, Estimate]
+    functionalities: list[CellResult]
 
 
 class SuiteResult(Facts):
@@ -64,6 +80,7 @@ class SuiteResult(Facts):
     functionalities: list[CellResult]
     groups: list[CellResult]
     pairs_right: Estimate | None  # share of contrast pairs with both cases right
+    sealed: SealedResult | None = None  # None where no case is sealed
 
 
 class Flip(Facts):

@@ -14,6 +14,7 @@ from foreshot.results.base import Facts
 from foreshot.results.behaviour import EvasionResult, Flip, Probe, SuiteFacts, SuiteResult
 from foreshot.results.corrections import Corrections
 from foreshot.results.identity import IdentityBias
+from foreshot.results.mending import Mended
 from foreshot.results.models import LayerMeasure, ModelResult, Summary, Timing, Trial
 from foreshot.results.reasons import Reasons
 from foreshot.results.scores import ScoreComparison
@@ -116,6 +117,7 @@ class Results(Facts):
     suite: SuiteFacts | None
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]  # by model
+    mending: Mended | None = None  # None where no model was mended
     identity_bias: IdentityBias | None = None  # None where no identity groups were asked about
     corrections: Corrections | None = None  # None where there are none
     asked_teachers: AskedTeachers | None = None  # None where the teacher is a model of the run's own

@@ -83,6 +83,9 @@ class VerdictPolicy(Settings):
     functionality_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
     label_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
     min_seeds: Annotated[int, Field(ge=1, le=1000)] = 3
+    identity_margin: Annotated[float, Field(ge=0, le=1)] | None = (
+        None  # of subgroup AUCs; None: not asked
+    )
 
 
 class CorrectionSettings(Settings):
@@ -316,6 +319,11 @@ class Experiment(Settings):
                 raise ValueError("labels: one is named twice")
         if self.identity_columns is not None and self.identity_terms is not None:
             raise ValueError("give identity_columns or identity_terms, not both")
+        if self.policy.identity_margin is not None and self.identity_columns is None and self.identity_terms is None:
+            raise ValueError(
+                "policy.identity_margin: asks about identity groups, and none are given; name them with "
+                "identity_columns or identity_terms"
+            )
         return self
 
     @model_validator(mode="after")
