@@ -14,8 +14,8 @@ from foreshot.data.sample import make_corpus, word_runs
 from foreshot.data.split import fold
 from foreshot.results.behaviour import Case
 from foreshot.settings.experiment import BUILTIN_SUITE
-from foreshot.suites.builtin import builtin_cases, derogatory_words
-from foreshot.suites.perturbations import PERTURBATIONS
+from foreshot.suites.builtin import UNTAUGHT, builtin_cases, derogatory_words
+from foreshot.suites.perturbations import PERTURBATIONS, UNTRAINED
 
 GROUPS = {
     "women",
@@ -284,6 +284,31 @@ def test_importing_it_is_cheap():
     report = "import sys, foreshot.suites.builtin as s; s.builtin_cases(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
     assert {"torch", "transformers", "sklearn", "scipy"} & set(done.stdout.split()) == set()
+
+
+def test_what_is_sealed():
+    """Six functionalities, of both labels, and untrained disguises whole; of the others two templates of five."""
+    labels = {name: members[0].label for name, members in by_functionality().items()}
+    assert sorted(labels[name] for name in UNTAUGHT) == ["benign"] * 3 + ["toxic"] * 3
+    whole = {name for name, members in by_functionality().items() if all(case.sealed for case in members)}
+    assert whole == UNTAUGHT | {f"evasion: {name}" for name in UNTRAINED}
+    for name in labels.keys() - whole:
+        templates = {(case.template, case.sealed) for case in by_functionality()[name]}
+        numbers = {number for number, _ in templates}
+        assert len(templates) == len(numbers), name  # a template is on one side
+        share = sum(sealed for _, sealed in templates) / len(numbers)
+        assert name == "harmless leet, spacing or dots" or 0.35 <= share <= 0.45, (name, share)
+
+
+def test_twins_are_on_one_side_of_the_seal():
+    assert [pair for pair, members in pairs().items() if len({case.sealed for case in members}) > 1] == []
+
+
+def test_benign_twins_of_untrained_disguises_are_sealed():
+    twins = [case for case in by_functionality()["harmless leet, spacing or dots"] if "." in case.text.rstrip(".")]
+    dotted = [case for case in twins if re.search(r"\w\.\w\.\w", case.text)]
+    assert len(dotted) >= 10
+    assert all(case.sealed for case in dotted)
 
 
 def test_name():

@@ -74,19 +74,25 @@ def test_our_own_columns(write):
             pair="one",
             template="t1",
             note="plain",
+            sealed=True,
         ),
         Case(
-            text="Nobody asked the fool in the play", label="benign", functionality="quoted", pair="one", template="t1"
+            text="Nobody asked the fool in the play",
+            label="benign",
+            functionality="quoted",
+            pair="one",
+            template="t1",
+            sealed=True,
         ),
-        Case(text="Waiters are lovely", label="benign", functionality="group", group="waiters"),
+        Case(text="Waiters are lovely", label="benign", functionality="group", group="waiters", sealed=True),
     )
 
 
 def test_three_columns_are_enough_and_others_do_not_matter(write):
     content = table("You fool,1,insult,x", "Hello,0,greeting,y", header="text,label,functionality,annotator")
     assert read_suite(write(content), BINARY).cases == (
-        Case(text="You fool", label="toxic", functionality="insult"),
-        Case(text="Hello", label="benign", functionality="greeting"),
+        Case(text="You fool", label="toxic", functionality="insult", sealed=True),
+        Case(text="Hello", label="benign", functionality="greeting", sealed=True),
     )
 
 
@@ -96,8 +102,8 @@ def test_other_kinds_of_file(write, tmp_path):
         {"text": "Hello", "label": False, "functionality": "greeting", "template": None, "group": "waiters"},
     ]
     expected = (
-        Case(text="You fool", label="toxic", functionality="insult", template="1"),
-        Case(text="Hello", label="benign", functionality="greeting", group="waiters"),
+        Case(text="You fool", label="toxic", functionality="insult", template="1", sealed=True),
+        Case(text="Hello", label="benign", functionality="greeting", group="waiters", sealed=True),
     )
     lines = write("\n".join(json.dumps(case) for case in cases), "suite.jsonl")
     assert read_suite(lines, BINARY).cases == expected
@@ -116,6 +122,7 @@ def test_hatecheck_as_published(write):
         group="waiters",
         pair="ref_case_id 11",
         template="3",
+        sealed=True,
     )
     assert [case.label for case in cases] == ["toxic", "toxic", "benign", "benign", "toxic", "benign", "benign"]
     assert [case.group for case in cases][4:] == ["bakers", None, None]
@@ -155,8 +162,8 @@ def test_the_multilingual_hatecheck(write):
 
 def test_hatemojicheck(write):
     assert read_suite(write(HATEMOJI), BINARY).cases == (
-        Case(text="All bakers are 🐌", label="toxic", functionality="swap", group="bakers", template="1"),
-        Case(text="All trams are 🐌", label="benign", functionality="swap", template="1.1"),
+        Case(text="All bakers are 🐌", label="toxic", functionality="swap", group="bakers", template="1", sealed=True),
+        Case(text="All trams are 🐌", label="benign", functionality="swap", template="1.1", sealed=True),
     )
 
 
@@ -415,6 +422,17 @@ def test_facts_by_hand(write):
     assert facts.name == path
     assert (facts.cases, facts.class_counts, facts.pairs) == (3, {"benign": 2, "toxic": 1}, 1)
     assert facts.fingerprint == suite.fingerprint
+
+
+def test_a_file_is_sealed_as_a_whole_and_the_built_in_suite_in_part(write):
+    assert all(case.sealed for case in read_suite(write(OWN), BINARY).cases)
+    assert {case.sealed for case in read_suite("builtin", BINARY).cases} == {True, False}
+
+
+def test_the_fingerprint_does_not_know_the_seal():
+    suite = read_suite("builtin", BINARY)
+    opened = replace(suite, cases=tuple(case.model_copy(update={"sealed": False}) for case in suite.cases))
+    assert opened.fingerprint == suite.fingerprint == "758275efec28d5cf"  # as runs of earlier versions have it
 
 
 def test_the_fingerprint_is_that_of_the_cases(write):

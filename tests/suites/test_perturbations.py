@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foreshot.errors import ConfigError
-from foreshot.suites.perturbations import PERTURBATIONS, perturb
+from foreshot.suites.perturbations import MENDED_WITH, PERTURBATIONS, TRAINING_ONLY, UNTRAINED, perturb
 
 WORDS = frozenset({"idiot", "clown", "ass", "eu", "fool", "rat"})
-CHANGING = [name for name in PERTURBATIONS if name != "emoji"]
+ALL = (*PERTURBATIONS, *TRAINING_ONLY)
+CHANGING = [name for name in ALL if name not in ("emoji", "phonetic")]  # any word can be changed
 
 
 def disguise(name: str, text: str, words: frozenset[str] | None = WORDS, seed: str = "7") -> str:
@@ -35,6 +36,13 @@ def test_the_names_and_their_order():
         "missing vowels",
         "emoji",
     )
+
+
+def test_some_are_tested_without_being_trained_and_some_trained_without_being_tested():
+    assert len(TRAINING_ONLY) >= 4
+    assert set(UNTRAINED) >= {"dots", "homoglyphs", "missing vowels", "emoji"}
+    assert set(PERTURBATIONS) - set(MENDED_WITH) == set(UNTRAINED)
+    assert set(MENDED_WITH) - set(PERTURBATIONS) == set(TRAINING_ONLY)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +95,44 @@ def test_homoglyphs_by_hand():
     for place, letter in enumerate("idiot"):
         assert {text[place] for text in texts} == twins[letter]
     assert "idiot" not in texts
+
+
+def test_those_of_training_by_hand():
+    assert written("hyphens", "an ass") == {"an a-s-s", "an a_s_s"}
+    assert written("split words", "Rat!") == {
+        f"{broken}!" for sign in " /|+~" for broken in (f"R{sign}at", f"Ra{sign}t")
+    }
+    assert written("swapped letters", "rat") == {"rta"}  # the first letter stays
+    assert written("swapped letters", "an ass") == {"an sas"}  # but where no other two differ
+    assert written("masked letters", "fool, rat") == {
+        f"{fool}, {rat}" for fool in ("f*ol", "f#ol", "fo*l", "fo#l") for rat in ("r*t", "r#t")
+    }
+    assert written("phonetic", "you clown, you rat") == {"you klown, you rat"}
+    assert written("phonetic", "phonies", frozenset({"phonies"})) == {"fonies", "phoniez", "foniez"}
+    assert written("wide letters", "a Rat") == {"a \uff32\uff41\uff54", "a \U0001d5e5\U0001d5ee\U0001d601"}
+
+
+@pytest.mark.parametrize("name", ["hyphens", "split words"])
+@given(word=st.text("abcxyzABC", min_size=2, max_size=12), seed=st.text(max_size=3))
+def test_signs_between_letters_can_be_taken_out(name, word, seed):
+    text = perturb(name, word, words=frozenset({word.lower()}), seed=seed)
+    assert re.sub("[^a-zA-Z]", "", text) == word != text
+
+
+@given(word=st.text("abcxyzABC", min_size=1, max_size=12))
+def test_swapped_and_wide_letters_are_the_same_letters(word):
+    swapped = disguise("swapped letters", word, frozenset({word.lower()}))
+    assert sorted(swapped) == sorted(word)
+    assert (swapped == word) == (len(set(word.lower())) == 1)
+    assert unicodedata.normalize("NFKC", disguise("wide letters", word, frozenset({word.lower()}))) == word
+
+
+@given(word=st.text("abcxyzABC", min_size=2, max_size=12), seed=st.text(max_size=3))
+def test_masked_words_keep_their_length_and_first_letter(word, seed):
+    text = perturb("masked letters", word, words=frozenset({word.lower()}), seed=seed)
+    assert re.fullmatch("".join(f"[{letter}*#]" for letter in word), text)
+    assert text[0] == word[0]
+    assert 1 <= sum(letter in "*#" for letter in text) <= max(1, (len(word) - 2) // 2)
 
 
 def test_every_twin_is_a_letter_of_its_own_case():
@@ -158,7 +204,7 @@ UNTOUCHED = [
 ]
 
 
-@pytest.mark.parametrize("name", PERTURBATIONS)
+@pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("piece", UNTOUCHED)
 def test_addresses_mentions_and_placeholders_stay(name, piece):
     for words in (WORDS, None):
@@ -167,7 +213,7 @@ def test_addresses_mentions_and_placeholders_stay(name, piece):
         assert not text.endswith("or idiot")
 
 
-@pytest.mark.parametrize("name", [name for name in PERTURBATIONS if name != "upper case"])
+@pytest.mark.parametrize("name", [name for name in ALL if name != "upper case"])
 @pytest.mark.parametrize(
     "text",
     [
@@ -181,7 +227,7 @@ def test_what_is_not_an_english_word_stays(name, text):
     assert changed == expected if expected is not None else changed.startswith("idiot1 clown99 l33t ")
 
 
-@pytest.mark.parametrize("name", PERTURBATIONS)
+@pytest.mark.parametrize("name", ALL)
 @given(text=st.text() | st.text("idiotclown @./:<>[]'’-\u200b\u0301é1"), words=st.sampled_from([None, WORDS]))
 def test_any_text_is_taken_and_equal_arguments_give_equal_texts(name, text, words):
     once = disguise(name, text, words)

@@ -9,7 +9,8 @@ class Case(Facts):
     """A behavioural test case; `label` is the class that the text must get.
 
     `pair` names a toxic case and its benign twin; cases of one `template` differ by a slot's filler alone, so
-    they are one unit where intervals are computed; `group` is whom the text is about.
+    they are one unit where intervals are computed; `group` is whom the text is about. `sealed` cases are those that
+    nothing was mended with, neither their template nor, if they are disguised, their disguise.
     """
 
     text: str
@@ -19,6 +20,7 @@ class Case(Facts):
     pair: str | None = None
     template: str | None = None
     note: str | None = None
+    sealed: bool = False
 
 
 class SuiteFacts(Facts):

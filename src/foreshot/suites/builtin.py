@@ -3,6 +3,10 @@
 `builtin.yaml` was written for this project; nothing is copied from a published suite. It is blunt, since
 real moderation meets real abuse: everyday insults, and abuse of groups in ordinary words. It spells out no
 racial, ethnic, religious or homophobic slur; to test those, load a published suite such as HateCheck.
+
+It has two parts. The lessons that a model is mended with (`foreshot.suites.lessons`) may aim at what the open part
+tests, in other words. Nothing aims at the sealed part: the functionalities of `UNTAUGHT`, the disguises that nothing
+is trained with, and in each other functionality the templates whose number leaves 2 or 4 when divided by 5.
 """
 
 import re
@@ -18,10 +22,22 @@ import yaml
 from foreshot.data.split import fold
 from foreshot.results.behaviour import Case
 from foreshot.settings.experiment import BUILTIN_SUITE
-from foreshot.suites.perturbations import PERTURBATIONS, perturb
+from foreshot.suites.perturbations import PERTURBATIONS, UNTRAINED, perturb
 
 EACH = 3
 """Cases that a template with a slot gives, where its block doesn't say."""
+
+UNTAUGHT = frozenset(
+    {
+        "derogatory word alone",
+        "urging self-harm",
+        "sexual degradation",
+        "question about a rude word",
+        "names that contain rude strings",
+        "rude string inside a word",
+    }
+)
+"""Functionalities, toxic ones and benign, that no lesson is about: all of their cases are sealed."""
 
 _TRIES = 60  # fillings of one template, before we give up on a text that the suite doesn't have yet
 _RUDE, _KIND = ("insult", "nasty", "daft", "silly", "vermin", "whore", "pest", "beast", "foul", "rude"), ("gem", "kind")
@@ -117,7 +133,7 @@ def _write_block(block: Mapping[str, Any], collected: _Collected) -> None:
         wanted = block.get("each", EACH) if _SLOT.search(template) else 1
         for _ in range(_TRIES):
             cases = [
-                _case(text, kind, group, number)
+                _case(text, kind, group, f"{number}", sealed=kind in UNTAUGHT or _is_sealed(number))
                 for kind, (text, group) in zip(kinds, decks.fill(template), strict=True)
             ]
             wanted -= collected.add(cases)
@@ -133,7 +149,7 @@ def _write_evasion(name: str, collected: _Collected) -> None:
     twin = plan["twins"].get(name, {"of": "", "cases": 0})
     decks = _Decks(f"evasion/{name}")
     templates = plan["emoji_templates" if name == "emoji" else "templates"]
-    made = 0
+    made, untrained = 0, name in UNTRAINED
     for number, template in islice(cycle(enumerate(templates, 1)), _TRIES * len(templates)):
         texts = decks.fill(template)
         kinds = [(f"evasion: {name}", f"{number}", derogatory_words())]
@@ -143,14 +159,20 @@ def _write_evasion(name: str, collected: _Collected) -> None:
         for (plain, group), (kind, numbered, words) in zip(texts, kinds, strict=False):
             written = perturb(name, plain, words=words, seed=BUILTIN_SUITE)
             if written != plain:
-                cases.append(_case(written, kind, group, numbered, plain=plain))
+                sealed = untrained or _is_sealed(number)
+                cases.append(_case(written, kind, group, numbered, plain=plain, sealed=sealed))
         made += len(cases) == len(kinds) and collected.add(cases)
         if made == plan["cases"]:
             return
     raise ValueError(f"only {made} new texts to disguise by {name!r}")
 
 
-def _case(text: str, kind: str, group: str | None, number: int | str, *, plain: str = "") -> Case:
+def _is_sealed(number: int) -> bool:
+    """Two templates of five, by where they stand in their block."""
+    return number % 5 in (2, 4)
+
+
+def _case(text: str, kind: str, group: str | None, number: str, *, plain: str = "", sealed: bool) -> Case:
     known = _suite()["functionalities"][kind]
     return Case(
         text=text,
@@ -159,6 +181,7 @@ def _case(text: str, kind: str, group: str | None, number: int | str, *, plain: 
         group=group,
         template=f"{kind} {number}",
         note=f"{known['note']}: {plain}" if plain else known["note"],
+        sealed=sealed,
     )
 
 

@@ -45,7 +45,8 @@ class Suite:
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint([case.model_dump() for case in self.cases])
+        """Of what the models are asked; which cases are sealed doesn't count."""
+        return fingerprint([case.model_dump(exclude={"sealed"}) for case in self.cases])
 
     def facts(self) -> SuiteFacts:
         return SuiteFacts(
@@ -65,6 +66,7 @@ def read_suite(
     `mapping` leads from the suite's labels to classes, by name or as the data writes them; for a label that it
     doesn't hold see `_class_of`. Where there is no column of pairs, a case and the one that it was made from are
     a pair if one is toxic and the other benign; a case that several were made from is paired with the first.
+    Every case of a file is sealed.
     Raises DataError that names the file and the row, ConfigError where the built-in suite doesn't fit the task.
     """
     if source == BUILTIN_SUITE:
@@ -91,6 +93,7 @@ def read_suite(
             pair=pairs[index],
             template=cells["template"][index],
             note=cells["note"][index],
+            sealed=True,
         )
         for index, text in enumerate(texts)
     )

@@ -1,7 +1,10 @@
 """Perturbations: ways to disguise a word from a filter that leave it plain to a reader, so that the label stays.
 
 They change English words (runs of the letters a to z) and nothing else: words with other letters or digits in
-them, addresses, mentions and placeholders such as <user> stay as they are. `perturb` is all that others need.
+them, addresses, mentions and placeholders such as <user> stay as they are.
+
+Models are tested with `PERTURBATIONS` and mended with `MENDED_WITH`: some of those and `TRAINING_ONLY`. `UNTRAINED`
+ones are tested without having been trained, so that a model that only knows its training's disguises shows it.
 """
 
 import random
@@ -15,6 +18,9 @@ from foreshot.errors import ConfigError
 
 SHORTEST, MOST = 4, 2  # where no word is named: the fewest letters of a word that is disguised, and how many are
 VOWELS = frozenset("aeiouAEIOU")
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WIDE = "".join(chr(ord(letter) + 0xFEE0) for letter in LETTERS + LETTERS.upper())  # Unicode's full-width letters
+BOLD = "".join(chr(start + place) for start in (0x1D5EE, 0x1D5D4) for place in range(26))  # mathematical, sans serif
 ZERO_WIDTH_SPACE = "\u200b"
 
 LEET = {letter: digits for key, digits in {"a": "4@", "e": "3", "i": "1!", "o": "0", "s": "5$", "t": "7"}.items()
@@ -46,6 +52,13 @@ EMOJI = {
     "🔫": "gun shoot",
     "💀": "dead death die",
 }
+# Patterns of spelling, and how else English spells the sound.
+RESPELT = {
+    "ph": "f", "(?<!p)f": "ph", "ck": "k", "(?<!c)k(?!n)": "c", "c(?![eiyhk])": "k", "c(?=[eiy])": "s", "qu": "kw",
+    "x": "ks", "(?<!^)s$": "z", "er$": "a", "y$": "ie", "(?<!^)i(?!e)": "y", "u(?=[bdgmnp])": "oo", "ight": "ite",
+    "tion": "shun", "ee": "ea", "oo": "u", "or": "aw",
+}  # fmt: skip
+
 EMOJI_OF_WORD = {word: emoji for emoji, words in EMOJI.items() for word in words.split()}
 
 # What a word may not touch: letters and digits, combining marks, characters without width.
@@ -65,7 +78,7 @@ Rule = Callable[[str, random.Random], str]
 
 
 def perturb(name: str, text: str, *, words: frozenset[str] | None, seed: str) -> str:
-    """The text with some of its words disguised in the way `name`, one of `PERTURBATIONS`.
+    """The text with some of its words disguised in the way `name`, one of `PERTURBATIONS` or `TRAINING_ONLY`.
 
     `words`, in lower case, are those to disguise; each counts in any case and with an s at its end. Where the text
     holds none of them, or none are given, the two longest words of at least four letters that can be disguised
@@ -73,7 +86,7 @@ def perturb(name: str, text: str, *, words: frozenset[str] | None, seed: str) ->
     Raises ConfigError where there is no such perturbation.
     """
     if name not in RULES:
-        raise ConfigError(f"no perturbation {name[:40]!r}; those there are: {', '.join(PERTURBATIONS)}")
+        raise ConfigError(f"no perturbation {name[:40]!r}; those there are: {', '.join(RULES)}")
     rule, generator = RULES[name], random.Random(f"{seed}/{name}/{text}")
     if name == "upper case":
         return _upper(text)
@@ -144,6 +157,51 @@ def _as_emoji(word: str, generator: random.Random) -> str:
     return word
 
 
+def _hyphens(word: str, generator: random.Random) -> str:
+    """Hyphens or underscores between the letters."""
+    return generator.choice("-_").join(word)
+
+
+def _split(word: str, generator: random.Random) -> str:
+    """Broken in two, by a space or a sign."""
+    place = generator.randint(1, max(1, len(word) - 1))
+    return word[:place] + generator.choice(" /|+~") + word[place:] if len(word) > 1 else word
+
+
+def _swapped(word: str, generator: random.Random) -> str:
+    """Two neighbours that differ change places; the first letter stays, as long as another pair is there."""
+    places = [place for place in range(len(word) - 1) if word[place].lower() != word[place + 1].lower()]
+    if not places:
+        return word
+    place = generator.choice([place for place in places if place] or places)
+    return word[:place] + word[place + 1] + word[place] + word[place + 2 :]
+
+
+def _masked(word: str, generator: random.Random) -> str:
+    """An asterisk or a hash for one or more of the inner letters, or for the last of two."""
+    inner = range(1, max(2, len(word) - 1))
+    if len(word) < 2:
+        return word
+    hidden = set(generator.sample(inner, generator.randint(1, max(1, len(inner) // 2))))
+    sign = generator.choice("**#")
+    return "".join(sign if place in hidden else letter for place, letter in enumerate(word))
+
+
+def _respelt(word: str, generator: random.Random) -> str:
+    """Spelt as it is heard: one or two of the spellings of `RESPELT`."""
+    found = [spelling for spelling in RESPELT if re.search(spelling, word, re.IGNORECASE)]
+    if not found:
+        return word
+    for spelling in generator.sample(found, min(len(found), generator.randint(1, 2))):
+        word = re.sub(spelling, RESPELT[spelling], word, count=1, flags=re.IGNORECASE)
+    return word
+
+
+def _wide(word: str, generator: random.Random) -> str:
+    """All letters full-width, or all mathematical."""
+    return word.translate(str.maketrans(LETTERS + LETTERS.upper(), generator.choice([WIDE, BOLD])))
+
+
 @cache
 def _look_alikes() -> dict[str, str]:
     """For each Latin letter its twins of other scripts, one of each script."""
@@ -169,6 +227,15 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "zero-width characters": lambda word, generator: ZERO_WIDTH_SPACE.join(word),
         "missing vowels": _missing_vowels,
         "emoji": _as_emoji,
+        "hyphens": _hyphens,
+        "split words": _split,
+        "swapped letters": _swapped,
+        "masked letters": _masked,
+        "phonetic": _respelt,
+        "wide letters": _wide,
     }
 )
-PERTURBATIONS = tuple(RULES)
+TRAINING_ONLY = ("hyphens", "split words", "swapped letters", "masked letters", "phonetic", "wide letters")
+PERTURBATIONS = tuple(name for name in RULES if name not in TRAINING_ONLY)
+UNTRAINED = ("dots", "homoglyphs", "missing vowels", "emoji")
+MENDED_WITH = tuple(name for name in RULES if name not in UNTRAINED)
