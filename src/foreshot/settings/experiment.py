@@ -83,9 +83,7 @@ class VerdictPolicy(Settings):
     functionality_margin: Annotated[float, Field(ge=0, le=1)] = 0.25
     label_margin: Annotated[float, Field(ge=0, le=1)] = 0.05
     min_seeds: Annotated[int, Field(ge=1, le=1000)] = 3
-    identity_margin: Annotated[float, Field(ge=0, le=1)] | None = (
-        None  # of subgroup AUCs; None: not asked
-    )
+    identity_margin: Annotated[float, Field(ge=0, le=1)] | None = None  # of subgroup AUCs; None: not asked
 
 
 class CorrectionSettings(Settings):
