@@ -4,6 +4,7 @@ import html
 import re
 
 import pytest
+from mending_factory import mended_results
 from results_factory import make_results, make_trials
 
 from foreshot.reporting.report import html_report, markdown_report, sections_of
@@ -21,6 +22,7 @@ RESULTS = {
     "no suite, no probes": {"kinds": (), "probes": ()},
     "no toxic class": {"classes": ("news", "sport", "talk"), "positive": None, "kinds": (), "probes": ()},
     "a teacher alone": {"models": ("teacher",)},
+    "mended": {"make": mended_results, "seeds": (0, 1, 2)},
 }  # fmt: skip
 
 
@@ -47,7 +49,8 @@ def texts_of(blocks) -> list[str]:
 
 @pytest.fixture(params=RESULTS)
 def results(request: pytest.FixtureRequest) -> Results:
-    return make_results(**RESULTS[request.param])
+    given = {"make": make_results, **RESULTS[request.param]}
+    return given.pop("make")(**given)
 
 
 def test_both_formats_have_the_same_sections_with_the_same_texts(results: Results) -> None:

@@ -43,8 +43,11 @@ class Behaviour:
 
 
 def behaviours(results: Results) -> list[Behaviour]:
-    """What stands beside every metric: the suite's shares, then the counts of probes; none without either."""
-    return [*suite_shares(results), *probe_counts(results)]
+    """What stands beside every metric: the suite's shares, then the counts of probes; none without either.
+
+    Where models were mended, the share of the sealed cases is one of them.
+    """
+    return [*suite_shares(results), *sealed_shares(results)[:1], *probe_counts(results)]
 
 
 def suite_shares(results: Results) -> list[Behaviour]:
@@ -62,6 +65,22 @@ def suite_shares(results: Results) -> list[Behaviour]:
                 _of_suite(results, lambda found: found.by_label.get(positive)),
                 percent_text,
             )
+        )
+    return shares
+
+
+def sealed_shares(results: Results) -> list[Behaviour]:
+    """The same of the suite's sealed cases; none where no model was mended, or nothing is sealed."""
+    if results.mending is None or not any(found.sealed for found in results.suite_results):
+        return []
+    positive = results.data.positive
+    of_all = _of_suite(results, lambda found: found.sealed.accuracy if found.sealed else None)
+    shares = [Behaviour("suite's sealed cases right", "sealed right", of_all, percent_text)]
+    if positive is not None:
+        of_side = _of_suite(results, lambda found: found.sealed.by_label.get(positive) if found.sealed else None)
+        called = shortened(positive, LONGEST_NAME)
+        shares.append(
+            Behaviour(f"suite's sealed {called} cases right", f"sealed {_brief(positive)} right", of_side, percent_text)
         )
     return shares
 

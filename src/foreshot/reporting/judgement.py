@@ -3,9 +3,29 @@
 import re
 from dataclasses import dataclass
 
-from foreshot.judging.evidence import METRIC, PROBES, PROBES_POSITIVE, REPEAT, SUITE, SUITE_POSITIVE
-from foreshot.reporting.behaviour import LONGEST_NAME, measure_title, probe_counts, suite_shares
-from foreshot.reporting.tables import NOTHING, Cell, Column, ModelRuns, Table, mean_text, metric_text, models_of, table
+from foreshot.judging.evidence import (
+    METRIC,
+    PROBES,
+    PROBES_POSITIVE,
+    REPEAT,
+    SEALED,
+    SEALED_POSITIVE,
+    SUITE,
+    SUITE_POSITIVE,
+)
+from foreshot.reporting.behaviour import LONGEST_NAME, measure_title, probe_counts, sealed_shares, suite_shares
+from foreshot.reporting.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    ModelRuns,
+    Table,
+    mean_text,
+    metric_text,
+    models_of,
+    reference_of,
+    table,
+)
 from foreshot.reporting.texts import shortened
 from foreshot.results.results import Results
 from foreshot.results.verdict import StudentVerdict
@@ -64,12 +84,15 @@ def ranked_students(results: Results) -> list[StudentVerdict]:
 
 
 def cards(results: Results) -> list[Card]:
-    """A card for each student, and the teacher's as what they are held against; none for each of several teachers."""
+    """A card for each student, and the teacher's as what they are held against; none for each of several teachers.
+
+    A mended teacher has one, too, as what mended students are held against.
+    """
     models = {model.name: model for model in models_of(results)}
     made = [
         Card(
             name=student.model,
-            remark=models[student.model].remark,
+            remark=_remark(results, models[student.model]),
             kind=student.kind,
             sign=SIGNS[student.kind],
             numbers=_numbers(results, models[student.model]),
@@ -79,17 +102,26 @@ def cards(results: Results) -> list[Card]:
         if student.model in models
     ]
     made += [
-        Card(
-            model.name,
-            model.remark,
-            "reference",
-            "",
-            _numbers(results, model),
-            "the teacher, which every student is held against",
-        )
-        for model in [model for model in models.values() if model.is_teacher][:1]
+        Card(name, _remark(results, models[name]), "reference", "", _numbers(results, models[name]), reason)
+        for name, reason in references(results).items()
+        if name in models and models[name].is_teacher
     ]
     return made
+
+
+def references(results: Results) -> dict[str, str]:
+    """The teachers that students are held against, and of which students each is the measure."""
+    teacher, mending = results.models[0].model, results.mending
+    if mending is None:
+        return {teacher: "the teacher, which every student is held against"}
+    found = dict.fromkeys(mending.references.values())
+    others = [name for name in found if name != teacher]
+    if not others:
+        return {teacher: "the teacher, which every student is held against, mended ones on what is sealed"}
+    return {
+        teacher: "the teacher, which every student without mending is held against",
+        **dict.fromkeys(others, "the mended teacher, which mended students are held against, on what is sealed"),
+    }
 
 
 def students_table(results: Results) -> Table:
@@ -122,6 +154,8 @@ def measure_name(results: Results, measure: str) -> str:
         REPEAT: "macro-F1 where a text was scored twice",
         SUITE: "suite right",
         SUITE_POSITIVE: f"suite's {positive} cases right",
+        SEALED: "suite's sealed cases right",
+        SEALED_POSITIVE: f"suite's sealed {positive} cases right",
         PROBES: "probes right",
         PROBES_POSITIVE: f"{positive} probes flagged",
     }.get(measure, measure)
@@ -131,13 +165,25 @@ def _numbers(results: Results, model: ModelRuns) -> tuple[tuple[str, str], ...]:
     """What the verdict rests on: the metric, the suite (the probes where there is none), and what it costs."""
     positive = shortened(results.data.positive or "", LONGEST_NAME)
     numbers = [("macro-F1", mean_text(model.summary.spreads.get("macro_f1"), metric_text))]
+    sealed = sealed_shares(results)
     shares = suite_shares(results)
     names = ("suite", f"{positive} side")
     numbers += [(name, share.text(model)) for name, share in zip(names, shares, strict=False)]
+    numbers += [(f"sealed {name}", share.text(model)) for name, share in zip(names, sealed, strict=False)]
     if not shares:
         numbers += [(count.short, count.text(model)) for count in probe_counts(results)]
     numbers.append(("layers", model.cost_text(lambda cost: cost.layers, str)))
     return tuple(numbers)
+
+
+def _remark(results: Results, model: ModelRuns) -> str:
+    """That a model was mended, with what it is held against where that isn't the teacher, and its learning rate."""
+    mended = ""
+    if results.mending is not None and model.name in results.mending.references:
+        reference = reference_of(results, model.name)
+        apart = "" if model.is_teacher or reference == results.models[0].model else f", held against {reference}"
+        mended = f"mended{apart}"
+    return "; ".join(remark for remark in (mended, model.remark) if remark)
 
 
 def _first_reason(student: StudentVerdict) -> str:

@@ -134,6 +134,12 @@ def models_of(results: Results) -> list[ModelRuns]:
     ]
 
 
+def reference_of(results: Results, name: str) -> str:
+    """The teacher that a model is held against: the one without mending, unless a mended one is its own."""
+    teacher = results.models[0].model
+    return results.mending.references.get(name, teacher) if results.mending else teacher
+
+
 def seed_count(results: Results) -> int:
     """How many seeds the model with the most seeds has."""
     return max(len(summary.seeds) for summary in results.summaries)

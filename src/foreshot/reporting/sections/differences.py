@@ -5,7 +5,16 @@ from functools import partial
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from foreshot.judging.evidence import MEASURES, METRIC, PROBES, PROBES_POSITIVE, SUITE, SUITE_POSITIVE
+from foreshot.judging.evidence import (
+    MEASURES,
+    METRIC,
+    PROBES,
+    PROBES_POSITIVE,
+    SEALED,
+    SEALED_POSITIVE,
+    SUITE,
+    SUITE_POSITIVE,
+)
 from foreshot.judging.statistics import turned
 from foreshot.reporting.behaviour import behaviours, suite_shares
 from foreshot.reporting.drawing import BLUE, INK, ORANGE, PAPER, Drawing, name_rows, styled
@@ -24,6 +33,7 @@ from foreshot.reporting.tables import (
     p_text,
     points_interval_text,
     points_text,
+    reference_of,
     seed_count,
     table,
 )
@@ -32,7 +42,7 @@ from foreshot.results.results import Results
 from foreshot.results.verdict import Comparison
 
 LONGEST_LABEL = 24
-MARGINS = {METRIC: "metric_margin", SUITE: "suite_margin", SUITE_POSITIVE: "suite_margin"}
+MARGINS = {METRIC: "metric_margin"} | dict.fromkeys((SUITE, SUITE_POSITIVE, SEALED, SEALED_POSITIVE), "suite_margin")
 OUTCOMES: dict[str, tuple[str, Mark]] = {
     "better": ("▲ better", "good"),
     "worse": ("▼ worse", "bad"),
@@ -52,6 +62,8 @@ def section(results: Results) -> Section | None:
         "Student minus teacher in percentage points, with 95 % intervals. The full line is no difference, the broken "
         "one the verdict's margin. Filled: the whole interval lies above minus the margin; hollow: it reaches below."
     )
+    if results.mending is not None:
+        legend += " A mended student's teacher is the one that it is held against."
     return Section(
         "differences",
         "Differences",
@@ -65,21 +77,23 @@ def section(results: Results) -> Section | None:
 
 
 def against_teacher(results: Results, measure: str) -> list[Comparison]:
-    """Every student minus the teacher in one measure, students in their order; empty where it wasn't measured."""
-    teachers = [model.name for model in models_of(results) if model.is_teacher]
-    if not teachers:
-        return []
-    teacher, found = teachers[0], []
+    """Every student minus the teacher that it is held against, in one measure and in the students' order.
+
+    Empty where it wasn't measured. A mended teacher stands among them, minus the teacher without mending.
+    """
+    found = []
     for model in models_of(results):
+        reference = reference_of(results, model.name)
         for compared in results.comparisons:
-            if compared.measure == measure and {compared.first, compared.second} == {model.name, teacher}:
+            if compared.measure == measure and {compared.first, compared.second} == {model.name, reference}:
                 found.append(compared if compared.first == model.name else turned(compared))
     return found
 
 
 def forest_plots(results: Results) -> list[Drawing]:
     """A panel for each measure that the verdict asks about (the probes where there is no suite)."""
-    measures = (METRIC, SUITE, SUITE_POSITIVE) if results.suite else (METRIC, PROBES, PROBES_POSITIVE)
+    of_suite = (METRIC, SUITE, SUITE_POSITIVE, SEALED, SEALED_POSITIVE)
+    measures = of_suite if results.suite else (METRIC, PROBES, PROBES_POSITIVE)
     drawings = []
     for number, measure in enumerate(measures):
         found = against_teacher(results, measure)

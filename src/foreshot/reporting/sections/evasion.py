@@ -2,10 +2,27 @@
 
 from foreshot.reporting.behaviour import LONGEST_NAME, behaviours
 from foreshot.reporting.section import Section, Shown
-from foreshot.reporting.tables import NOTHING, Cell, Column, Row, Table, models_of, percent_interval_text, percent_text
+from foreshot.reporting.tables import (
+    NOTHING,
+    Cell,
+    Column,
+    Row,
+    Table,
+    heading,
+    models_of,
+    percent_interval_text,
+    percent_text,
+)
 from foreshot.reporting.texts import shortened
 from foreshot.results.behaviour import EvasionResult
 from foreshot.results.results import Results
+
+KINDS = {
+    None: "",
+    False: "Disguises that nothing was trained with",
+    True: "Disguises that mended models were trained with",
+}
+"""By whether models were mended with them; None where none was mended."""
 
 
 def section(results: Results) -> Section | None:
@@ -22,12 +39,17 @@ def evasion_table(results: Results) -> Table | None:
     by_model = {
         model.name: {found.perturbation: found for found in results.evasion.get(model.name, [])} for model in models
     }
-    perturbations = list(dict.fromkeys(name for found in by_model.values() for name in found))
-    rows = [
-        Row((Cell(name.replace("_", " ")), *(_cell(by_model[model.name].get(name)) for model in models)))
-        for name in perturbations
-    ]
+    trained = {found.perturbation: found.trained for of_model in results.evasion.values() for found in of_model}
+    rows: list[Row] = []
+    for kind, title in KINDS.items():
+        names = [name for name, is_trained in trained.items() if is_trained is kind]
+        rows += [heading(title)] if names and title else []
+        rows += [
+            Row((Cell(name.replace("_", " ")), *(_cell(by_model[model.name].get(name)) for model in models)))
+            for name in names
+        ]
     for beside in behaviours(results)[:1]:
+        rows += [heading("Undisguised")] if any(row.is_heading for row in rows) else []
         rows.append(
             Row(
                 (

@@ -13,10 +13,12 @@ from foreshot.reporting.tables import (
     Column,
     Row,
     Table,
+    margin_text,
     metric_text,
     models_of,
     points_interval_text,
     points_text,
+    reference_of,
 )
 from foreshot.reporting.texts import shortened
 from foreshot.results.identity import ComparedScore, IdentityBias, IdentityGroup, ModelBias
@@ -62,6 +64,7 @@ def introduction(results: Results) -> list[str]:
     if found is None:
         return []
     toxic, benign = _called(results)
+    margin = results.verdict.margins.get("identity_margin")
     return [
         f"How well the models rank the test rows that mention each of {len(found.groups)} groups, as "
         f"{shortened(found.source)} tells them: three AUCs (Borkan et al. 2019), each the chance that a {toxic} row "
@@ -69,7 +72,9 @@ def introduction(results: Results) -> list[str]:
         f"A low BPSN AUC means that {benign} texts that mention the group score above {toxic} ones that don't, and so "
         f"are the first to be flagged wrongly. A low BNSP AUC means that {toxic} texts that mention the group score "
         f"below {benign} ones that don't, and so are the first to get through.",
-        "The verdict doesn't look at these numbers.",
+        f"The verdict asks that no student's subgroup AUC is below its teacher's by more than {margin_text(margin)}."
+        if margin is not None
+        else "The verdict doesn't look at these numbers.",
     ]
 
 
@@ -78,10 +83,11 @@ def changes(results: Results) -> list[Change]:
     found = results.identity_bias
     if found is None:
         return []
-    teachers = {model.name for model in models_of(results) if model.is_teacher}
-    teacher = next((model for model in found.models if model.model in teachers), None)
+    by_name = {model.model: model for model in found.models}
     return [
-        Change(student.model, _sentence(student, teacher)) for student in found.models if teacher not in (student, None)
+        Change(student.model, _sentence(student, by_name.get(reference)))
+        for student in found.models
+        if (reference := reference_of(results, student.model)) != student.model
     ]
 
 

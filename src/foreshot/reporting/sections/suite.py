@@ -73,6 +73,7 @@ def functionality_map(results: Results) -> Table | None:
         "orange: less. The small number is a student's change from the teacher in percentage points, shown where its "
         "95 % interval excludes 0 (a paired bootstrap, not corrected for the number of kinds). Contrast pair: a case "
         "and its near twin with the other label, both right.",
+        *_sealed_notes(results),
     ]
     rows = [*_overall(results, _heat_cell), *_by_label(results, lambda found: found.functionalities, _heat_cell)]
     return _table(results, "functionalities", "What each model gets right", "functionality", rows, notes)
@@ -128,8 +129,10 @@ def suite_line(results: Results) -> str:
     counts = ", ".join(f"{count:,} {shortened(name, LONGEST_NAME)}" for name, count in suite.class_counts.items())
     pairs = f", {suite.pairs:,} contrast pairs" if suite.pairs else ""
     kinds = len(results.suite_results[0].functionalities) if results.suite_results else 0
+    sealed = sum(_sealed_cases(results).values())
     return (
-        f"{shortened(suite.name, 80)}: {suite.cases:,} cases of {kinds} kinds ({counts}{pairs}); none was trained on."
+        f"{shortened(suite.name, 80)}: {suite.cases:,} cases of {kinds} kinds ({counts}{pairs}); none was trained on"
+        f"{f', and {sealed:,} are sealed' if sealed else ''}."
     )
 
 
@@ -147,6 +150,28 @@ def _by_model(results: Results) -> list[SuiteResult | None]:
     return [found.get(name) for name in _models(results)]
 
 
+def _sealed_notes(results: Results) -> list[str]:
+    """How open cases, sealed ones and changes are to be read where models were mended."""
+    if results.mending is None:
+        return []
+    return [
+        "Sealed: no lesson aims at these cases, and no disguise of theirs was trained with, so that they say what "
+        "mending is worth; what a mended model gets of the others it may have been taught. A mended student's change "
+        "is from the teacher that it is held against, a mended teacher's from the one without mending."
+    ]
+
+
+def _sealed_cases(results: Results) -> dict[tuple[str, str], int]:
+    """How many cases of each label and functionality are sealed; none where no model was mended."""
+    if results.mending is None:
+        return {}
+    return {
+        (cell.label, cell.name): cell.cases
+        for found in results.suite_results
+        for cell in (found.sealed.functionalities if found.sealed else [])
+    }
+
+
 def _overall(results: Results, form: FormCell) -> list[Row]:
     suite, found = results.suite, _by_model(results)
     rows = [Row((Cell("The whole suite"),), is_heading=True)]
@@ -161,11 +186,26 @@ def _overall(results: Results, form: FormCell) -> list[Row]:
         count = suite.class_counts.get(label, 0) if suite else 0
         add(f"{shortened(label, LONGEST_NAME)} cases", _cases(count), _side(label))
     add("contrast pairs", f"{suite.pairs:,} pairs" if suite else "", lambda result: result.pairs_right)
+    sealed = _sealed_cases(results)
+    if sealed:
+        rows.append(Row((Cell("Its sealed part"),), is_heading=True))
+        add("all sealed cases", _cases(sum(sealed.values())), _sealed_accuracy)
+        for label in _labels(results):
+            count = sum(cases for (of_label, _), cases in sealed.items() if of_label == label)
+            add(f"sealed {shortened(label, LONGEST_NAME)} cases", _cases(count), _sealed_side(label))
     return rows
 
 
 def _side(label: str) -> Callable[[SuiteResult], Estimate | None]:
     return lambda result: result.by_label.get(label)
+
+
+def _sealed_accuracy(result: SuiteResult) -> Estimate | None:
+    return result.sealed.accuracy if result.sealed else None
+
+
+def _sealed_side(label: str) -> Callable[[SuiteResult], Estimate | None]:
+    return lambda result: result.sealed.by_label.get(label) if result.sealed else None
 
 
 def _by_label(results: Results, kinds_of: Callable[[SuiteResult], list[CellResult]], form: FormCell) -> list[Row]:
@@ -174,6 +214,7 @@ def _by_label(results: Results, kinds_of: Callable[[SuiteResult], list[CellResul
         {(cell.label, cell.name): cell for cell in kinds_of(result)} if result else {} for result in _by_model(results)
     ]
     kinds = {(cell.label, cell.name): cell for result in results.suite_results for cell in kinds_of(result)}
+    sealed = _sealed_cases(results)
     rows: list[Row] = []
     for label in _labels(results):
         of_label = [(key, cell) for key, cell in kinds.items() if key[0] == label]
@@ -182,7 +223,7 @@ def _by_label(results: Results, kinds_of: Callable[[SuiteResult], list[CellResul
         rows.append(Row((Cell(_duty(results, label)),), is_heading=True))
         for key, cell in of_label:
             found = [cells.get(key) for cells in by_model]
-            name = Cell(shortened(cell.name, LONGEST_KIND), remark=_cases(cell.cases))
+            name = Cell(shortened(cell.name, LONGEST_KIND), remark=_cases_told(cell.cases, sealed.get(key, 0)))
             answers = (form(one.accuracy, one.minus_teacher) if one else Cell(NOTHING) for one in found)
             rows.append(Row((name, *answers)))
     return rows
@@ -217,6 +258,11 @@ def _interval_cell(found: Estimate | None, change: Estimate | None) -> Cell:
         return Cell(NOTHING)
     remark = f"{points_text(change.value)} ({points_interval_text(change)})" if change is not None else ""
     return Cell(f"{percent_text(found.value)} ({percent_interval_text(found)})", remark=remark)
+
+
+def _cases_told(count: int, sealed: int) -> str:
+    """How many cases there are, and how many of them are sealed, if any."""
+    return _cases(count) + ("" if not sealed else ", sealed" if sealed == count else f", {sealed:,} sealed")
 
 
 def _cases(count: int) -> str:

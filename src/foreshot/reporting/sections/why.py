@@ -1,6 +1,16 @@
 """Why: what was asked, and what the verdict asked of each student."""
 
-from foreshot.judging.evidence import METRIC, PROBES, REPEAT, SUITE, SUITE_POSITIVE, metric_name
+from foreshot.judging.evidence import (
+    METRIC,
+    PROBES,
+    REPEAT,
+    SEALED,
+    SEALED_POSITIVE,
+    SUITE,
+    SUITE_POSITIVE,
+    metric_name,
+)
+from foreshot.judging.verdict import MENDING, MENDING_SEALED
 from foreshot.reporting.behaviour import LONGEST_NAME
 from foreshot.reporting.judgement import LONGEST_REASON, SIGNS, ranked_students
 from foreshot.reporting.section import Prose, Section, blocks, shown
@@ -113,6 +123,11 @@ def requirement_name(results: Results, name: str) -> str:
         REPEAT: "as near as the scores to themselves",
         SUITE: "suite not worse",
         SUITE_POSITIVE: f"suite's {positive} cases not worse",
+        SEALED: "suite's sealed cases not worse",
+        SEALED_POSITIVE: f"suite's sealed {positive} cases not worse",
+        MENDING: f"{_metric_name(results)} not worse by mending",
+        MENDING_SEALED: "sealed cases not lost by mending",
+        "identity": "keeps each identity group",
         PROBES: "probes not clearly worse",
         "sees": "better than blind",
         "functionalities": "keeps each functionality",
@@ -136,14 +151,20 @@ def margins_notes(results: Results) -> tuple[str, ...]:
             *([("label_margin", "one label's macro-F1")] if has_labels else []),
             ("suite_margin", "the suite and its sides"),
             ("functionality_margin", "one functionality"),
+            ("identity_margin", "a subgroup AUC"),
         )
         if name in margins
     ]
     seeds = f"; at least {margins['min_seeds']:g} seeds" if "min_seeds" in margins else ""
+    mended = (
+        "A mended student is held against the mended teacher, where there is one, on the suite's sealed cases; and on "
+        "the test rows, and the sealed cases as a whole, against the teacher without mending too.",
+    )
     return (
         f"Margins, how far a student may be below the teacher: {', '.join(parts)}{seeds}. Differences are in "
         "percentage points with 95 % intervals of a paired bootstrap; a requirement holds when the whole interval is "
         "above minus the margin.",
         "A recommended student is the cheapest for which everything holds. The rules stand in docs/verdict.md; "
         "--policy sets the margins.",
+        *(mended if results.mending else ()),
     )
