@@ -368,6 +368,7 @@ def test_check_of_a_whole_run_says_what_to_name(foreshot: Foreshot, finished_run
         (["--policy", "metric"], ["--policy", "name=value"]),
         (["--policy", "speed=1"], ["speed", "metric"]),
         (["--policy", "metric=2"], ["metric_margin"]),
+        (["--policy", "identity=0.05"], ["policy.identity_margin", "identity_columns or identity_terms"]),
         (["--decision", "coin"], ["coin", "argmax"]),
     ],
 )

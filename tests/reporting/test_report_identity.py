@@ -9,6 +9,7 @@ from results_factory import HOSTILE, make_results
 from foreshot.judging.identity_bias import AUCS
 from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.sections.identity import aucs_table, changes, differences_table, introduction
+from foreshot.reporting.sections.why import margins_notes
 
 MODELS = tuple(SKILLS)
 
@@ -98,6 +99,15 @@ def test_it_is_said_what_low_numbers_mean_and_that_the_verdict_does_not_look(res
     assert "toxic texts that mention the group score below benign ones that don't" in said
     assert "The verdict doesn't look at these numbers." in said
     assert "terms.csv" in said
+
+
+def test_it_is_said_where_the_verdict_does_look(results):
+    margins = {**results.verdict.margins, "identity_margin": 0.05}
+    asked = results.model_copy(update={"verdict": results.verdict.model_copy(update={"margins": margins})})
+    said = " ".join(introduction(asked))
+    assert "The verdict asks that no student's subgroup AUC is below its teacher's by more than 5 points." in said
+    assert "doesn't look" not in said
+    assert "a subgroup AUC 5 points" in margins_notes(asked)[0]
 
 
 def test_page_and_markdown_hold_the_section_where_groups_were_asked_about_and_nothing_elsewhere(results, usual_page):

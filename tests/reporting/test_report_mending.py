@@ -1,5 +1,7 @@
 """Mending in the report: what is sealed stands apart, and every number is that of the results."""
 
+import json
+
 import pytest
 from mending_factory import HALF_SEALED, mended_results
 from results_factory import make_results
@@ -13,7 +15,7 @@ from foreshot.reporting.sections.differences import against_teacher
 from foreshot.reporting.sections.evasion import evasion_table
 from foreshot.reporting.sections.mending import functionalities_table, gains_table, introduction
 from foreshot.reporting.sections.suite import functionality_map, suite_line
-from foreshot.reporting.sections.why import margins_notes
+from foreshot.reporting.sections.why import margins_notes, question
 from foreshot.reporting.tables import Table
 from foreshot.results.results import Results
 
@@ -92,6 +94,22 @@ def test_nothing_is_said_where_nothing_was_mended():
     assert "mending" not in report.lower()
 
 
+def test_results_of_a_version_that_mended_nothing_can_still_be_read():
+    usual = make_results()
+    written = json.loads(usual.to_json())
+    del written["mending"]
+    for one in written["suite_results"]:
+        del one["sealed"]
+    for of_model in written["evasion"].values():
+        for one in of_model:
+            del one["trained"]
+    assert Results.model_validate(written) == usual
+
+
+def test_what_was_mended_is_read_as_it_was_written(results):
+    assert Results.model_validate_json(results.to_json()) == results
+
+
 def test_cards_hold_what_the_verdict_of_a_mended_student_rests_on(results):
     found = {card.name: card for card in cards(results)}
     of_odd = next(one for one in results.suite_results if one.model == "odd-mended")
@@ -145,4 +163,5 @@ def test_mended_students_are_drawn_against_their_reference(results):
 
 def test_the_sealed_share_stands_beside_every_metric(results):
     assert "suite's sealed cases right" in [one.title for one in behaviours(results)]
+    assert question(results)[1].startswith("One teacher, its mended twin and 2 cheaper students, trained on")
     assert any("held against the mended teacher" in note for note in margins_notes(results))

@@ -9,6 +9,7 @@ import numpy as np
 
 from foreshot.comparison.inputs import EVASIONS, PROBES_ROWS, SUITE_ROWS, Inputs
 from foreshot.comparison.judge_corrections import corrections
+from foreshot.comparison.judge_mending import by_reference, mended, references
 from foreshot.comparison.judge_teachers import asked_teachers
 from foreshot.comparison.scored import Scored
 from foreshot.errors import DataError
@@ -21,9 +22,12 @@ from foreshot.judging.evidence import (
     PROBES,
     PROBES_POSITIVE,
     REPEAT,
+    SEALED,
+    SEALED_POSITIVE,
     SUITE,
     SUITE_POSITIVE,
     Candidate,
+    Change,
     Evidence,
 )
 from foreshot.judging.flips import Answered
@@ -38,6 +42,7 @@ from foreshot.results.behaviour import EvasionResult, Flip, SuiteResult
 from foreshot.results.corrections import Corrections
 from foreshot.results.decisions import PolicyResult
 from foreshot.results.identity import IdentityBias
+from foreshot.results.mending import Mended
 from foreshot.results.models import ModelResult, Summary
 from foreshot.results.reasons import Reasons
 from foreshot.results.scores import ScoreComparison
@@ -62,6 +67,7 @@ class Findings:
     summaries: list[Summary]
     suite_results: list[SuiteResult]
     evasion: dict[str, list[EvasionResult]]
+    mending: Mended | None
     identity_bias: IdentityBias | None
     corrections: Corrections | None
     asked_teachers: AskedTeachers | None
@@ -85,6 +91,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     suite = _suite_results(inputs, everyone)
     samples = _samples(inputs, by_name)
     comparisons = [found for measure, sample in samples.items() for found in compare_all(measure, sample)]
+    held_against, bias = references(by_name), _identity_bias(inputs, by_name)
     candidates = [
         Candidate(
             model=name,
@@ -92,6 +99,9 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
             parameters=same[0].cost.parameters if same[0].cost else None,
             seeds=len(same),
             means={measure: sample.mean(name) for measure, sample in samples.items() if name in sample.predicted},
+            mended=same[0].job.mended,
+            reference=held_against.get(name),
+            is_teacher=same[0].job.recipe is None,
         )
         for name, same in by_name.items()
     ]
@@ -105,7 +115,14 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         policy=inputs.experiment.policy,
         metric_name=inputs.task.metric_name,
         is_reference=inputs.teacher_is_reference,
-        label_changes=inputs.task.changes(_answered_by(by_name, inputs, "test"), inputs.answers("test")),
+        label_changes={
+            student: changes
+            for group in by_reference(by_name)
+            for student, changes in inputs.task.changes(
+                _answered_by(group, inputs, "test"), inputs.answers("test")
+            ).items()
+        },
+        group_changes=_group_changes(bias) if bias else {},
     )
     scores = {name: np.stack([_scores(model) for model in models]) for name, models in by_name.items()}
     why = _reasons(inputs, by_name)
@@ -115,7 +132,8 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         summaries=summarise(models, inputs.probes, inputs.positive_name),
         suite_results=suite,
         evasion=_evasion(inputs, everyone),
-        identity_bias=_identity_bias(inputs, by_name),
+        mending=_mended(inputs, by_name, samples[METRIC], comparisons),
+        identity_bias=bias,
         corrections=corrections(inputs, everyone),
         asked_teachers=asked_teachers(inputs, scored),
         reasons=why,
@@ -219,14 +237,18 @@ def _decided(inputs: Inputs, by_name: dict[str, list[Scored]], rows: str) -> dic
 
 
 def _suite_results(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[SuiteResult]:
-    """Every model on the suite, students with their changes from the teacher."""
+    """Every model on the suite, students with their changes from the teacher that they are held against."""
     if inputs.suite is None:
         return []
-    teacher, cases, decided = next(iter(by_name)), inputs.suite.cases, _decided(inputs, by_name, SUITE_ROWS)
-    compared = {name: of for name, of in decided.items() if not by_name[name][0].job.is_one_of_several}
-    others = [suite_shares(name, cases, of, inputs.class_names) for name, of in decided.items() if name not in compared]
-    first, *students = suite_results(cases, compared, inputs.class_names, teacher=teacher)
-    return [first, *others, *students]
+    cases, names, decided = inputs.suite.cases, inputs.class_names, _decided(inputs, by_name, SUITE_ROWS)
+    compared = {name: models for name, models in by_name.items() if not models[0].job.is_one_of_several}
+    found: dict[str, SuiteResult] = {}
+    for group in by_reference(compared):
+        of_group = {name: decided[name] for name in group if name in decided}
+        mended_ones = [name for name, models in group.items() if models[0].job.mended]
+        for one in suite_results(cases, of_group, names, teacher=next(iter(group)), mended=mended_ones):
+            found.setdefault(one.model, one)
+    return [found.get(name) or suite_shares(name, cases, of, names) for name, of in decided.items()]
 
 
 def _evasion(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, list[EvasionResult]]:
@@ -235,20 +257,59 @@ def _evasion(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, list
         return {}
     decided, evading = _decided(inputs, by_name, "test"), _decided(inputs, by_name, EVASIONS)
     texts = inputs.split.parts["test"].texts
-    return {name: evasion_results(inputs.evasions, texts, decided[name], evading[name], positive) for name in evading}
+    trained = inputs.mended.disguises if inputs.mended else None
+    return {
+        name: evasion_results(inputs.evasions, texts, decided[name], of_model, positive, trained)
+        for name, of_model in evading.items()
+    }
+
+
+def _mended(
+    inputs: Inputs, by_name: dict[str, list[Scored]], metric: PairedSample, comparisons: Sequence[Comparison]
+) -> Mended | None:
+    if inputs.mended is None:
+        return None
+    on_test, evading = _decided(inputs, by_name, "test"), _decided(inputs, by_name, EVASIONS)
+    return mended(
+        inputs,
+        by_name,
+        metric,
+        [found for found in comparisons if found.measure == METRIC],
+        _decided(inputs, by_name, SUITE_ROWS),
+        {name: (on_test[name], of_model) for name, of_model in evading.items()},
+    )
 
 
 def _identity_bias(inputs: Inputs, by_name: dict[str, list[Scored]]) -> IdentityBias | None:
     positive, test = inputs.positive, inputs.split.parts["test"]
     if not test.identities or positive is None:
         return None
-    return identity_bias(
-        {name: np.stack([model.probabilities("test")[:, positive] for model in of]) for name, of in by_name.items()},
-        np.array(test.labels) == positive,
-        {group: np.array(mentioned) for group, mentioned in test.identities.items()},
-        teacher=next(iter(by_name)),
-        source=inputs.experiment.identity_terms or test.source,
-    )
+    each = [
+        identity_bias(
+            {name: np.stack([model.probabilities("test")[:, positive] for model in of]) for name, of in group.items()},
+            np.array(test.labels) == positive,
+            {group: np.array(mentioned) for group, mentioned in test.identities.items()},
+            teacher=next(iter(group)),
+            source=inputs.experiment.identity_terms or test.source,
+        )
+        for group in by_reference(by_name)
+    ]
+    # A reference stands in two groups: what counts is where it is held against the first teacher.
+    found = {one.model: one for bias in reversed(each) for one in bias.models}
+    return each[0].model_copy(update={"models": [found[name] for name in by_name]})
+
+
+def _group_changes(bias: IdentityBias) -> dict[str, list[Change]]:
+    """For each student the changes of every group's subgroup AUC that is known."""
+    rows = {group.name: group.positive + group.negative for group in bias.groups}
+    return {
+        model.model: [
+            Change(name=group, rows=rows[group], difference=score.minus_teacher, adjusted_p=score.adjusted_p)
+            for group, aucs in model.groups.items()
+            if (score := aucs.get("subgroup")) and score.minus_teacher
+        ]
+        for model in bias.models
+    }
 
 
 def _reasons(inputs: Inputs, by_name: dict[str, list[Scored]]) -> Reasons | None:
@@ -275,7 +336,11 @@ def _samples(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, Pair
     samples = {METRIC: _metric_sample(inputs, by_name, "test"), **_repeats_sample(inputs, by_name)}
     behaviour = []
     if inputs.suite is not None:
-        behaviour.append((SUITE, SUITE_POSITIVE, SUITE_ROWS, _suite_labels(inputs), template_units(inputs.suite.cases)))
+        labels, units = _suite_labels(inputs), template_units(inputs.suite.cases)
+        behaviour.append((SUITE, SUITE_POSITIVE, SUITE_ROWS, labels, units))
+        if inputs.mended is not None:
+            sealed = np.array([case.sealed for case in inputs.suite.cases], dtype=bool)
+            behaviour.append((SEALED, SEALED_POSITIVE, SUITE_ROWS, np.where(sealed, labels, -1), units))
     if inputs.probes:
         behaviour.append((PROBES, PROBES_POSITIVE, PROBES_ROWS, _probe_labels(inputs), np.arange(len(inputs.probes))))
     for measure, measure_of_positive, rows, labels, units in behaviour:
@@ -317,9 +382,11 @@ def _probe_labels(inputs: Inputs) -> np.ndarray:
 
 
 def _flips(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[Flip]:
-    teacher, *students = by_name
+    first, *students = by_name
     found: list[Flip] = []
+    held_against = references(by_name)
     for student in students:
+        teacher = held_against.get(student, first)
         for rows in PARTS:
             if {teacher, student} <= _asked_about(by_name, rows).keys():
                 before, after = (_answered(inputs, by_name[name], rows) for name in (teacher, student))

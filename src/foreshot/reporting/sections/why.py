@@ -57,6 +57,10 @@ def question(results: Results) -> list[str]:
     is_ready = any(model.is_teacher and model.first.training is None for model in models_of(results))
     are_scores = any(model.is_teacher and model.first.cost is None for model in models_of(results))
     teacher = "Stored scores" if are_scores else "A teacher that was given ready" if is_ready else "One teacher"
+    mended = results.mending.references if results.mending else {}
+    teacher += (
+        ", its mended twin" if any(model.is_teacher and model.name in mended for model in models_of(results)) else ""
+    )
     how_many = "one cheaper student" if len(students) == 1 else f"{len(students)} cheaper students"
     trained = "" if not is_ready else "the student " if len(students) == 1 else "the students "
     asked = (
