@@ -52,6 +52,17 @@ def test_gains_stand_part_by_part_the_sealed_one_first(results):
     assert (cell.text, cell.remark, cell.mark) == ("52% → 68% ▲", "+16.0 (+14.0 to +18.0)", "good")
 
 
+def test_a_suite_that_is_sealed_whole_stands_there_once(results):
+    twins = [
+        one.model_copy(update={"parts": {name: part for name, part in one.parts.items() if name != "open"}})
+        for one in results.mending.twins
+    ]
+    rows = by_heading(gains_table(results, results.mending.model_copy(update={"twins": twins})))
+    assert [heading for heading in rows if "cases" in heading] == [
+        "The suite's sealed part, which nothing was mended with: 60 cases"
+    ]
+
+
 def test_fewer_escapes_are_better_and_untrained_disguises_come_first(results):
     rows = by_heading(gains_table(results, results.mending))["What escapes once disguised: lower is better"]
     assert list(rows) == ["by disguises that nothing was trained with", "by those of the training"]

@@ -84,8 +84,8 @@ def gains_table(results: Results, found: Mended) -> Table:
     for part, title in PARTS.items():
         parts = [one.parts.get(part) for one in twins]
         cases = next((one.cases for one in parts if one), 0)
-        if not cases:
-            continue
+        if not cases or (part == "whole" and not any("open" in one.parts for one in twins)):
+            continue  # a part that isn't there, or the sealed one again
         rows.append(heading(f"{title}: {count_text(cases)} cases"))
         rows.append(_row("mean of the sides", "", [_part_cell(one, lambda of: of.mean_of_sides) for one in parts]))
         rows += [

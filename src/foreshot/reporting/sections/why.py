@@ -58,9 +58,10 @@ def question(results: Results) -> list[str]:
     are_scores = any(model.is_teacher and model.first.cost is None for model in models_of(results))
     teacher = "Stored scores" if are_scores else "A teacher that was given ready" if is_ready else "One teacher"
     mended = results.mending.references if results.mending else {}
-    teacher += (
-        ", its mended twin" if any(model.is_teacher and model.name in mended for model in models_of(results)) else ""
-    )
+    has_twin = any(model.is_teacher and model.name in mended for model in models_of(results))
+    teacher += ", its mended twin" if has_twin else ""
+    besides = " Mended models learnt from disguised and contrast texts besides." if mended else ""
+    seeds = f"with {seed_count(results)} seeds" if seed_count(results) > 1 else "with one seed"
     how_many = "one cheaper student" if len(students) == 1 else f"{len(students)} cheaper students"
     trained = "" if not is_ready else "the student " if len(students) == 1 else "the students "
     asked = (
@@ -72,7 +73,7 @@ def question(results: Results) -> list[str]:
         f"{asked} and still behave the same on the comments that matter?",
         f"{teacher} and {how_many}, {trained}trained on the same "
         f"{rows.get('train', '0')} rows in the same order; all measured on the same {rows.get('test', '0')} "
-        "test rows" + (f", with {seed_count(results)} seeds." if seed_count(results) > 1 else ", with one seed."),
+        f"test rows, {seeds}.{besides}",
     ]
 
 
