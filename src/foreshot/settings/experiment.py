@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from foreshot.settings.base import Settings
 from foreshot.settings.dialect import separator_name
 from foreshot.settings.losses import Distillation
+from foreshot.settings.mending import Mending
 from foreshot.settings.reading import load_settings, run_name, validated
 from foreshot.settings.recipes import DEFAULT_RECIPES, FILE_NAME, RECIPES, Lora, Recipe, named_recipe
 from foreshot.settings.scores import output_name
@@ -170,6 +171,7 @@ class Experiment(Settings):
     training: Training = Training()
     distillation: Distillation = Distillation()
     lora: Lora = Lora()
+    mend: Annotated[Mending, Field(default_factory=lambda: Mending.model_validate({}))]
     probes: Named | None = None
     disguised_rows: Rows = 150
     explanations: Explanations = Explanations()
