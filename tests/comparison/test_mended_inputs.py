@@ -123,3 +123,25 @@ def test_what_is_mended_needs_something_to_be_judged_by(models):  # noqa: F811
     assert refused(
         ConfigError, models, ["odd-mended"], encoder="teacher", suite="builtin", distillation=hidden
     ).startswith("odd-mended: distillation.weights.hidden compares a text's tokens with the teacher's")
+
+
+def test_rows_that_mention_a_group_are_weighed_in_the_mended_arm_alone(models, tmp_path):  # noqa: F811
+    terms = tmp_path / "terms.csv"
+    terms.write_text("group,term\npainters,painter\n")
+    inputs = mended_inputs(models, identity_terms=str(terms), mend={"identities": True})
+    plain, mended = arms_of(inputs, RunFolder(tmp_path))
+    assert plain.inputs.row_weights is None
+    weights, train = mended.inputs.row_weights, inputs.split.parts["train"]
+    assert len(weights) == len(mended.inputs.labelled_rows)
+    mentioned = np.array(["painter" in text.split() for text in train.texts])
+    assert 0 < mentioned.sum() < len(train)
+    assert (weights[: len(train)][~mentioned] == 1).all()
+    assert (weights[len(train) :] == 1).all()
+    toxic = np.array(train.labels) == inputs.split.classes.positive
+    of_group = weights[: len(train)][mentioned]
+    assert of_group[toxic[mentioned]].sum() / of_group.sum() == pytest.approx(toxic.mean(), rel=1e-5)
+    unweighed = mended_inputs(models, identity_terms=str(terms))
+    assert unweighed.mended.fingerprint != inputs.mended.fingerprint
+    assert refused(ConfigError, models, ["odd-labels-mended"], **WITH, mend={"identities": True}).startswith(
+        "mend.identities: nothing says which training rows mention a group"
+    )

@@ -1,17 +1,19 @@
 """What mended models learn besides the rows: contrast texts, with the targets that follow from their templates."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
+from foreshot.data.identity_groups import identity_weights, mentions, read_identity_terms
 from foreshot.data.split import Split, fold
 from foreshot.errors import ConfigError
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.task import Task
 from foreshot.models.batches import EncodedRows, encode
+from foreshot.settings.dialect import FOUND, AskedDialect
 from foreshot.settings.experiment import Experiment
 from foreshot.suites.cases import Suite
 from foreshot.suites.lessons import LANGUAGE, contrast_texts
@@ -30,13 +32,14 @@ HATE = frozenset({"hate", "hateful", "hate_speech", "identity_hate", "identity_a
 @dataclass(frozen=True, kw_only=True)
 class Mended:
     """What models are mended by: contrast texts, `targets` of them as the classification loss takes them, (texts,) or
-    (texts, outputs), and the kinds of disguise.
+    (texts, outputs), the kinds of disguise, and what training rows weigh, (rows,), None: all alike.
     """
 
     texts: tuple[str, ...]
     rows: EncodedRows
     targets: np.ndarray
     disguises: tuple[str, ...]
+    weights: np.ndarray | None
     fingerprint: str
 
     def __len__(self) -> int:
@@ -44,7 +47,7 @@ class Mended:
 
 
 def find_mended(
-    experiment: Experiment, split: Split, task: Task, tokenizer: PreTrainedTokenizerBase
+    experiment: Experiment, split: Split, task: Task, tokenizer: PreTrainedTokenizerBase, dialect: AskedDialect = FOUND
 ) -> tuple[Mended, list[str]]:
     """What recipes with `mend` learn besides, and what is to be said about it.
 
@@ -73,14 +76,32 @@ def find_mended(
         said.append("mend: the classes aren't benign and toxic, so contrast texts have none: mended by disguises alone")
         drawn, targets = [], np.zeros(0, dtype=np.int64)
     texts = tuple(contrast.text for contrast in drawn)
+    weights = _identity_weights(experiment, split, dialect) if settings.identities else None
+    made_from = ["mended", list(texts), targets.tolist(), list(kinds), settings.disguises]
     mended = Mended(
         texts=texts,
         rows=encode(texts, tokenizer, experiment.training.max_length),
         targets=targets,
         disguises=tuple(kinds) if settings.disguises else (),
-        fingerprint=fingerprint(["mended", list(texts), targets.tolist(), list(kinds), settings.disguises]),
+        weights=weights,
+        fingerprint=fingerprint(made_from if weights is None else [*made_from, weights.tolist()]),
     )
     return mended, said
+
+
+def _identity_weights(experiment: Experiment, split: Split, dialect: AskedDialect) -> np.ndarray:
+    """What each training row weighs; raises ConfigError where nothing says which rows mention a group."""
+    train, positive = split.parts["train"], split.classes.positive
+    found: Mapping[str, Sequence[bool]] = train.identities
+    if experiment.identity_terms is not None:
+        found = mentions(train.texts, read_identity_terms(experiment.identity_terms, dialect))
+    if not found:
+        raise ConfigError(
+            "mend.identities: nothing says which training rows mention a group; give ⟨identity_terms⟩, or "
+            "⟨identity_columns⟩ that they have, too"
+        )
+    labels = np.array(train.labels)
+    return identity_weights(found, np.where(labels < 0, -1, labels == positive))
 
 
 def check_mending(experiment: Experiment, suite: Suite | None) -> None:

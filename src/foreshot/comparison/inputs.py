@@ -179,10 +179,12 @@ class Inputs:
     @property
     def row_weights(self) -> np.ndarray | None:
         """What each labelled row weighs in training, float32 (rows,); None where all weigh alike."""
-        right = self.split.parts["train"].corrected
-        if right is None:
+        right, of_groups = self.split.parts["train"].corrected, self.contrasts.weights if self.contrasts else None
+        if right is None and of_groups is None:
             return None
-        weights = np.where(right, np.float32(self.experiment.corrections.weight), np.float32(1))
+        weights = np.ones(len(self.rows["train"]), dtype=np.float32) if of_groups is None else of_groups
+        if right is not None:
+            weights = weights * np.where(right, np.float32(self.experiment.corrections.weight), np.float32(1))
         return np.concatenate([weights, np.ones(len(self.contrasts or ()), dtype=np.float32)])
 
     @property
@@ -328,7 +330,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     about_mending: list[str] = []
     if any(recipe.mend for recipe in experiment.recipes):
         check_mending(experiment, suite)
-        mended, about_mending = find_mended(experiment, split, task, tokenizer)
+        mended, about_mending = find_mended(experiment, split, task, tokenizer, dialect)
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),

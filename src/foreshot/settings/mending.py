@@ -20,12 +20,15 @@ class Mending(Settings):
     A share `contrasts` of the texts is contrast texts (`suites.lessons`) in place of rows, which come later: the number
     of updates stays the same. `lessons` says which outputs of a task of several learn what from them: an output's name,
     and "toxic" (whether the text is) or "hateful" (whether it attacks a group); the judged output learns "toxic".
+    With `identities` rows that mention a group are weighed so that none is toxic more often than all rows are
+    (`data.identity_groups.identity_weights`); which rows do, the experiment's identity columns or terms say.
     """
 
     disguises: MendedShare = 0.25
     disguise_kinds: tuple[str, ...] | None = None
     contrasts: MendedShare = 0.25
     lessons: Annotated[dict[str, str], Field(default_factory=dict)]
+    identities: bool = False
 
     @model_validator(mode="before")
     @classmethod
