@@ -144,5 +144,5 @@ def _check(name: str, whole: Tokenizer, trimmed: Tokenizer, new: Mapping[int, in
     expected = {token: new[at] for token, at in whole.get_vocab().items() if at in new}
     if trimmed.get_vocab() != expected:
         raise ModelError(
-            f"{name}: its tokens can't be numbered anew, as their ids have gaps; leave out ⟨trim_vocabulary⟩"
+            f"{name}: its tokenizer's ids have gaps and can't be numbered anew; leave out ⟨trim_vocabulary⟩"
         )
