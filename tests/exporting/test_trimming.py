@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -13,7 +14,7 @@ from families import tiny_family
 from tiny_models import tiny_model_folder
 from tiny_tokenizers import TEXTS, byte_pairs, likeliest_pieces, word_pieces
 from tokenizers import Tokenizer
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
 import foreshot
 from cli_runs import contents, write_csv
@@ -103,7 +104,7 @@ def test_texts_whose_tokens_stay_get_the_whole_models_scores(tmp_path: Path) -> 
 def test_ids_that_a_model_knows_by_itself_are_its_own(
     family: str, make: Callable[[], Tokenizer], tmp_path: Path
 ) -> None:
-    """RoBERTa's positions begin after the number of the padding token, which 20 words have smaller ones than in one case."""
+    """RoBERTa's positions begin after the number of its padding token, and there may be words before that."""
     found = find_subject(str(saved(tmp_path / "model", family, make)), None, "rude", None, Silent())
     trimming = trim(found, SEEN, [], source="texts", least_rows=1, progress=Silent())
     assert trimming.facts.pieces < trimming.facts.pieces_before
@@ -195,8 +196,12 @@ def test_both_graphs_are_proved_and_told_of(finished_run: Path, bundle: Path) ->
 def test_a_graph_that_is_not_the_model_is_refused(
     finished_run: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the pieces of one row and the graph of other ones a text has the vectors of other words."""
-    content = (bundle / FP32_GRAPH).read_bytes()
+    """Its rows in another order are the vectors of other words."""
+    proto = onnx.load(bundle / FP32_GRAPH)
+    shape = [manifest_of(bundle)["vocabulary"]["pieces"], 32]
+    (table,) = (weights for weights in proto.graph.initializer if list(weights.dims) == shape)
+    table.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(table)[::-1].copy(), table.name))
+    content = proto.SerializeToString()
     monkeypatch.setattr(proving, "to_onnx", lambda model: content)
     with pytest.raises(
         BundleError, match=r"^model\.onnx: is not the model that it was made from: a probability differs"
@@ -207,12 +212,27 @@ def test_a_graph_that_is_not_the_model_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_words_of_a_list_stay(finished_run: Path, bundle: Path, tmp_path: Path) -> None:
-    words = {"cook", "soup", "bridge"} - set(Tokenizer.from_file(str(bundle / "tokenizer.json")).get_vocab())
-    assert words
-    found = find_subject(str(finished_run / "students/odd/seed-0"), None, None, None, Silent())
-    trimming = trim(found, [], sorted(words), source="texts", least_rows=1, progress=Silent())
-    assert words <= set(Tokenizer.from_str(trimming.trimmed.tokenizer_content).get_vocab())
+def test_words_of_a_list_stay(
+    finished_run: Path, bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made of them is stopped at the first graph, and no vector is missing: all that went may stay."""
+    folder = finished_run / "students/odd/seed-0"
+    files = [str(place / "tokenizer.json") for place in (folder, bundle)]
+    whole, trimmed = (set(Tokenizer.from_file(file).get_vocab()) for file in files)
+    gone = sorted(whole - trimmed)
+    assert len(gone) > 10
+    (tmp_path / "words.txt").write_text("\n".join(gone[1:]), encoding="utf-8")
+    sizes = []
+
+    def stop(model: PreTrainedModel) -> bytes:
+        sizes.append(model.config.vocab_size)
+        raise ModelError("enough")
+
+    monkeypatch.setattr(proving, "to_onnx", stop)
+    asked: dict[str, Any] = {"trim_vocabulary": True, "least_rows": 40, "keep_words": str(tmp_path / "words.txt")}
+    with pytest.raises(ModelError, match="enough"):
+        export(folder, tmp_path / "bundle", **asked)
+    assert sizes == [len(whole) - 1]
 
 
 @pytest.mark.parametrize(
