@@ -111,17 +111,17 @@ def _drawn(
 
 
 def _written(template: str, decks: Decks, rng: Random, around: int) -> list[str]:
-    """A template's texts, with as many harmless sentences before them, in one of the manners that people write in."""
+    """A template's texts, with as many harmless sentences around them, in one of the manners that people write in."""
     while match := _CHOICE.search(template):
         template = template[: match.start()] + _one_of(match[1].split("|"), rng) + template[match.end() :]
     words = decks.words_for(template)
     texts = [spelt(side, words) for side in sides(template)]
     lessons = _lessons()
-    before = _some_of(lessons["filler"], around + (rng.random() < _FILLER), rng)
+    filler = _some_of(lessons["filler"], around + (rng.random() < _FILLER), rng)
+    place = int(rng.random() * (len(filler) + 1))
     opener = [_one_of(lessons["openers"], rng)] if rng.random() < _OPENER else []
     closer = [_one_of(lessons["closers"], rng)] if rng.random() < _CLOSER else []
-    after = [before.pop()] if len(before) > around and rng.random() < 0.5 else []
-    texts = [" ".join([*before, *opener, text, *closer, *after]) for text in texts]
+    texts = [" ".join([*filler[:place], *opener, text, *closer, *filler[place:]]) for text in texts]
     if rng.random() < _TYPO:
         texts = [_mistyped(text, rng) for text in texts]
     if rng.random() < _LOWER:
