@@ -303,7 +303,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     evasions = find_evasions(experiment, split)
     explained = find_explained(experiment, split, dialect)
     stored = None
-    if split.has_scores and not experiment.teacher_from_scores:
+    if split.has_scores and not experiment.teacher_from_scores and not experiment.given_teachers:
         stored = stored_teacher(experiment, as_stored, task, suite_scores)
         if not split.labelled:
             split = judged_as_stored(split, as_stored)
