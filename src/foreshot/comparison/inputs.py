@@ -331,6 +331,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     if any(recipe.mend for recipe in experiment.recipes):
         check_mending(experiment, suite)
         mended, about_mending = find_mended(experiment, split, task, tokenizer, dialect)
+        suite = suite.mended_with(mended.disguises) if suite else None
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),

@@ -131,6 +131,11 @@ def _write_block(block: Mapping[str, Any], collected: _Collected) -> None:
             raise ValueError(f"no new text from {template!r}")
 
 
+def evasion_of(disguise: str) -> str:
+    """The functionality whose cases are disguised in this way."""
+    return f"evasion: {disguise}"
+
+
 def _write_evasion(name: str, collected: _Collected) -> None:
     """Toxic texts disguised in one way, and benign texts written in that way as their twins."""
     plan = _suite()["evasions"]
@@ -140,7 +145,7 @@ def _write_evasion(name: str, collected: _Collected) -> None:
     made, untrained = 0, name in UNTRAINED
     for number, template in islice(cycle(enumerate(templates, 1)), _TRIES * len(templates)):
         texts = _fill(template, decks)
-        kinds = [(f"evasion: {name}", f"{number}", derogatory_words())]
+        kinds = [(evasion_of(name), f"{number}", derogatory_words())]
         if made < twin["cases"]:
             kinds.append((twin["of"], f"{name} {number}", _listed(_KIND)))
         cases = []
