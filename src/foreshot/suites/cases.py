@@ -17,6 +17,7 @@ from foreshot.results.behaviour import Case, SuiteFacts
 from foreshot.settings.dialect import FOUND, AskedDialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.builtin import builtin_cases, evasion_of
+from foreshot.suites.perturbations import UNTRAINED
 
 # What each column may be called; the first name that a file has counts.
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -52,7 +53,7 @@ class Suite:
         """The suite where models are trained with these disguises: the built-in cases of them aren't sealed."""
         if self.name != BUILTIN_SUITE:
             return self
-        open_ones = {evasion_of(disguise) for disguise in disguises}
+        open_ones = {evasion_of(disguise) for disguise in disguises if disguise in UNTRAINED}
         cases = (
             case.model_copy(update={"sealed": False}) if case.functionality in open_ones else case
             for case in self.cases
