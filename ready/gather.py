@@ -29,7 +29,7 @@ def jigsaw(row: Row) -> tuple[str, str]:
 
 
 def davidson(row: Row) -> tuple[str, str]:
-    """Class 0 is hate, 2 neither; 1, "offensive", is mostly rude words that are thrown at nobody: a third of them do."""
+    """Class 0 is hate, 2 neither; 1, "offensive", is mostly rude words thrown at nobody, of which a third is enough."""
     if row["class"] == "1" and number_of(row["tweet"]) % 3:
         return GAP, GAP
     return {"0": ("1", "1"), "1": (GAP, "0"), "2": ("0", "0")}[row["class"]]
@@ -46,8 +46,8 @@ def edos(row: Row) -> tuple[str, str]:
 
 
 def hate(row: Row) -> tuple[str, str]:
-    """What attacks people for what they are is toxic, and what doesn't may be toxic otherwise: were the first half alone
-    learnt from, to speak of a group would be toxic."""
+    """What attacks people for what they are is toxic, and what doesn't may be toxic otherwise: were the first half
+    learnt from alone, to speak of a group would be toxic."""
     return GAP, row["label"]
 
 

@@ -96,6 +96,8 @@ def test_the_graphs_that_are_asked_for(
         (["--suite-label", "toxic"], "--suite-label toxic: must be name=value"),
         (["--suite", "nowhere.csv"], "nowhere.csv"),
         (["--rows", "nowhere.csv"], "nowhere.csv"),
+        (["--least-rows", "5"], "--least-rows: says what --trim-vocabulary leaves; ask for that, too"),
+        (["--trim-vocabulary", "--keep-words", "nowhere.txt"], "nowhere.txt"),
     ],
 )
 def test_settings_that_make_no_sense(

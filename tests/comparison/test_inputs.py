@@ -313,3 +313,20 @@ def test_texts_are_cut_at_their_end_whatever_the_tokenizer_says(models, tmp_path
         f"{encoder}: its tokenizer cuts long texts at their start; here, as by a bundle, their end is cut",
     )
     assert made.tokenizer.truncation_side == "right"
+
+
+def test_stored_scores_with_gaps_are_learnt_from_a_ready_teacher_of_the_same_outputs(models, tmp_path):
+    rows = [(text, label, "" if index % 3 else label) for index, (text, label) in enumerate(make_comments(60))]
+    lines = ["comment,rude,hate", *(",".join(row) for row in rows)]
+    (tmp_path / "scored.csv").write_text("\n".join(lines) + "\n")
+    teacher = tiny_model_folder(tmp_path / "scorer", labels=("rude", "hate"), multi_label=True)
+    settings = {"data": str(tmp_path / "scored.csv"), "label": None, "scores": ["rude", "hate"]}
+    inputs = inputs_of(models, ["odd"], teacher=str(teacher), **settings)
+    assert inputs.given_teacher is not None
+    assert inputs.asked_teachers == ()
+    assert not inputs.teacher_is_reference
+    assert inputs.experiment.recipes[0].init == "teacher"  # whose layers can be taken
+    assert inputs.task.names == ["rude", "hate"]
+    assert refused(ConfigError, models, ["odd"], teacher=str(teacher), teacher_from_scores=True, **settings).startswith(
+        "experiment: scores: are the teacher"
+    )

@@ -1,8 +1,9 @@
 """Identity terms: which texts hold a term as whole words, and files of terms that can't be used."""
 
+import numpy as np
 import pytest
 
-from foreshot.data.identity_groups import mentions, read_identity_terms, with_identity_groups
+from foreshot.data.identity_groups import identity_weights, mentions, read_identity_terms, with_identity_groups
 from foreshot.data.split import split_tables
 from foreshot.data.table import Table
 from foreshot.errors import DataError
@@ -147,3 +148,27 @@ def test_the_test_part_alone_is_marked_and_counts_and_empty_groups_are_announced
 def test_groups_need_a_class_that_counts_as_toxic():
     with pytest.raises(DataError, match="none does here; name it with positive"):
         with_identity_groups(a_split(labels=("red", "green", "blue")), "terms.csv")
+
+
+def test_weights_bring_a_groups_rate_to_that_of_all_rows():
+    # 10 rows, 4 of them toxic (0.4); 4 mention the group, of which 3 are toxic (0.75): 0.4 / 0.75 and 0.6 / 0.25.
+    toxic = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0, 0])
+    weights = identity_weights({"g": [True] * 4 + [False] * 6}, toxic)
+    assert weights == pytest.approx([0.4 / 0.75] * 3 + [0.6 / 0.25] + [1.0] * 6)
+    of_group = weights[:4]
+    assert of_group[toxic[:4] == 1].sum() / of_group.sum() == pytest.approx(0.4)
+
+
+def test_a_row_of_two_groups_weighs_their_geometric_mean_and_one_without_a_label_nothing_special():
+    toxic = np.array([1, 0, 1, 0, -1, 0])  # 2 of 5 known ones
+    both = {"a": [True, True, False, False, True, False], "b": [True, False, True, False, True, False]}
+    weights = identity_weights(both, toxic)
+    of_a, of_b = 0.4 / 0.5, 0.4 / 1.0
+    assert weights == pytest.approx([(of_a * of_b) ** 0.5, 0.6 / 0.5, of_b, 1.0, 1.0, 1.0])
+
+
+def test_no_row_outweighs_all_others():
+    toxic = np.array([1] * 99 + [0] * 101)
+    weights = identity_weights({"g": [True] * 99 + [True] + [False] * 100}, toxic)  # 1 benign mention of 100
+    assert weights[99] == pytest.approx(5.0)
+    assert identity_weights({}, toxic).tolist() == [1.0] * 200

@@ -18,7 +18,15 @@ from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate
 from foreshot.results.behaviour import CellResult, SuiteFacts, SuiteResult
 from foreshot.results.decisions import Decision
-from foreshot.runtime.bundle import Attempt, GraphFacts, Manifest, Origin, Parity
+from foreshot.runtime.bundle import (
+    Attempt,
+    ChangedTexts,
+    GraphFacts,
+    Manifest,
+    Origin,
+    Parity,
+    TrimmedVocabulary,
+)
 from runtime.tiny_bundles import label_decisions, label_probabilities_of, make_manifest, tiny_bundle
 
 
@@ -131,6 +139,25 @@ def test_the_weakest_functionalities_come_first_and_are_few():
     kinds = tuple(f"kind {number:02}" for number in range(12, 0, -1))
     words = words_of(card(student(**make_suite(kinds=kinds))))
     assert re.findall(r"kind \d\d", words) == [f"kind {number:02}" for number in range(12, 4, -1)]
+
+
+def test_a_trimmed_vocabulary_tells_what_it_changes():
+    changed = (
+        ChangedTexts(source="the suite's cases", texts=1_200, other_tokens=0, other_decisions=0),
+        ChangedTexts(source="the run's test rows", texts=2_000, other_tokens=342, other_decisions=3),
+    )
+    trimmed = TrimmedVocabulary(
+        pieces=17_805, pieces_before=30_522, least_rows=5, source="the run's training rows", changed=changed
+    )
+    words = words_of(card(student(vocabulary=trimmed)))
+    assert (
+        "Its tokenizer keeps 17,805 of 30,522 word pieces: those that go are in fewer than 5 of the run's training "
+        "rows and in no case of the suite"
+    ) in words
+    assert "the suite's cases\n1,200\n0 (0%)\n0 (0.00%)\nthe run's test rows\n2,000\n342 (17%)\n3 (0.15%)" in words
+    once = trimmed.model_copy(update={"least_rows": 1})
+    assert "those that go are in none of the run's training rows" in words_of(card(student(vocabulary=once)))
+    assert "The vocabulary" not in words_of(card(student()))
 
 
 def test_without_a_suite_it_says_so():

@@ -86,7 +86,7 @@ def test_layers_by_hand(finished_run: Path) -> None:
 
 
 def test_validation_texts_are_the_runs_own(finished_run: Path) -> None:
-    texts = find_in_run(finished_run / "teacher").validation_texts()
+    texts = find_in_run(finished_run / "teacher").texts("validation")
     assert len(texts) == 20  # a tenth of 200
     assert set(texts) < {text for text, _ in make_comments()}
     assert not set(texts) & set(pq.read_table(finished_run / "data" / "train.parquet").column("text").to_pylist())
@@ -170,4 +170,4 @@ def test_results_that_can_not_be_read(run: Path, content: bytes) -> None:
 def test_validation_rows_that_can_not_be_read(run: Path, damage: Callable[[Path], Any]) -> None:
     damage(run / "data" / "validation.parquet")
     with pytest.raises(RunFolderError, match=r"validation\.parquet: [^\n]*; run it again$"):
-        find_in_run(run / "teacher").validation_texts()
+        find_in_run(run / "teacher").texts("validation")

@@ -441,3 +441,14 @@ def test_the_fingerprint_is_that_of_the_cases(write):
     changed = [OWN.replace("plain", "other"), OWN.replace("lovely", "lovely!"), OWN.replace("lovely,0", "lovely,1")]
     prints = {read_suite(write(content), BINARY).fingerprint for content in changed}
     assert len(prints | {suite.fingerprint}) == 4
+
+
+def test_cases_of_a_disguise_that_is_trained_with_are_no_longer_sealed():
+    suite = read_suite("builtin", BINARY)
+    sealed = {case.functionality for case in suite.cases if case.sealed}
+    assert {"evasion: dots", "evasion: emoji"} <= sealed
+    mended = suite.mended_with(["dots", "leet"])
+    assert {case.functionality for case in mended.cases if case.sealed} == sealed - {"evasion: dots"}
+    assert mended.fingerprint == suite.fingerprint
+    own = replace(suite, name="own.csv")
+    assert own.mended_with(["dots"]) is own

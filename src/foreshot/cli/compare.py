@@ -24,6 +24,7 @@ from foreshot.cli.options import (
 )
 from foreshot.progress import Terminal, printable
 from foreshot.settings.experiment import LEARNING_RATES
+from foreshot.settings.recipes import with_mended_twins
 
 
 def compare_command(
@@ -126,6 +127,10 @@ def compare_command(
         str | None,
         typer.Option(help="Verdict's margins, by comma: metric=0.02,suite=0.05,functionality=0.25,seeds=3."),
     ] = None,
+    mend: Annotated[
+        bool,
+        typer.Option("--mend", help="Beside each recipe its twin whose training is mended by what suites look for."),
+    ] = False,
     matched: Annotated[
         bool | None,
         typer.Option("--matched", help="Every recipe at the same learning rate; else LoRA takes ten times it."),
@@ -176,6 +181,8 @@ def compare_command(
         settings = beside_the_run(settings)
     source = str(experiment) if experiment else "settings"
     asked = experiment_of(assigned(settings, settings_given or []), given_ones(given), layers or [], source)
+    if mend:
+        asked = asked.model_copy(update={"recipes": with_mended_twins(asked.recipes)})
     with interruption_as_one_line(runs / asked.name):
         # Loading PyTorch takes seconds, so it waits until the arguments are known to be good.
         from foreshot.comparison.compare import compare

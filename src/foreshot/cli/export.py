@@ -34,6 +34,15 @@ def export_command(
     problem_type: Annotated[
         str | None, typer.Option(help="single-label or multi-label, where a model's config.json doesn't say.")
     ] = None,
+    trim_vocabulary: Annotated[
+        bool, typer.Option("--trim-vocabulary", help="Leave out the word pieces that no training row has.")
+    ] = False,
+    least_rows: Annotated[
+        int, typer.Option(min=1, help="Training rows that a word piece must be in to stay (--trim-vocabulary).")
+    ] = 1,
+    keep_words: Annotated[
+        str | None, typer.Option(help="File of texts whose word pieces stay, too (--trim-vocabulary).")
+    ] = None,
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
     console = Console(highlight=False)
@@ -54,6 +63,9 @@ def export_command(
             suite_labels=labels,
             positive=positive,
             problem_type=problem_type,
+            trim_vocabulary=trim_vocabulary,
+            least_rows=least_rows,
+            keep_words=keep_words,
             progress=Terminal(console),
         )
         graphs = " and ".join(graph.file for graph in manifest.graphs)

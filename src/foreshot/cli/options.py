@@ -65,7 +65,7 @@ def experiment_of(settings: dict[str, Any], given: dict[str, Any], layers: list[
     for identities, others in (("identity_columns", "identity_terms"), ("identity_terms", "identity_columns")):
         if identities in given and others not in given:
             merged.pop(others, None)  # a run may be asked about its groups anew
-    for group in ("training", "distillation", "explanations", "policy", "corrections"):
+    for group in ("training", "distillation", "explanations", "policy", "corrections", "mend"):
         if isinstance(settings.get(group), dict) and group in given:
             merged[group] = {**settings[group], **given[group]}
     if "data" not in merged:

@@ -4,11 +4,12 @@ Each stage is skipped when the run's folder already holds it finished and made f
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
+from foreshot.comparison.arms import Arm, arms_of
 from foreshot.comparison.environment import describe_environment
 from foreshot.comparison.folder import CHECKPOINTS_FOLDER, RunFolder, at_work, check_free
 from foreshot.comparison.inputs import Inputs, read_inputs
@@ -32,7 +33,7 @@ from foreshot.judging.flips import to_csv as flips_csv
 from foreshot.progress import Progress, Silent
 from foreshot.reporting.report import write_report
 from foreshot.reporting.tables import factor_text
-from foreshot.results.models import ModelResult, Timing
+from foreshot.results.models import LayerMeasure, ModelResult, Timing
 from foreshot.results.results import Conditions, Made, Results
 from foreshot.results.run_folder import ENVIRONMENT_FILE, RESULTS_FILE
 from foreshot.settings.experiment import Experiment
@@ -77,20 +78,31 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
     describe(inputs, progress)
     store_data(inputs, run)
     inputs = store_unlabelled(inputs, run, progress)
-    teachers = make_teachers(inputs, run, progress)
-    if any(recipe.objective == "distil" for recipe in experiment.recipes):
-        compute_targets(teachers[0], inputs, run, progress)
-    measures = measure_layers(inputs, run, progress)
-    layers = all_layers(inputs, measures)
+    arms = arms_of(inputs, run)
+    teachers: dict[str, Job] = {}
+    measures: list[LayerMeasure] = []
+    layers: dict[str, tuple[int, ...]] = {}
+    for arm in arms:
+        made = make_teachers(arm.inputs, arm.run, progress)
+        teachers |= {teacher.name: teacher for teacher in made}
+        if any(recipe.objective == "distil" for recipe in arm.recipes):
+            compute_targets(made[0], arm.inputs, arm.run, progress)
+        measured = measure_layers(arm.inputs, arm.run, progress)
+        layers |= all_layers(arm.inputs, measured)
+        measures += measured
     for recipe in experiment.recipes:
         if recipe.measured:
             progress.say(describe_recipe(inputs, recipe, layers[recipe.name]))
-    jobs = [job for recipe in experiment.recipes for job in student_jobs(inputs, recipe, layers[recipe.name])]
-    scored = [_scored(teacher, inputs, run, progress) for teacher in teachers]
-    scored += [_student(job, inputs, run, progress) for job in jobs]
-    trials = search_learning_rates(scored, layers, inputs, run, progress)
-    for name, tuned in tuned_recipes(experiment, trials).items():
-        scored += [_student(job, inputs, run, progress) for job in student_jobs(inputs, tuned, layers[name])]
+    scored = [_scored(teacher, inputs, run, progress) for teacher in teachers.values()]
+    for arm in arms:
+        scored += [_student(job, arm, inputs, run, progress) for job in _jobs(arm, layers)]
+    trials = []
+    for arm in arms:
+        tried = search_learning_rates(scored, layers, arm.inputs, arm.run, progress)
+        for name, tuned in tuned_recipes(arm.inputs.experiment, tried).items():
+            jobs = student_jobs(arm.inputs, tuned, layers[name])
+            scored += [_student(job, arm, inputs, run, progress) for job in jobs]
+        trials += tried
     findings = find(inputs, scored)
     results = Results(
         name=experiment.name,
@@ -135,9 +147,14 @@ def store_data(inputs: Inputs, run: RunFolder) -> None:
             write_split(inputs.split, workplace)
 
 
-def _student(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
-    """A student, made and asked."""
-    make_student(job, inputs, run, progress)
+def _jobs(arm: Arm, layers: Mapping[str, tuple[int, ...]]) -> list[Job]:
+    """An arm's students."""
+    return [job for recipe in arm.recipes for job in student_jobs(arm.inputs, recipe, layers[recipe.name])]
+
+
+def _student(job: Job, arm: Arm, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
+    """A student, made in its arm, and asked what all models are."""
+    make_student(job, arm.inputs, arm.run, progress)
     return _scored(job, inputs, run, progress)
 
 
@@ -188,7 +205,8 @@ def describe_recipe(inputs: Inputs, recipe: Recipe, layers: tuple[int, ...] | No
             kept += " (as listed: not in the encoder's order)"
     rate, usual = inputs.experiment.learning_rate_of(recipe), inputs.experiment.training.learning_rate
     at = "" if rate == usual else f", learning rate {rate:g} (not matched: {factor_text(rate / usual)})"
-    return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}{at}"
+    mended = ", mended" if recipe.mend else ""
+    return f"{recipe.name}: {kept}, {recipe.tuning}, {recipe.objective}, from the {recipe.init}{mended}{at}"
 
 
 def timing(inputs: Inputs, model: Scored) -> Timing:

@@ -21,7 +21,7 @@ CHECKPOINTS_FOLDER = "checkpoints"
 MAY_CHANGE = frozenset(
     {"name", "recipes", "seeds", "probes", "suite", "suite_labels", "decision", "policy", "tune_learning_rates"}
     | {"matched", "identity_columns", "identity_terms", "explanations", "checkpoint_seconds", "device", "exportable"}
-    | {"teacher_scores", "teacher_scores_share"}
+    | {"teacher_scores", "teacher_scores_share", "mend"}
 )
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
 MAY_CHANGE_OF_TRAINING = frozenset({"accumulate", "gradient_checkpointing"})
@@ -30,9 +30,11 @@ MAY_CHANGE_OF_TRAINING = frozenset({"accumulate", "gradient_checkpointing"})
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where everything of a run stands."""
+    """Where everything of a run stands, as one of its arms sees it: that of mended models has folders of its own."""
 
     path: Path
+    teacher_name: str = TEACHER_FOLDER
+    arm: str = ""
 
     @property
     def data(self) -> Path:
@@ -42,7 +44,7 @@ class RunFolder:
     @property
     def teacher(self) -> Path:
         """The teacher's model folder."""
-        return self.path / TEACHER_FOLDER
+        return self.path / self.teacher_name
 
     @property
     def unlabelled(self) -> Path:
@@ -52,11 +54,11 @@ class RunFolder:
     @property
     def targets(self) -> Path:
         """The teacher's outputs on the training rows."""
-        return self.path / "targets"
+        return self.path / f"targets{self.arm}"
 
     def measure(self, strategy: str) -> Path:
         """What the teacher's layers were found to do."""
-        return self.path / "layers" / strategy
+        return self.path / f"layers{self.arm}" / strategy
 
     def states(self, made_from: str) -> Path:
         """The teacher's hidden states that some recipes look at."""

@@ -15,6 +15,7 @@ from foreshot.comparison.asked_teachers import (
     AskedTeacher,
     width_of,
 )
+from foreshot.comparison.contrasts import Mended, check_mending, find_mended
 from foreshot.comparison.found_models import (
     check_exportable,
     find_models,
@@ -51,6 +52,7 @@ from foreshot.models.encoders import (
 )
 from foreshot.results.behaviour import Probe
 from foreshot.results.results import DataFacts, EncoderFacts, PartFacts
+from foreshot.results.run_folder import MENDED_TEACHER_FOLDER, TEACHER_FOLDER
 from foreshot.settings.dialect import asked_dialect
 from foreshot.settings.experiment import (
     AUTO_SUITE,
@@ -84,7 +86,8 @@ WITHOUT_SUITE = (
 class Inputs:
     """What a comparison is made of. `encoder` may be missing where a teacher was given.
 
-    With `asked_teachers` there is no teacher whose layers could be taken; of several the mean teaches.
+    With `asked_teachers` there is no teacher whose layers could be taken; of several the mean teaches. `mended` is what
+    recipes with `mend` learn besides; in their arm (`comparison.arms`) it belongs to the rows that are learnt from.
     """
 
     experiment: Experiment
@@ -105,6 +108,8 @@ class Inputs:
     explained: ExplainedTexts | None
     data_fingerprint: str
     corrections: Corrected | None = None
+    mended: Mended | None = None
+    in_mended_arm: bool = False
     announcements: tuple[str, ...]  # about the models
     device: torch.device  # where models are trained and asked
 
@@ -114,6 +119,17 @@ class Inputs:
         origin = self.given_teacher or self.encoder
         assert origin is not None  # Experiment asks for one of them
         return origin
+
+    @property
+    def teacher_name(self) -> str:
+        """What the teacher of this arm is called: one that was given, or is only asked, can't be mended."""
+        trained = not self.given_teacher and not self.asked_teachers
+        return MENDED_TEACHER_FOLDER if self.in_mended_arm and trained else TEACHER_FOLDER
+
+    @property
+    def contrasts(self) -> Mended | None:
+        """The contrast texts that this arm learns from besides the training rows."""
+        return self.mended if self.in_mended_arm else None
 
     @property
     def teacher_width(self) -> int:
@@ -149,11 +165,27 @@ class Inputs:
         return self.task.answers(self.split.parts[part])
 
     @property
+    def labelled_rows(self) -> EncodedRows:
+        """The rows with targets: the training rows, then this arm's contrast texts."""
+        rows = self.rows["train"]
+        return rows.followed_by(self.contrasts.rows) if self.contrasts else rows
+
+    @property
+    def targets(self) -> np.ndarray:
+        """What is learnt of the labelled rows, as the classification loss takes it."""
+        targets = self.task.targets(self.split.parts["train"])
+        return np.concatenate([targets, self.contrasts.targets]) if self.contrasts else targets
+
+    @property
     def row_weights(self) -> np.ndarray | None:
-        """What each training row weighs in training, float32 (rows,); None where all weigh alike."""
-        right = self.split.parts["train"].corrected
-        weight = np.float32(self.experiment.corrections.weight)
-        return None if right is None else np.where(right, weight, np.float32(1))
+        """What each labelled row weighs in training, float32 (rows,); None where all weigh alike."""
+        right, of_groups = self.split.parts["train"].corrected, self.contrasts.weights if self.contrasts else None
+        if right is None and of_groups is None:
+            return None
+        weights = np.ones(len(self.rows["train"]), dtype=np.float32) if of_groups is None else of_groups
+        if right is not None:
+            weights = weights * np.where(right, np.float32(self.experiment.corrections.weight), np.float32(1))
+        return np.concatenate([weights, np.ones(len(self.contrasts or ()), dtype=np.float32)])
 
     @property
     def asked_training_rows(self) -> np.ndarray:
@@ -178,25 +210,25 @@ class Inputs:
     def asked_windows(self, size: int) -> Iterator[list[str]]:
         """The texts of `asked_rows`, `size` at a time."""
         others = self.unlabelled.texts() if self.unlabelled and not self.unlabelled.scores else ()
-        texts = chain(self.texts["train"], others)
+        texts = chain(self.texts["train"], self.contrasts.texts if self.contrasts else (), others)
         while window := list(islice(texts, size)):
             yield window
 
     @cached_property
     def taught_rows(self) -> EncodedRows:
         """The rows that a teacher teaches: those with labels, then, once they are in the run's folder, the others."""
-        rows = self.rows["train"]
+        rows = self.labelled_rows
         return rows.followed_by(self.unlabelled_rows) if self.unlabelled_rows else rows
 
     @property
     def asked_rows(self) -> EncodedRows:
         """Of them those that the teacher is asked about: all but unlabelled ones with scores."""
-        return self.rows["train"] if self.unlabelled and self.unlabelled.scores else self.taught_rows
+        return self.labelled_rows if self.unlabelled and self.unlabelled.scores else self.taught_rows
 
     @property
     def taught_counts(self) -> tuple[int, int]:
         """How many rows the teacher is asked about, and of how many the scores are known instead."""
-        labelled, others = len(self.rows["train"]), len(self.unlabelled) if self.unlabelled else 0
+        labelled, others = len(self.labelled_rows), len(self.unlabelled) if self.unlabelled else 0
         return (labelled, others) if self.unlabelled and self.unlabelled.scores else (labelled + others, 0)
 
     def data_facts(self) -> DataFacts:
@@ -271,7 +303,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
     evasions = find_evasions(experiment, split)
     explained = find_explained(experiment, split, dialect)
     stored = None
-    if split.has_scores and not experiment.teacher_from_scores:
+    if split.has_scores and not experiment.teacher_from_scores and not experiment.given_teachers:
         stored = stored_teacher(experiment, as_stored, task, suite_scores)
         if not split.labelled:
             split = judged_as_stored(split, as_stored)
@@ -294,6 +326,12 @@ def read_inputs(experiment: Experiment) -> Inputs:
         ids = {text: list(of_text) for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
         check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
     about_texts = unlabelled.announcements if unlabelled else ()
+    mended: Mended | None = None
+    about_mending: list[str] = []
+    if any(recipe.mend for recipe in experiment.recipes):
+        check_mending(experiment, suite)
+        mended, about_mending = find_mended(experiment, split, task, tokenizer, dialect)
+        suite = suite.mended_with(mended.disguises) if suite else None
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
@@ -313,7 +351,10 @@ def read_inputs(experiment: Experiment) -> Inputs:
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
         corrections=corrections,
-        announcements=tuple(dict.fromkeys((*models.announcements, *projections(experiment, models), *about_texts))),
+        mended=mended,
+        announcements=tuple(
+            dict.fromkeys((*models.announcements, *projections(experiment, models), *about_texts, *about_mending))
+        ),
         device=device,
     )
 

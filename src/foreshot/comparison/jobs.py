@@ -26,7 +26,8 @@ class Job:
     `recipe` is None for the teacher. `source` is whose weights it starts from: an encoder or a classifier that was
     given, or None for the run's teacher. `distillation` is None where it learns from labels alone.
     `asked` is the teacher that this is, if it is only asked; `mean_of` are the teachers that it is the mean of, by
-    `weights`, which sum to 1.
+    `weights`, which sum to 1. `mended` says whether it is trained with mending, and `teacher` names what it is held
+    against.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Job:
     asked: AskedTeacher | None = None
     mean_of: "tuple[Job, ...]" = ()
     weights: tuple[float, ...] = ()
+    mended: bool = False
+    teacher: str = TEACHER_FOLDER
 
     @property
     def is_one_of_several(self) -> bool:
@@ -57,16 +60,19 @@ def teacher_job(inputs: Inputs) -> Job:
     """The teacher: fine-tuned from the encoder with the first seed, or the one that was given, or is only asked."""
     if inputs.asked_teachers:
         return _asked_job(inputs, inputs.asked_teachers[0], TEACHER_FOLDER, TEACHER_FOLDER)
+    name = inputs.teacher_name
     return Job(
-        name=TEACHER_FOLDER,
+        name=name,
         seed=inputs.experiment.first_seed,
         recipe=None,
         source=inputs.origin,
         layers=tuple(range(1, inputs.origin.depth + 1)),
         learning_rate=inputs.experiment.training.learning_rate,
         distillation=None,
-        folder=TEACHER_FOLDER,
+        folder=name,
         made_from=teacher_fingerprint(inputs),
+        mended=name != TEACHER_FOLDER,
+        teacher=name,
     )
 
 
@@ -121,6 +127,8 @@ def student_job(inputs: Inputs, recipe: Recipe, seed: int, layers: tuple[int, ..
         distillation=_distillation_of(inputs, recipe) if recipe.objective == "distil" else None,
         folder=folder,
         made_from=student_fingerprint(inputs, recipe, seed),
+        mended=recipe.mend,
+        teacher=inputs.teacher_name,
     )
 
 

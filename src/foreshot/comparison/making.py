@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
 from foreshot.comparison.jobs import Job
+from foreshot.comparison.mending import mended_epochs
 from foreshot.comparison.model_folder import TrainingRecord, save_classifier, save_curves
 from foreshot.judging import guards
 from foreshot.judging.summary import training_facts
@@ -43,17 +44,19 @@ def train_into(
 ) -> TrainingRecord:
     """Train a job's model on the training rows, by labels or with `teaching` too, and keep its losses in `folder`."""
     settings, rows = inputs.experiment.training, inputs.rows["train"]
+    mended = mended_epochs(job, inputs)
     progress.begin(f"training {job.titled}", len(rows) * settings.epochs)
     try:
         history = train(
             model,
-            rows,
-            inputs.task.targets(inputs.split.parts["train"]),
+            inputs.labelled_rows,
+            inputs.targets,
             settings=settings,
             learning_rate=job.learning_rate,
             seed=job.seed,
             row_weights=inputs.row_weights,
             teaching=teaching,
+            mended=mended,
             checkpointing=checkpointing(job, inputs, run),
             device=inputs.device,
             progress=progress,

@@ -1,7 +1,9 @@
 """Room on the disk: what a run will write, against what is free, before anything is trained."""
 
 import shutil
+from collections import Counter
 
+from foreshot.comparison.arms import Arm, arms_of
 from foreshot.comparison.asked_teachers import AskedClassifier
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
@@ -30,16 +32,12 @@ def check_room(inputs: Inputs, run: RunFolder) -> None:
 
     Without checkpoints, which are left out where there is no room; and what is finished already is there.
     """
-    students = {recipe.name: _students(inputs, recipe) for recipe in inputs.experiment.recipes}
-    jobs = [job for of_recipe in students.values() for job in of_recipe]
-    parts = {
-        "the teacher": _asked_copies(inputs, run)
-        if inputs.asked_teachers
-        else _weights([teacher_job(inputs)], inputs, run),
-        "students": sum(_weights(of_recipe, inputs, run) for of_recipe in students.values()),
-        "what the teacher says": _outputs(inputs, run) if any(job.distillation for job in jobs) else 0,
-        "its states": _states(jobs, inputs, run),
-    }
+    parts: Counter[str] = Counter()
+    for number, arm in enumerate(arms_of(inputs, run)):
+        of_arm = _parts(arm)
+        if number and arm.run.teacher == run.teacher:
+            del of_arm["the teacher"]  # it is the other arm's, too
+        parts.update(of_arm)
     needed = sum(parts.values())
     place = next(folder for folder in (run.path.absolute(), *run.path.absolute().parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
@@ -50,6 +48,21 @@ def check_room(inputs: Inputs, run: RunFolder) -> None:
             f"{run.path}: the run takes {_megabytes(needed)} ({what}), and {_megabytes(free)} are free; make room, "
             f"choose another folder with ⟨runs⟩{live}, or ask for fewer students"
         )
+
+
+def _parts(arm: Arm) -> dict[str, int]:
+    """Bytes of what an arm will write, by what it is."""
+    inputs, run = arm.inputs, arm.run
+    students = {recipe.name: _students(inputs, recipe) for recipe in arm.recipes}
+    jobs = [job for of_recipe in students.values() for job in of_recipe]
+    return {
+        "the teacher": _asked_copies(inputs, run)
+        if inputs.asked_teachers
+        else _weights([teacher_job(inputs)], inputs, run),
+        "students": sum(_weights(of_recipe, inputs, run) for of_recipe in students.values()),
+        "what the teacher says": _outputs(inputs, run) if any(job.distillation for job in jobs) else 0,
+        "its states": _states(jobs, inputs, run),
+    }
 
 
 def _megabytes(size: int) -> str:

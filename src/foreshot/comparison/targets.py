@@ -193,14 +193,16 @@ def _weighed(inputs: Inputs, weights: np.ndarray | None) -> np.ndarray | None:
     """What a teacher's word on each taught row weighs, float32, in the shape of `weights`, which say it without
     corrections: (rows,) or (rows, labels), None for all alike.
 
-    The run's own teacher learnt the corrections, and its word on them weighs as they do; another one's counts for
-    nothing there, where people know better.
+    The run's own teacher learnt the corrections and contrast texts, and its word on them weighs as they do; another
+    one's counts for nothing there, where people, or the templates, know better.
     """
-    own = inputs.row_weights
-    if own is None:
+    own, contrasts = inputs.row_weights, len(inputs.contrasts or ())
+    given = bool(inputs.given_teacher or inputs.asked_teachers)
+    if own is None and not (given and contrasts):
         return weights
-    if inputs.given_teacher or inputs.asked_teachers:
-        own = np.where(inputs.split.parts["train"].corrected or (), np.float32(0), np.float32(1))
+    if own is None or given:
+        corrected = inputs.split.parts["train"].corrected or [False] * len(inputs.rows["train"])
+        own = np.where([*corrected, *[True] * contrasts], np.float32(0), np.float32(1))
     rows = np.concatenate([own, np.ones(len(inputs.taught_rows) - len(own), dtype=np.float32)])
     if weights is None:
         return rows

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from foreshot.data.reading.files import open_sheet
 from foreshot.data.split import Split, fold
 from foreshot.data.texts import excerpt, listing, normalise, place, printable
@@ -12,6 +14,8 @@ from foreshot.errors import DataError
 from foreshot.settings.dialect import FOUND, AskedDialect
 
 TERM_COLUMNS = ("group", "term")
+MOST_TIMES = 5.0
+"""No row weighs more than so many others, or less than their inverse."""
 
 # Marks belong to the letter before them, and Python doesn't count them among a word's characters.
 _BETWEEN_WORDS = re.compile(r"[^\w\s]|_")
@@ -74,6 +78,27 @@ def mentions(texts: Sequence[str], terms: Mapping[str, Sequence[str]]) -> dict[s
     worded = [f" {_words(text)} " for text in texts]
     wanted = {group: [f" {_words(normalise(term))} " for term in of_group] for group, of_group in terms.items()}
     return {group: [any(term in text for term in of_group) for text in worded] for group, of_group in wanted.items()}
+
+
+def identity_weights(identities: Mapping[str, Sequence[bool]], toxic: np.ndarray) -> np.ndarray:
+    """What rows weigh so that a group's share of toxic rows is that of all rows: (rows,) float32, 1 without a group.
+
+    `toxic` (rows,) is 1, 0, or -1 where it isn't known, and such a row weighs 1. A row that mentions group G and has
+    label y weighs P(y) / P(y | G) (Kamiran and Calders 2012, section 5.3, "reweighing"), at most `MOST_TIMES` and at
+    least its inverse; of several groups the geometric mean. Dixon et al. 2018 bring the rates together by adding benign
+    mentions instead.
+    """
+    known = toxic >= 0
+    logs, groups = np.zeros(len(toxic)), np.zeros(len(toxic))
+    for mentioned in identities.values():
+        of_group = np.asarray(mentioned, dtype=bool) & known
+        for label in (0, 1):
+            rows = of_group & (toxic == label)
+            if rows.any():
+                rate, own = (toxic[known] == label).mean(), (toxic[of_group] == label).mean()
+                logs[rows] += np.clip(np.log(rate / own), -np.log(MOST_TIMES), np.log(MOST_TIMES))
+        groups += of_group
+    return np.exp(logs / np.maximum(groups, 1)).astype(np.float32)
 
 
 def _words(text: str) -> str:

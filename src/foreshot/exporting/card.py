@@ -66,6 +66,7 @@ def card(manifest: Manifest) -> str:
         weakest=_weakest(manifest),
         decisions=_decisions(manifest),
         graphs=_graphs(manifest),
+        trimmed=_trimmed(manifest),
         longest_text=count_text(LONGEST_TEXT),
     )
     return f"---\n{_metadata(manifest)}---\n\n{text}"
@@ -299,6 +300,29 @@ def _promise(manifest: Manifest) -> str:
         else "NO threshold kept this promise on the validation rows, and the one that comes nearest was taken"
     )
     return f"The policy is {policy.text}, that is {' and '.join(wanted)}; {kept}."
+
+
+def _trimmed(manifest: Manifest) -> dict[str, Any] | None:
+    """How many pieces a trimmed vocabulary has left, and what that changes: of which texts, and how many of them."""
+    found = manifest.vocabulary
+    if found is None:
+        return None
+    shown = [
+        (
+            shortened(part.source, LONGEST_NAME),
+            count_text(part.texts),
+            f"{count_text(part.other_tokens)} ({percent_text(part.other_tokens / part.texts)})",
+            f"{count_text(part.other_decisions)} ({part.other_decisions / part.texts:.2%})",
+        )
+        for part in found.changed
+    ]
+    return {
+        "pieces": count_text(found.pieces),
+        "before": count_text(found.pieces_before),
+        "fewer": "none" if found.least_rows == 1 else f"fewer than {count_text(found.least_rows)}",
+        "source": shortened(found.source, LONGEST_NAME),
+        "changed": shown,
+    }
 
 
 def _graphs(manifest: Manifest) -> list[dict[str, str]]:

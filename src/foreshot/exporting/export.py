@@ -19,6 +19,7 @@ from foreshot.errors import BundleError, ConfigError
 from foreshot.exporting.card import card
 from foreshot.exporting.proving import MadeGraph, Proof, fp32_graph, int8_graph
 from foreshot.exporting.subject import Subject, find_subject
+from foreshot.exporting.trimming import trim, trimmed_proof
 from foreshot.files.atomic import replacing_folder, write_atomically
 from foreshot.judging.shares import suite_shares
 from foreshot.models.students import parameters
@@ -36,6 +37,7 @@ from foreshot.runtime.bundle import (
     Manifest,
     Origin,
     SelfTest,
+    TrimmedVocabulary,
     refuse_as_target,
     sums_of,
 )
@@ -73,6 +75,9 @@ def export(
     separator: str | None = None,
     quoting: str | None = None,
     problem_type: str | None = None,
+    trim_vocabulary: bool = False,
+    least_rows: int = 1,
+    keep_words: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write the bundle `out` from a classifier: a run's folder (what its verdict ships), a model's folder, or a hub id.
@@ -81,14 +86,21 @@ def export(
     file `rows`, and on `suite` (a file, or the run's, or the built-in one where it fits). `positive` is the class that
     counts as toxic, or the label to judge of a multi-label model; `problem_type` ("single-label", "multi-label") says
     which it is, where its config.json doesn't. `separator` and `quoting` are those of `rows` (`settings.dialect`), else
-    found. Raises ForeshotError for what can't be used, for a graph in 32 bits that isn't the model, and for a bundle
-    that `verify` would refuse; `out` is then as it was.
+    found. `trim_vocabulary` leaves out the word pieces that fewer than `least_rows` of the run's training rows have
+    (outside a run: of `rows`), no case of the suite and no text of the file `keep_words` (`exporting.trimming`). Raises
+    ForeshotError for what can't be used, for a graph in 32 bits that isn't the model, and for a bundle that `verify`
+    would refuse; `out` is then as it was.
     """
     progress, out = progress or Silent(), Path(out)
     if not bits or not set(bits) <= BITS.keys():
         raise ConfigError(f"⟨bits⟩ {','.join(bits)}: must be 32, 8, or both by comma")
     if max_length is not None and max_length < SHORTEST:
         raise ConfigError(f"⟨max_length⟩ {max_length}: must be at least {SHORTEST}")
+    if least_rows < 1:
+        raise ConfigError(f"⟨least_rows⟩ {least_rows}: must be at least 1")
+    if not trim_vocabulary and (least_rows > 1 or keep_words is not None):
+        asked = "⟨least_rows⟩" if least_rows > 1 else "⟨keep_words⟩"
+        raise ConfigError(f"{asked}: says what ⟨trim_vocabulary⟩ leaves; ask for that, too")
     dialect = asked_dialect(separator, quoting, say=progress.say)
     refuse_as_target(out)
     subject = find_subject(str(model), max_length, positive, problem_type, progress)
@@ -98,20 +110,30 @@ def export(
     if not texts:
         raise ConfigError(f"{subject.source.name}: nothing to prove it on; name texts with ⟨rows⟩ FILE")
     subject.check_tokenization(texts)
+    trimming = None
+    if trim_vocabulary:
+        trained_on, training_texts = _training_texts(subject, rows, text, dialect)
+        always = [case.text for case in cases.cases] if cases else []
+        always += read_texts(keep_words, dialect=replace(dialect, firm=False)) if keep_words is not None else []
+        trimming = trim(subject, training_texts, always, source=trained_on, least_rows=least_rows, progress=progress)
     progress.begin(f"asking {subject.source.name} about {len(texts):,} texts", len(texts))
     try:
         reference = subject.reference(texts, progress)
     finally:
         progress.end()
     proof = Proof(subject=subject, suite=cases, source=source, texts=texts, reference=reference)
+    vocabulary = None
+    if trimming is not None:
+        unseen = [] if subject.run is None else subject.run.texts("test")[:MOST_ROWS]
+        proof, vocabulary = trimmed_proof(proof, trimming, {"the run's test rows": unseen}, progress)
     made = [fp32_graph(proof, progress)] if "32" in bits else []
     smaller, refused = int8_graph(proof, progress) if "8" in bits else (None, ())
     graphs = [smaller, *made] if smaller else made
     if not graphs:
         raise BundleError(f"{out}: no setting of 8 bits decides as the model does; export it with ⟨bits⟩ 32,8")
-    manifest = _manifest(proof, graphs, refused)
+    manifest = _manifest(proof, graphs, refused, vocabulary, parameters(subject.model)[0])
     with replacing_folder(out.resolve()) as workplace:  # a link stays one, to the new bundle
-        (workplace / TOKENIZER_FILE).write_text(subject.tokenizer_content, encoding="utf-8")
+        (workplace / TOKENIZER_FILE).write_text(proof.subject.tokenizer_content, encoding="utf-8")
         for graph in graphs:
             (workplace / graph.facts.file).write_bytes(graph.content)
         write_atomically(workplace / MANIFEST_FILE, manifest.model_dump_json(indent=1) + "\n")
@@ -143,11 +165,31 @@ def _other_texts(
     if rows is not None:
         return rows, read_texts(rows, text=column, dialect=dialect)[:MOST_ROWS]
     if subject.run is not None:
-        return "the run's validation rows", subject.run.validation_texts()[:MOST_ROWS]
+        return "the run's validation rows", subject.run.texts("validation")[:MOST_ROWS]
     return "no rows besides the suite", []
 
 
-def _manifest(proof: Proof, graphs: Sequence[MadeGraph], refused: tuple[Attempt, ...]) -> Manifest:
+def _training_texts(
+    subject: Subject, rows: str | None, column: str | None, dialect: AskedDialect
+) -> tuple[str, list[str]]:
+    """The texts whose word pieces stay, and what they are."""
+    if subject.run is not None:
+        return "the run's training rows", subject.run.texts("train")
+    if rows is not None:
+        return rows, read_texts(rows, text=column, dialect=dialect)
+    raise ConfigError(
+        f"{subject.source.name}: is of no run, so nobody knows which words it was trained with; name texts that have "
+        "them with ⟨rows⟩ FILE"
+    )
+
+
+def _manifest(
+    proof: Proof,
+    graphs: Sequence[MadeGraph],
+    refused: tuple[Attempt, ...],
+    vocabulary: TrimmedVocabulary | None,
+    parameters_before: int,
+) -> Manifest:
     subject, run, preferred = proof.subject, proof.subject.run, graphs[0]
     classes, suite = subject.classes, proof.suite
     decision, view, positive = view_of(subject.decision, preferred.logits, classes.positive)
@@ -164,11 +206,12 @@ def _manifest(proof: Proof, graphs: Sequence[MadeGraph], refused: tuple[Attempt,
         decisions=subject.decision if isinstance(subject.decision, LabelDecisions) else None,
         graphs=[graph.facts for graph in graphs],
         refused=refused,
+        vocabulary=vocabulary,
         origin=Origin(
             model=_name(subject),
             architecture=subject.source.config.model_type,
             layers=subject.source.depth,
-            parameters=parameters(subject.model)[0],
+            parameters=parameters_before,
             fingerprint=subject.source.fingerprint,
             **(run.origin() if run else {}),
         ),

@@ -65,6 +65,17 @@ class ClassTask:
     targets = answers
     """The answers as the classification loss takes them."""
 
+    def contrast_targets(self, toxic: np.ndarray, hateful: np.ndarray, meant: Mapping[str, str]) -> np.ndarray | None:
+        """What contrast texts teach, as the classification loss takes it; None where the task can't learn from them.
+
+        `toxic` and `hateful` (texts,) say what each text is. Of several outputs the judged one learns the first, and
+        those that `meant` names what it says, "toxic" or "hateful"; the others learn nothing (NaN).
+        """
+        positive = self.classes.positive
+        if positive is None or len(self.names) != 2:
+            return None
+        return np.where(toxic, positive, 1 - positive)
+
     def likeliest(self, logits: np.ndarray) -> np.ndarray:
         """What logits say without thresholds, in the shape of the answers."""
         return logits.argmax(axis=1)
@@ -142,6 +153,9 @@ class LabelTask:
     def targets(self, part: Part) -> np.ndarray:
         return np.array(part.marks, dtype=np.float32)
 
+    def contrast_targets(self, toxic: np.ndarray, hateful: np.ndarray, meant: Mapping[str, str]) -> np.ndarray | None:
+        return _contrast_targets(self.names, toxic, hateful, meant)
+
     def likeliest(self, logits: np.ndarray) -> np.ndarray:
         return (logits > 0).astype(int)
 
@@ -210,6 +224,9 @@ class ScoreTask:
 
     def targets(self, part: Part) -> np.ndarray:
         return self.answers(part).astype(np.float32)
+
+    def contrast_targets(self, toxic: np.ndarray, hateful: np.ndarray, meant: Mapping[str, str]) -> np.ndarray | None:
+        return _contrast_targets(self.names, toxic, hateful, meant)
 
     def likeliest(self, logits: np.ndarray) -> np.ndarray:
         return (logits > self._deciding_logits).astype(int)
@@ -284,6 +301,16 @@ class ScoreTask:
     def _deciding_logits(self) -> np.ndarray:
         deciding = np.array([first for first, *_ in self.thresholds])
         return np.asarray(np.log(deciding / (1 - deciding)))
+
+
+def _contrast_targets(names: list[str], toxic: np.ndarray, hateful: np.ndarray, meant: Mapping[str, str]) -> np.ndarray:
+    """What contrast texts teach of several outputs, the first of which is judged: (texts, outputs) float32."""
+    found = np.full((len(toxic), len(names)), np.nan, dtype=np.float32)
+    for index, name in enumerate(names):
+        learnt = meant.get(name, "toxic" if index == 0 else "")
+        if learnt:
+            found[:, index] = hateful if learnt == "hateful" else toxic
+    return found
 
 
 def _known(answers: np.ndarray) -> np.ndarray:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedTokenizerBase
 
-from foreshot.models.token_store import JoinedTokens, StoredTokens, Tokens
+from foreshot.models.token_store import JoinedTokens, ReplacedTokens, StoredTokens, Tokens
 
 POOL = 50
 """Batches whose rows are sorted by length together: enough that padding is rare, few enough that order is random."""
@@ -30,14 +31,14 @@ class EncodedRows:
     @cached_property
     def lengths(self) -> np.ndarray:
         """Tokens of each row, shape (rows,)."""
-        if isinstance(self.ids, StoredTokens | JoinedTokens):
+        if isinstance(self.ids, StoredTokens | JoinedTokens | ReplacedTokens):
             return self.ids.lengths
         return np.array([len(ids) for ids in self.ids], dtype=np.int64)
 
     @cached_property
     def occurring(self) -> np.ndarray:
         """The token ids that occur in any row, ascending: (ids,)."""
-        if isinstance(self.ids, StoredTokens | JoinedTokens):
+        if isinstance(self.ids, StoredTokens | JoinedTokens | ReplacedTokens):
             return self.ids.occurring
         return np.array(sorted(set[int]().union(*self.ids)), dtype=np.int64)
 
@@ -92,19 +93,24 @@ def mixed_batches(
     sorted by length, as in `length_grouped_batches`.
     """
     without_label = rows_without_label(batch_size, unlabelled_share)
-    counts = (batch_size - without_label, without_label)
-    rounds = _Rounds(0, labelled, rng), _Rounds(labelled, len(lengths), rng)
+    kinds = (Rounds(0, labelled, rng), batch_size - without_label), (Rounds(labelled, len(lengths), rng), without_label)
     while True:
-        batches: list[np.ndarray] = []
-        steps = -(-labelled // batch_size)
-        for start in range(0, steps, POOL):
-            pool = min(POOL, steps - start)
-            of_either = []
-            for kind, count in zip(rounds, counts, strict=True):
-                rows = kind.take(pool * count)
-                of_either.append(rows[np.argsort(lengths[rows], kind="stable")].reshape(pool, count))
-            batches += list(np.concatenate(of_either, axis=1))
-        yield [batches[index] for index in rng.permutation(len(batches))]
+        yield mixed_epoch(lengths, kinds, -(-labelled // batch_size), rng)
+
+
+def mixed_epoch(
+    lengths: np.ndarray, kinds: Sequence[tuple["Taken", int]], steps: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """One epoch of `steps` batches, each with so many rows of each kind; see `mixed_batches`."""
+    batches: list[np.ndarray] = []
+    for start in range(0, steps, POOL):
+        pool = min(POOL, steps - start)
+        of_each = []
+        for kind, count in kinds:
+            rows = kind.take(pool * count)
+            of_each.append(rows[np.argsort(lengths[rows], kind="stable")].reshape(pool, count))
+        batches += list(np.concatenate(of_each, axis=1))
+    return [batches[index] for index in rng.permutation(len(batches))]
 
 
 def rows_without_label(batch_size: int, unlabelled_share: float) -> int:
@@ -112,7 +118,14 @@ def rows_without_label(batch_size: int, unlabelled_share: float) -> int:
     return min(round(batch_size * unlabelled_share), batch_size - 1)
 
 
-class _Rounds:
+class Taken(Protocol):
+    """Row numbers, as many as are asked for."""
+
+    def take(self, count: int) -> np.ndarray:
+        """The next ones, (count,)."""
+
+
+class Rounds:
     """Numbers from `first` to before `end`, shuffled anew in each round, which begins when its first one is taken."""
 
     def __init__(self, first: int, end: int, rng: np.random.Generator) -> None:

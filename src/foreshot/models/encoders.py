@@ -296,16 +296,25 @@ def head_modules(model: PreTrainedModel) -> list[str]:
 
 
 def longest_input(model: PreTrainedModel) -> int:
-    """The most tokens that a model has positions for, or `NO_LIMIT`.
+    """The most tokens that a model has positions for, or `NO_LIMIT`."""
+    table = padded_positions(model)
+    if table is not None:
+        rows, padding = table
+        return rows - padding - 1
+    positions = getattr(model.config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) and positions > 0 else NO_LIMIT  # XLNet's is -1
 
-    Where a table of positions has a padding row, as RoBERTa's and its kin's have, they begin after it.
+
+def padded_positions(model: PreTrainedModel) -> tuple[int, int] | None:
+    """How many rows a table of positions has and which is for padding, as RoBERTa's and its kin's; None without one.
+
+    Positions begin after that row, and the same number is that of the padding token.
     """
     for name, table in model.base_model.named_modules():
         padding = getattr(table, "padding_idx", None)
         if "position" in name.rpartition(".")[2] and padding is not None:
-            return int(table.weight.shape[0]) - int(padding) - 1
-    positions = getattr(model.config, "max_position_embeddings", None)
-    return positions if isinstance(positions, int) and positions > 0 else NO_LIMIT  # XLNet's is -1
+            return int(table.weight.shape[0]), int(padding)
+    return None
 
 
 def _demo_folder() -> Path:

@@ -1,6 +1,6 @@
 """Token ids of rows that may be more than memory holds: in files of the run's folder, read row by row."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -67,6 +67,36 @@ class JoinedTokens:
     def occurring(self) -> np.ndarray:
         """The ids that occur, ascending."""
         return np.union1d(self._first.occurring, self._others.occurring)
+
+
+class ReplacedTokens:
+    """The token ids of rows, some of them replaced, by the row's number; nothing is copied."""
+
+    def __init__(self, rows: KnownTokens, replaced: Mapping[int, Ids]) -> None:
+        self._rows, self._replaced = rows, replaced
+
+    def __len__(self) -> int:
+        return len(self._rows.ids)
+
+    def __getitem__(self, row: int, /) -> Ids:
+        found = self._replaced.get(int(row))
+        return self._rows.ids[row] if found is None else found
+
+    def __iter__(self) -> Iterator[Ids]:
+        return (self[row] for row in range(len(self)))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row, (rows,)."""
+        lengths = self._rows.lengths.copy()
+        for row, ids in self._replaced.items():
+            lengths[row] = len(ids)
+        return lengths
+
+    @property
+    def occurring(self) -> np.ndarray:
+        """The ids that occur, ascending; those of what was replaced among them."""
+        return np.union1d(self._rows.occurring, np.unique(list(chain.from_iterable(self._replaced.values()))))
 
 
 class StoredTokens:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from foreshot.data.table import read_texts
 from foreshot.errors import DataError, RunFolderError
@@ -11,6 +11,7 @@ from foreshot.results.results import Results
 from foreshot.results.run_folder import EXPERIMENT_FILE, RESULTS_FILE, TEACHER_FOLDER, read_run
 from foreshot.settings.experiment import BUILTIN_SUITE, NO_SUITE, Experiment
 
+Part = Literal["train", "validation", "test"]
 DEEPEST = 3  # runs/NAME/students/RECIPE/seed-N
 
 
@@ -35,9 +36,9 @@ class RunModel:
             return None
         return BUILTIN_SUITE if self.results.suite.name == BUILTIN_SUITE else self.experiment.suite
 
-    def validation_texts(self) -> list[str]:
-        """The texts of the validation rows, normalised."""
-        path = self.run / "data" / "validation.parquet"
+    def texts(self, part: Part) -> list[str]:
+        """The texts of a part's rows, normalised."""
+        path = self.run / "data" / f"{part}.parquet"
         try:
             return read_texts(path, text="text")
         except DataError as error:

@@ -9,6 +9,7 @@ EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
 RESULTS_FILE = "results.json"
 TEACHER_FOLDER = "teacher"
+MENDED_TEACHER_FOLDER = "teacher-mended"
 TEACHERS_FOLDER = "teachers"
 """Holds each of several teachers; their mean stands in TEACHER_FOLDER."""
 

@@ -94,6 +94,28 @@ class Attempt(Facts):
     complaint: str
 
 
+class ChangedTexts(Facts):
+    """What trimming changes: how many of `texts` get other tokens by it, and how many of these another decision."""
+
+    source: str
+    texts: int
+    other_tokens: int
+    other_decisions: int
+
+
+class TrimmedVocabulary(Facts):
+    """A vocabulary without the pieces that fewer than `least_rows` texts of `source` have: `pieces` of `pieces_before`.
+
+    `changed` says what this changes, by the source of the texts.
+    """
+
+    pieces: int
+    pieces_before: int
+    least_rows: int
+    source: str
+    changed: tuple[ChangedTexts, ...]
+
+
 class SelfTest(Facts):
     """A text, and the probability of each class or label that every graph must give it (`runtime.verifying`)."""
 
@@ -106,6 +128,7 @@ class Manifest(Facts):
 
     A model with `decisions` is multi-label: a text can have any of its `labels`. `positive` is then the judged one and
     `decision` its decision; `suite_result` is about its view, and `label_metrics` has each label's metrics by name.
+    `vocabulary` is None where all of the tokenizer's pieces are there.
     """
 
     format_version: int
@@ -119,6 +142,7 @@ class Manifest(Facts):
     decisions: LabelDecisions | None = None
     graphs: list[GraphFacts]
     refused: tuple[Attempt, ...] = ()
+    vocabulary: TrimmedVocabulary | None = None
     origin: Origin
     metrics: dict[str, float | None]
     metrics_rows: int | None = None

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from foreshot.settings.base import Settings
 from foreshot.settings.dialect import separator_name
 from foreshot.settings.losses import Distillation
+from foreshot.settings.mending import Mending
 from foreshot.settings.reading import load_settings, run_name, validated
 from foreshot.settings.recipes import DEFAULT_RECIPES, FILE_NAME, RECIPES, Lora, Recipe, named_recipe
 from foreshot.settings.scores import output_name
@@ -117,9 +118,9 @@ class Experiment(Settings):
     ("demo": those of the built-in corpus); where it has any of the columns that `scores` names, they teach.
     `scores` names columns of numbers from 0 to 1 (`data.scores`), the judged one first. Without `label` and `labels`
     they are what models learn and are held against, at the `thresholds` in use, by name (the first of each decides, 0.5
-    where none is given); beside them they are the teacher. With `teacher_from_scores` the encoder is fine-tuned on
-    them, and is the teacher. `teacher_scores` names a file with the same scores of the suite's cases, of which a
-    share of `teacher_scores_share` must be in it.
+    where none is given), and teach unless a ready `teacher` does; beside labels they are the teacher. With
+    `teacher_from_scores` the encoder is fine-tuned on them, and is the teacher. `teacher_scores` names a file with the
+    same scores of the suite's cases, of which a share of `teacher_scores_share` must be in it.
     `separator` and `quoting` are those of the labelled rows' tables (`settings.dialect`); without them they are found.
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `teacher_labels` leads from the data's classes to what a ready teacher calls them, and `problem_type` says what its
@@ -171,6 +172,7 @@ class Experiment(Settings):
     training: Training = Training()
     distillation: Distillation = Distillation()
     lora: Lora = Lora()
+    mend: Annotated[Mending, Field(default_factory=lambda: Mending.model_validate({}))]
     probes: Named | None = None
     disguised_rows: Rows = 150
     explanations: Explanations = Explanations()
@@ -284,11 +286,11 @@ class Experiment(Settings):
                     raise ValueError(f"{name}: is for labels, and scores are learnt here; name the labels with label")
         if self.teacher_from_scores and self.teacher_scores is not None:
             raise ValueError("teacher_scores: with teacher_from_scores the teacher is a model, which is asked itself")
-        if self.teacher is not None:
+        if self.teacher is not None and (self.teacher_from_scores or not self.scores_alone):
             raise ValueError("scores: are the teacher; leave out teacher, or the scores")
         if self.teacher_from_scores and not self.scores_alone:
             raise ValueError("teacher_from_scores: beside labels the teacher learns these; leave it out")
-        if self.encoder is None:
+        if self.encoder is None and self.teacher is None:
             raise ValueError("scores: have no network to take layers from; name an encoder to start from")
         return self
 

@@ -18,8 +18,8 @@ COUNTED_STRATEGIES = ("first", "last", "spaced", "ends", *MEASURED_STRATEGIES)
 STRATEGIES = ("all", "odd", "even", *(f"{name}:K" for name in COUNTED_STRATEGIES))
 LAYER_STRATEGY = re.compile(rf"(all|odd|even|({'|'.join(COUNTED_STRATEGIES)}):(?P<count>\d+))\Z")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-OF_TEACHERS = re.compile(r"teacher(-\d+)?\Z")
-"""What the teacher is called, and each of several."""
+OF_TEACHERS = re.compile(r"teacher(-\d+|-mended)?\Z")
+"""What the teacher is called, each of several, and the one that is mended."""
 RateFactor = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -29,7 +29,8 @@ class Recipe(Settings):
     `layers` is one of STRATEGIES or layer numbers, counted from 1 at the embedding side, in the order that the
     student has them. Trained is at the experiment's learning rate times `learning_rate_factor`, or at `learning_rate`
     instead; where that is another rate than the experiment's, the report marks the student as not matched.
-    `distillation` overrides the experiment's.
+    `distillation` overrides the experiment's. With `mend` what the experiment's `mend` says is done to its training
+    texts, and it learns from a teacher that was mended likewise, where the run trains one.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Recipe(Settings):
     learning_rate: LearningRate | None = None
     learning_rate_factor: RateFactor = 1.0
     distillation: Distillation | None = None
+    mend: bool = False
 
     @field_validator("name")
     @classmethod
@@ -76,6 +78,11 @@ class Recipe(Settings):
     def at(self, learning_rate: float) -> "Recipe":
         """The same recipe with a learning rate of its own."""
         return self.model_copy(update={"learning_rate": learning_rate, "learning_rate_factor": 1.0})
+
+    @property
+    def mended(self) -> "Recipe":
+        """The same recipe with mending."""
+        return self.model_copy(update={"name": self.name + MENDED, "mend": True})
 
     @property
     def measured(self) -> str | None:
@@ -117,6 +124,8 @@ DEFAULT_RECIPES = ("odd", "even", "lora", "odd-lora")
 
 TUNED = "-tuned"
 """What the name of a recipe at its best learning rate ends with."""
+MENDED = "-mended"
+"""What the name of a recipe's twin with mending ends with, and that of the mended teacher."""
 
 
 class Lora(Settings):
@@ -129,13 +138,22 @@ class Lora(Settings):
 
 
 def named_recipe(name: str) -> Recipe:
-    """The row of the recipe table with this name.
+    """The row of the recipe table with this name, or its twin with mending: "odd-mended".
 
     Raises ConfigError when there is none.
     """
+    if name.removesuffix(MENDED) in RECIPES and name.endswith(MENDED):
+        return RECIPES[name.removesuffix(MENDED)].mended
     if name not in RECIPES:
         raise ConfigError(f"unknown recipe {name!r}: choose from {', '.join(RECIPES)}, or give layers of your own")
     return RECIPES[name]
+
+
+def with_mended_twins(recipes: Iterable[Recipe]) -> tuple[Recipe, ...]:
+    """The recipes, and after them for each one without mending its twin with it, where that isn't there."""
+    given = tuple(recipes)
+    names = {recipe.name for recipe in given}
+    return (*given, *(recipe.mended for recipe in given if not recipe.mend and recipe.name + MENDED not in names))
 
 
 def recipe_of_layers(layers: str | Iterable[int]) -> Recipe:

@@ -9,12 +9,10 @@ tests, in other words. Nothing aims at the sealed part: the functionalities of `
 is trained with, and in each other functionality the templates whose number leaves 2 or 4 when divided by 5.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from itertools import cycle, islice
-from random import Random
 from typing import Any
 
 import yaml
@@ -23,6 +21,7 @@ from foreshot.data.split import fold
 from foreshot.results.behaviour import Case
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.perturbations import PERTURBATIONS, UNTRAINED, perturb
+from foreshot.suites.templates import SLOT, Decks, Row, plural, rows, sides, spelt
 
 EACH = 3
 """Cases that a template with a slot gives, where its block doesn't say."""
@@ -42,11 +41,6 @@ UNTAUGHT = frozenset(
 _TRIES = 60  # fillings of one template, before we give up on a text that the suite doesn't have yet
 _RUDE, _KIND = ("insult", "nasty", "daft", "silly", "vermin", "whore", "pest", "beast", "foul", "rude"), ("gem", "kind")
 _COUNTABLE = ("insult", "daft", "whore", "beast", "gem")  # the lists whose words have a plural
-
-_SLOT = re.compile(r"\{([a-z]+)\}")
-_ALTERNATIVE = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
-_ARTICLE = re.compile(r"\b(a)\(n\)(?= (\W*(?!use|uni)[aeiou])?)", re.IGNORECASE)
-_SENTENCE_START = re.compile(r"(?:^[\"']?|[.?!] )[a-z]")
 
 
 @cache
@@ -77,9 +71,15 @@ def _suite() -> Mapping[str, Any]:
     return loaded
 
 
+@cache
+def _lists() -> Mapping[str, Sequence[Row]]:
+    words = {name: rows(name, listed) for name, listed in _suite()["words"].items()}
+    return {**words, "group": _suite()["groups"]}
+
+
 def _listed(slots: Sequence[str]) -> frozenset[str]:
     lists = _suite()["words"]
-    plurals = {_plural(word) for slot in slots if slot in _COUNTABLE for word in lists[slot]}
+    plurals = {plural(word) for slot in slots if slot in _COUNTABLE for word in lists[slot]}
     return frozenset(plurals.union(*(lists[slot] for slot in slots)))
 
 
@@ -104,37 +104,25 @@ class _Collected:
         return True
 
 
-class _Decks:
-    """Slot fillers, dealt like cards, so that a block uses all of a list before any of it again."""
-
-    def __init__(self, seed: str) -> None:
-        self._seed = f"builtin/{seed}"
-        self._decks: dict[str, Iterator[Mapping[str, str]]] = {}
-
-    def fill(self, template: str) -> list[tuple[str, str | None]]:
-        """The text of a template and the group in it; the toxic and the benign text where there are two."""
-        words: dict[str, str] = {}
-        for slot in _SLOT.findall(template):
-            if slot not in words:
-                words |= next(self._deck(_root(slot)))
-        sides = [_ALTERNATIVE.sub(rf"\{side}", template) for side in (1, 2)]
-        return [_spell(side, words) for side in dict.fromkeys(sides)]
-
-    def _deck(self, root: str) -> Iterator[Mapping[str, str]]:
-        if root not in self._decks:
-            self._decks[root] = _dealt(_rows(root), Random(f"{self._seed}/{root}"))
-        return self._decks[root]
+def _fill(template: str, decks: Decks) -> list[tuple[str, str | None]]:
+    """The text of a template and the group in it; the toxic and the benign text where there are two."""
+    words = decks.words_for(template)
+    filled = []
+    for side in sides(template):
+        about_group = any(slot in ("group", "member") for slot in SLOT.findall(side))
+        filled.append((spelt(side, words), words["group"] if about_group else None))
+    return filled
 
 
 def _write_block(block: Mapping[str, Any], collected: _Collected) -> None:
     kinds = [block["of"]] if isinstance(block["of"], str) else block["of"]
-    decks = _Decks(kinds[0])
+    decks = Decks(_lists(), f"builtin/{kinds[0]}")
     for number, template in enumerate(block["templates"], 1):
-        wanted = block.get("each", EACH) if _SLOT.search(template) else 1
+        wanted = block.get("each", EACH) if SLOT.search(template) else 1
         for _ in range(_TRIES):
             cases = [
                 _case(text, kind, group, f"{number}", sealed=kind in UNTAUGHT or _is_sealed(number))
-                for kind, (text, group) in zip(kinds, decks.fill(template), strict=True)
+                for kind, (text, group) in zip(kinds, _fill(template, decks), strict=True)
             ]
             wanted -= collected.add(cases)
             if not wanted:
@@ -143,16 +131,21 @@ def _write_block(block: Mapping[str, Any], collected: _Collected) -> None:
             raise ValueError(f"no new text from {template!r}")
 
 
+def evasion_of(disguise: str) -> str:
+    """The functionality whose cases are disguised in this way."""
+    return f"evasion: {disguise}"
+
+
 def _write_evasion(name: str, collected: _Collected) -> None:
     """Toxic texts disguised in one way, and benign texts written in that way as their twins."""
     plan = _suite()["evasions"]
     twin = plan["twins"].get(name, {"of": "", "cases": 0})
-    decks = _Decks(f"evasion/{name}")
+    decks = Decks(_lists(), f"builtin/evasion/{name}")
     templates = plan["emoji_templates" if name == "emoji" else "templates"]
     made, untrained = 0, name in UNTRAINED
     for number, template in islice(cycle(enumerate(templates, 1)), _TRIES * len(templates)):
-        texts = decks.fill(template)
-        kinds = [(f"evasion: {name}", f"{number}", derogatory_words())]
+        texts = _fill(template, decks)
+        kinds = [(evasion_of(name), f"{number}", derogatory_words())]
         if made < twin["cases"]:
             kinds.append((twin["of"], f"{name} {number}", _listed(_KIND)))
         cases = []
@@ -183,35 +176,3 @@ def _case(text: str, kind: str, group: str | None, number: str, *, plain: str = 
         note=f"{known['note']}: {plain}" if plain else known["note"],
         sealed=sealed,
     )
-
-
-def _root(slot: str) -> str:
-    """The list that a slot draws from."""
-    if slot in ("group", "member"):
-        return "group"
-    return slot if slot in _suite()["words"] else slot.removesuffix("s")
-
-
-def _rows(root: str) -> list[Mapping[str, str]]:
-    """For each word of a list, what the slots are to hold when it is drawn."""
-    if root == "group":
-        return list(_suite()["groups"])
-    return [{root: word, f"{root}s": _plural(word)} for word in _suite()["words"][root]]
-
-
-def _dealt(rows: Sequence[Mapping[str, str]], rng: Random) -> Iterator[Mapping[str, str]]:
-    """The rows in random order, over and over; by `random()` alone, which Python promises not to change."""
-    while True:
-        yield from sorted(rows, key=lambda row: rng.random())
-
-
-def _plural(word: str) -> str:
-    return word + ("es" if word.endswith(("o", "s", "x", "z", "ch", "sh")) else "s")
-
-
-def _spell(template: str, words: Mapping[str, str]) -> tuple[str, str | None]:
-    text = _SLOT.sub(lambda match: words[match[1]], template)
-    text = _ARTICLE.sub(lambda match: match[1] + ("n" if match[2] else ""), text)
-    text = _SENTENCE_START.sub(lambda match: match[0][:-1] + match[0][-1].upper(), text)
-    about_group = any(slot in ("group", "member") for slot in _SLOT.findall(template))
-    return text, words["group"] if about_group else None

@@ -5,7 +5,7 @@ Of the same layout as HateCheck are the multilingual HateCheck and HatemojiCheck
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from foreshot.data.labels import Classes, canonical_label, not_labelled, word_for
@@ -16,7 +16,8 @@ from foreshot.files.fingerprints import fingerprint
 from foreshot.results.behaviour import Case, SuiteFacts
 from foreshot.settings.dialect import FOUND, AskedDialect
 from foreshot.settings.experiment import BUILTIN_SUITE
-from foreshot.suites.builtin import builtin_cases
+from foreshot.suites.builtin import builtin_cases, evasion_of
+from foreshot.suites.perturbations import UNTRAINED
 
 # What each column may be called; the first name that a file has counts.
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -47,6 +48,17 @@ class Suite:
     def fingerprint(self) -> str:
         """Of what the models are asked; which cases are sealed doesn't count."""
         return fingerprint([case.model_dump(exclude={"sealed"}) for case in self.cases])
+
+    def mended_with(self, disguises: Collection[str]) -> "Suite":
+        """The suite where models are trained with these disguises: the built-in cases of them aren't sealed."""
+        if self.name != BUILTIN_SUITE:
+            return self
+        open_ones = {evasion_of(disguise) for disguise in disguises if disguise in UNTRAINED}
+        cases = (
+            case.model_copy(update={"sealed": False}) if case.functionality in open_ones else case
+            for case in self.cases
+        )
+        return replace(self, cases=tuple(cases))
 
     def facts(self) -> SuiteFacts:
         return SuiteFacts(

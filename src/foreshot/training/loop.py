@@ -13,7 +13,16 @@ from torch import nn
 from transformers import PreTrainedModel, get_linear_schedule_with_warmup
 
 from foreshot.files.arrays import ArrayFile
-from foreshot.models.batches import EncodedRows, collate, length_grouped_batches, mixed_batches, moved
+from foreshot.models.batches import (
+    EncodedRows,
+    Rounds,
+    collate,
+    length_grouped_batches,
+    mixed_batches,
+    mixed_epoch,
+    moved,
+    rows_without_label,
+)
 from foreshot.models.first_token import first_token_only
 from foreshot.models.outputs import Outputs, forward
 from foreshot.models.states import NOTHING, Look, Seen, looking
@@ -27,6 +36,7 @@ from foreshot.training.dropout import quick_dropout
 from foreshot.training.loss_log import LossLog
 from foreshot.training.losses import BatchOutputs, Losses, balanced_weights, distillation_losses, label_losses
 from foreshot.training.measuring import Measured, Meter
+from foreshot.training.mending import MendedEpochs, MixedRounds
 from foreshot.training.projection import PROJECTION, projection_of
 from foreshot.training.seeding import generator, seed_torch
 from foreshot.training.teacher_states import TeacherStates
@@ -94,6 +104,7 @@ def train(
     seed: int,
     row_weights: np.ndarray | None = None,
     teaching: Teaching | None = None,
+    mended: MendedEpochs | None = None,
     checkpointing: Checkpointing | None = None,
     device: torch.device = CPU,
     progress: Progress,
@@ -102,23 +113,30 @@ def train(
 
     `labels` are class numbers (rows,), floats of 0 and 1 (rows, labels), or scores between, NaN for a gap, and
     `row_weights` (rows,) what each row's weighs in its batch; None: all alike. The order of batches and the draws of
-    dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows. With
+    dropout depend on `seed` alone, so they are equal for every recipe that learns from the same rows. With `mended` the
+    last rows are contrast texts, which an epoch has in place of others, and some rows are disguised. With
     `checkpointing` a training that was stopped goes on from its checkpoint, and ends with the same weights and losses.
     The model is on `device` meanwhile, and where it was before afterwards.
     """
     keep_freed_memory()
-    steps_per_epoch = math.ceil(len(encoded) / settings.batch_size)
+    steps_per_epoch = math.ceil((len(encoded) - (mended.contrasts if mended else 0)) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
     lesson = lesson_of(encoded, torch.as_tensor(labels), settings, teaching, device, row_weights)
     if teaching and (projection := projection_of(model, teaching.outputs, teaching.settings, seed)):
         lesson = replace(lesson, projection=projection.to(device))
-    epochs = batch_epochs(lesson.rows, len(encoded), settings, teaching, generator(seed, "batches"))
-    label_weights, lengths, likened = weights_of_rows(lesson), lesson.rows.lengths, likened_rows(lesson)
+    rng = generator(seed, "batches")
+    if mended:
+        epochs = mended_epochs(lesson.rows, len(encoded), settings, teaching, mended, rng)
+    else:
+        epochs = batch_epochs(lesson.rows, len(encoded), settings, teaching, rng)
+    label_weights, likened = weights_of_rows(lesson), likened_rows(lesson)
+    rows_in = [mended.rows_of(epoch, lesson.rows) if mended else lesson.rows for epoch in range(settings.epochs)]
     seed_torch(seed, "dropout")
     model.train()
     logged = LossLog(device)
     # With weight decay even words that never occur would change.
-    words = occurring_words_only(model, lesson.rows) if settings.weight_decay == 0 else nullcontext()
+    occurring = mended.occurring(lesson.rows) if mended else lesson.rows
+    words = occurring_words_only(model, occurring) if settings.weight_decay == 0 else nullcontext()
     meter = Meter()
     look = teaching.look if teaching else NOTHING
     with (
@@ -147,16 +165,17 @@ def train(
         if seen_rows := sum(len(rows) for rows in islice(batches, len(logged))):
             progress.skip(seen_rows)
         for rows in batches:
+            of_epoch = replace(lesson, rows=rows_in[len(logged) // steps_per_epoch])
             parts = micro_batches(
                 rows,
                 settings.accumulate,
                 weights=label_weights,
-                lengths=lengths,
+                lengths=of_epoch.rows.lengths,
                 taught=lesson.taught,
                 likened=likened,
             )
             for part in parts:
-                losses = losses_of(model, part, lesson, seen, updates, progress=len(logged) / max(1, steps - 1))
+                losses = losses_of(model, part, of_epoch, seen, updates, progress=len(logged) / max(1, steps - 1))
                 updates.add_gradients(losses.objective)
                 logged.add(losses)
             updates.carry_out()
@@ -245,6 +264,28 @@ def batch_epochs(
         yield from mixed_batches(rows.lengths, settings.batch_size, rng, labelled=labelled, unlabelled_share=share)
     while True:
         yield length_grouped_batches(rows.lengths[:labelled], settings.batch_size, rng)
+
+
+def mended_epochs(
+    rows: EncodedRows,
+    labelled: int,
+    settings: Training,
+    teaching: Teaching | None,
+    mended: MendedEpochs,
+    rng: np.random.Generator,
+) -> Iterator[list[np.ndarray]]:
+    """The epochs of a mended training: as many batches of the same sizes as without, of rows and contrast texts."""
+    share = teaching.settings.unlabelled_share if teaching and teaching.unlabelled else 0.0
+    size, count = settings.batch_size, labelled - mended.contrasts
+    without_label = rows_without_label(size, share) if share else 0
+    mixed, others = MixedRounds(labelled, mended, rng), Rounds(labelled, len(rows), rng)
+    for epoch in range(settings.epochs):
+        lengths = mended.rows_of(epoch, rows).lengths
+        if without_label:
+            yield mixed_epoch(lengths, ((mixed, size - without_label), (others, without_label)), -(-count // size), rng)
+        else:
+            taken = mixed.take(count)
+            yield [taken[batch] for batch in length_grouped_batches(lengths[taken], size, rng)]
 
 
 def teacher_batch(
