@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
+from foreshot.comparison.baseline import take_baseline
 from foreshot.comparison.environment import describe_environment
 from foreshot.comparison.folder import CHECKPOINTS_FOLDER, RunFolder, at_work, check_free
 from foreshot.comparison.inputs import Inputs, read_inputs
@@ -86,7 +87,7 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
         if recipe.measured:
             progress.say(describe_recipe(inputs, recipe, layers[recipe.name]))
     jobs = [job for recipe in experiment.recipes for job in student_jobs(inputs, recipe, layers[recipe.name])]
-    scored = [_scored(teacher, inputs, run, progress) for teacher in teachers]
+    scored = [_scored(job, inputs, run, progress) for job in (*teachers, *take_baseline(inputs, run))]
     scored += [_student(job, inputs, run, progress) for job in jobs]
     trials = search_learning_rates(scored, layers, inputs, run, progress)
     for name, tuned in tuned_recipes(experiment, trials).items():
@@ -141,8 +142,11 @@ def _student(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Sc
 
 
 def _scored(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
-    """A model that was made, asked about everything, and its decisions explained, but for one of several teachers."""
-    if job.is_one_of_several:
+    """A model that was made, asked about everything, and its decisions explained.
+
+    Those of one of several teachers and of the baseline, which nothing was taught by, are not.
+    """
+    if job.is_only_judged:
         return score_model(job, inputs, run, progress)
     return explain_decisions(score_model(job, inputs, run, progress), inputs, run, progress)
 

@@ -12,7 +12,9 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from foreshot.comparison.asked_teachers import (
+    AskedBundle,
     AskedTeacher,
+    find_baseline,
     width_of,
 )
 from foreshot.comparison.found_models import (
@@ -84,7 +86,8 @@ WITHOUT_SUITE = (
 class Inputs:
     """What a comparison is made of. `encoder` may be missing where a teacher was given.
 
-    With `asked_teachers` there is no teacher whose layers could be taken; of several the mean teaches.
+    With `asked_teachers` there is no teacher whose layers could be taken; of several the mean teaches. `baseline` is
+    only compared with.
     """
 
     experiment: Experiment
@@ -93,6 +96,7 @@ class Inputs:
     encoder: ModelSource | None
     given_teacher: ModelSource | None
     asked_teachers: tuple[AskedTeacher, ...] = ()
+    baseline: AskedBundle | None = None
     tokenizer: PreTrainedTokenizerBase
     texts: dict[str, Sequence[str]]  # by name: the parts, and what is named above
     rows: dict[str, EncodedRows]  # the same, tokenised for the encoder
@@ -279,6 +283,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         alone = not split.labelled and experiment.unlabelled is None  # or there are rows that a teacher alone knows
         experiment = from_encoder(experiment, by_labels=alone)
     models = find_models(experiment, task, device, stored)
+    baseline = find_baseline(experiment, task)
     if models.asked_teachers:
         experiment = from_encoder(experiment)
     encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
@@ -294,6 +299,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         ids = {text: list(of_text) for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
         check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
     about_texts = unlabelled.announcements if unlabelled else ()
+    about_baseline = baseline.announcements if baseline else ()
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
@@ -301,6 +307,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         encoder=encoder,
         given_teacher=models.given_teacher,
         asked_teachers=models.asked_teachers,
+        baseline=baseline,
         tokenizer=tokenizer,
         texts=texts,
         rows=rows,
@@ -313,7 +320,9 @@ def read_inputs(experiment: Experiment) -> Inputs:
         explained=explained,
         data_fingerprint=_data_fingerprint(split),
         corrections=corrections,
-        announcements=tuple(dict.fromkeys((*models.announcements, *projections(experiment, models), *about_texts))),
+        announcements=tuple(
+            dict.fromkeys((*models.announcements, *projections(experiment, models), *about_texts, *about_baseline))
+        ),
         device=device,
     )
 

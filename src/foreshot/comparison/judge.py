@@ -75,7 +75,8 @@ class Findings:
 def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     """Judge models by their scores; the teacher comes first, seeds of a student stand together.
 
-    Each of several teachers is judged by itself; students are compared with the mean of them alone.
+    Each of several teachers is judged by itself; students are compared with the mean of them alone. The baseline is
+    judged and compared with all, and is neither reference nor candidate.
     """
     everyone: dict[str, list[Scored]] = {}
     for model in scored:
@@ -84,7 +85,11 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     models = [model_result(inputs, model) for model in scored]
     suite = _suite_results(inputs, everyone)
     samples = _samples(inputs, by_name)
-    comparisons = [found for measure, sample in samples.items() for found in compare_all(measure, sample)]
+    taught = {name: models for name, models in by_name.items() if not models[0].job.is_baseline}
+    baseline = next((name for name in by_name if name not in taught), None)
+    comparisons = [
+        found for measure, sample in samples.items() for found in compare_all(measure, sample, baseline=baseline)
+    ]
     candidates = [
         Candidate(
             model=name,
@@ -93,7 +98,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
             seeds=len(same),
             means={measure: sample.mean(name) for measure, sample in samples.items() if name in sample.predicted},
         )
-        for name, same in by_name.items()
+        for name, same in taught.items()
     ]
     evidence = Evidence(
         candidates=candidates,
@@ -105,10 +110,10 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         policy=inputs.experiment.policy,
         metric_name=inputs.task.metric_name,
         is_reference=inputs.teacher_is_reference,
-        label_changes=inputs.task.changes(_answered_by(by_name, inputs, "test"), inputs.answers("test")),
+        label_changes=inputs.task.changes(_answered_by(taught, inputs, "test"), inputs.answers("test")),
     )
     scores = {name: np.stack([_scores(model) for model in models]) for name, models in by_name.items()}
-    why = _reasons(inputs, by_name)
+    why = _reasons(inputs, taught)
     concluded = verdict(evidence).model_copy(update={"notes": notes(why) if why else []})
     return Findings(
         models=models,
@@ -121,7 +126,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         reasons=why,
         comparisons=comparisons,
         score_comparisons=inputs.task.score_comparisons(scores, inputs.answers("test")),
-        all_flips=ledger.ranked(_flips(inputs, by_name)),
+        all_flips=ledger.ranked(_flips(inputs, taught)),
         verdict=_with_folder(inputs, concluded, by_name),
     )
 
@@ -190,6 +195,7 @@ def model_result(inputs: Inputs, model: Scored) -> ModelResult:
         scores=task.score_results(model.decisions, logits["test"], inputs.split.parts["test"]),
         folder=job.folder,
         fingerprint=job.made_from,
+        baseline=job.asked.name if job.is_baseline and job.asked else None,
     )
 
 
@@ -223,7 +229,7 @@ def _suite_results(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[Sui
     if inputs.suite is None:
         return []
     teacher, cases, decided = next(iter(by_name)), inputs.suite.cases, _decided(inputs, by_name, SUITE_ROWS)
-    compared = {name: of for name, of in decided.items() if not by_name[name][0].job.is_one_of_several}
+    compared = {name: of for name, of in decided.items() if not by_name[name][0].job.is_only_judged}
     others = [suite_shares(name, cases, of, inputs.class_names) for name, of in decided.items() if name not in compared]
     first, *students = suite_results(cases, compared, inputs.class_names, teacher=teacher)
     return [first, *others, *students]

@@ -64,7 +64,10 @@ def ranked_students(results: Results) -> list[StudentVerdict]:
 
 
 def cards(results: Results) -> list[Card]:
-    """A card for each student, and the teacher's as what they are held against; none for each of several teachers."""
+    """A card for each student, and the teacher's as what they are held against; none for each of several teachers.
+
+    The baseline's comes last.
+    """
     models = {model.name: model for model in models_of(results)}
     made = [
         Card(
@@ -88,6 +91,13 @@ def cards(results: Results) -> list[Card]:
             "the teacher, which every student is held against",
         )
         for model in [model for model in models.values() if model.is_teacher][:1]
+    ]
+    made += [
+        Card(
+            model.name, model.remark, "baseline", "", _numbers(results, model), "a row to beat: no part of the verdict"
+        )
+        for model in models.values()
+        if model.is_baseline
     ]
     return made
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from foreshot.errors import RunFolderError
-from foreshot.settings.experiment import Experiment, load_experiment
+from foreshot.settings.experiment import BASELINE, Experiment, load_experiment
 
 EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
@@ -11,6 +11,8 @@ RESULTS_FILE = "results.json"
 TEACHER_FOLDER = "teacher"
 TEACHERS_FOLDER = "teachers"
 """Holds each of several teachers; their mean stands in TEACHER_FOLDER."""
+BASELINE_FOLDER = BASELINE
+"""Where the run keeps what a bundle says that its models are only compared with."""
 
 
 def read_run(folder: Path) -> Experiment:

@@ -78,10 +78,12 @@ def changes(results: Results) -> list[Change]:
     found = results.identity_bias
     if found is None:
         return []
-    teachers = {model.name for model in models_of(results) if model.is_teacher}
-    teacher = next((model for model in found.models if model.model in teachers), None)
+    models = {model.name: model for model in models_of(results)}
+    teacher = next((model for model in found.models if models[model.model].is_teacher), None)
     return [
-        Change(student.model, _sentence(student, teacher)) for student in found.models if teacher not in (student, None)
+        Change(model.model, _sentence(model, teacher))
+        for model in found.models
+        if teacher is not None and models[model.model].is_student
     ]
 
 
@@ -103,7 +105,7 @@ def aucs_table(results: Results) -> Table | None:
 def differences_table(results: Results) -> Table | None:
     """Group × student: the same numbers minus the teacher's; None without groups or students."""
     found = results.identity_bias
-    students = [model.name for model in models_of(results) if not model.is_teacher]
+    students = [model.name for model in models_of(results) if model.is_student]
     if found is None or not students:
         return None
     notes = [
