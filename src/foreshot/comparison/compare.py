@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from foreshot.comparison.arms import Arm, arms_of
+from foreshot.comparison.baseline import take_baseline
 from foreshot.comparison.environment import describe_environment
 from foreshot.comparison.folder import CHECKPOINTS_FOLDER, RunFolder, at_work, check_free
 from foreshot.comparison.inputs import Inputs, read_inputs
@@ -93,7 +94,8 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
     for recipe in experiment.recipes:
         if recipe.measured:
             progress.say(describe_recipe(inputs, recipe, layers[recipe.name]))
-    scored = [_scored(teacher, inputs, run, progress) for teacher in teachers.values()]
+    judged_first = (*teachers.values(), *take_baseline(inputs, run))
+    scored = [_scored(job, inputs, run, progress) for job in judged_first]
     for arm in arms:
         scored += [_student(job, arm, inputs, run, progress) for job in _jobs(arm, layers)]
     trials = []
@@ -159,8 +161,11 @@ def _student(job: Job, arm: Arm, inputs: Inputs, run: RunFolder, progress: Progr
 
 
 def _scored(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
-    """A model that was made, asked about everything, and its decisions explained, but for one of several teachers."""
-    if job.is_one_of_several:
+    """A model that was made, asked about everything, and its decisions explained.
+
+    Those of one of several teachers and of the baseline, which nothing was taught by, are not.
+    """
+    if job.is_only_judged:
         return score_model(job, inputs, run, progress)
     return explain_decisions(score_model(job, inputs, run, progress), inputs, run, progress)
 
