@@ -80,12 +80,14 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
     store_data(inputs, run)
     inputs = store_unlabelled(inputs, run, progress)
     arms = arms_of(inputs, run)
+    made: list[Job] = []
     teachers: dict[str, Job] = {}
     measures: list[LayerMeasure] = []
     layers: dict[str, tuple[int, ...]] = {}
     for arm in arms:
-        made = make_teachers(arm.inputs, arm.run, progress)
-        teachers |= {teacher.name: teacher for teacher in made}
+        if arm.inputs.teacher_name not in teachers:  # one that can't be mended is that of both arms
+            made = make_teachers(arm.inputs, arm.run, progress)
+            teachers |= {teacher.name: teacher for teacher in made}
         if any(recipe.objective == "distil" for recipe in arm.recipes):
             compute_targets(made[0], arm.inputs, arm.run, progress)
         measured = measure_layers(arm.inputs, arm.run, progress)
