@@ -6,12 +6,13 @@ PYTHON  ?= $(firstword $(notdir $(shell command -v python3.11 python3)))
 VENV    ?= .venv
 WORKERS ?= 2
 MINUTES ?= 30
+READY_STUDENT ?= students/odd-mended/seed-0
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.foreshot-ready
 NODE_MODULES := tests/serving/npm/node_modules
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo serve test test-slow crash audit sbom soak lint types docs format lock benchmark chromium clean
+.PHONY: help dev demo serve ready-model test test-slow crash audit sbom soak lint types docs format lock benchmark chromium clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
@@ -48,6 +49,18 @@ runs/demo-bundles/odd: FOLDER := students/odd/seed-0
 runs/demo-bundles/teacher runs/demo-bundles/odd: | $(READY)
 	@test -d runs/demo-bundle || { echo "There are no models yet; first: make demo"; exit 1; }
 	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo/$(FOLDER) --bits 32 --out $@
+
+# From the files that ready/SOURCES.md names, in the folder DATA, hours of training later: runs/ready-data, runs/ready-teacher,
+# runs/ready-students and the bundle in the package. Stopped, it goes on where it was.
+ready-model: $(READY)  ## make the ready model anew: make ready-model DATA=folder
+	@test -n "$(DATA)" || { echo "Name the folder that holds the files of ready/SOURCES.md: make ready-model DATA=folder"; exit 1; }
+	$(BIN)/python ready/gather.py $(DATA) runs/ready-data
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare ready/teacher.yaml
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare ready/students.yaml
+	rm -rf runs/ready-bundle
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/ready-students/$(READY_STUDENT) --bits 8 --trim-vocabulary --out runs/ready-bundle
+	rm -rf src/foreshot/ready/bundle && cp -r runs/ready-bundle src/foreshot/ready/bundle
+	$(BIN)/python ready/judge.py src/foreshot/ready/bundle $(DATA) runs/ready-data
 
 # --dist loadfile keeps a file's tests, and so the models they share, in one worker. Files go in the order of their
 # names: by the number of their tests, the whole runs, few and long, would come last, with the other worker idle.

@@ -88,6 +88,20 @@ def tiny_suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_csv(tmp_path_factory.mktemp("tiny-suite") / "suite.csv", TINY_SUITE, header=SUITE_COLUMNS)
 
 
+@pytest.fixture
+def ready_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny bundle in the place of the one that comes with Foreshot: of two labels, toxicity first and judged."""
+    from tiny_bundles import label_decisions, tiny_bundle
+
+    decisions = label_decisions("toxicity", "hate", judged="toxicity")
+    folder = tiny_bundle(tmp_path / "package" / "bundle", decisions=decisions, name="tiny-ready")
+    monkeypatch.setattr("foreshot.runtime.ready.ready_folder", lambda: folder)
+    working = tmp_path / "working-folder"
+    working.mkdir()
+    monkeypatch.chdir(working)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of four layers with random weights, and a WordPiece tokenizer of letters and the comments' own words.

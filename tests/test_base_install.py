@@ -57,6 +57,43 @@ def test_what_is_declared_is_there(base: BaseInstall) -> None:
     assert names >= {"numpy", "onnxruntime", "tokenizers", "pydantic", "markupsafe"}  # the last for jinja2
 
 
+# ---- the ready model ----
+
+WITHOUT_NETWORK = """
+import sys
+
+def refuse(event, arguments):
+    if event in {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}:
+        raise SystemExit(f"{event} {arguments}")
+
+sys.addaudithook(refuse)
+sys.argv = ["foreshot", *sys.argv[1:]]
+from foreshot.cli import main
+main()
+"""
+"""The command line, ended as soon as it asks another machine for anything."""
+
+
+def test_without_a_network_the_ready_model_scores_at_once(base: BaseInstall, tmp_path: Path) -> None:
+    script = tmp_path / "without_network.py"
+    script.write_text(WITHOUT_NETWORK, encoding="utf-8")
+    texts = ["you are worth nothing", "thank you, that was kind of you"]
+    done = base.run(script, "predict", *texts, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("foreshot: the ready model answers: ")
+    assert done.stderr.count("\n") == 1
+    rude, kind = (json.loads(line) for line in done.stdout.splitlines())
+    assert rude["scores"]["toxicity"] > kind["scores"]["toxicity"]
+    assert "hate" in rude["scores"]
+    table = tmp_path / "comments.csv"
+    table.write_text("text\n" + "\n".join(f'"{text}"' for text in texts) + "\n", encoding="utf-8")
+    scored = base.run(script, "predict", "ready", table, "--out", tmp_path / "scored.csv", cwd=tmp_path)
+    assert scored.returncode == 0, scored.stderr
+    assert len((tmp_path / "scored.csv").read_text(encoding="utf-8").splitlines()) == 3
+    verified = base.run(script, "verify", "ready", cwd=tmp_path)
+    assert verified.returncode == 0, verified.stderr
+
+
 # ---- from Python ----
 
 

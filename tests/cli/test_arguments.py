@@ -51,8 +51,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("predict b --text -- hello", "--text: needs a value; if it is --, write --text=--"),
         ("predict b hello --json=yes", "--json: takes no value"),
         # arguments
-        ("predict", "bundle: is missing; foreshot predict --help says what it is"),
-        ("predict b", "inputs: is missing; foreshot predict --help says what it is"),
+        ("predict", "inputs: is missing; foreshot predict --help says what it is"),
+        ("explain b", "inputs: is missing; foreshot explain --help says what it is"),
         ("new-key", "name: is missing; foreshot new-key --help says what it is"),
         ("export m", "--out: is missing; foreshot export --help says what it is"),
         ("verify a b", "b: is more than foreshot verify takes; put quotes around what belongs together"),

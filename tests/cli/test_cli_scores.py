@@ -4,13 +4,16 @@ import csv
 import json
 import math
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from served import served
+from tiny_bundles import label_decisions
 
+from asked_teachers import word_bundle
 from cli_runs import FAST, make_comments, make_suite, weights_times, write_csv
 from foreshot.results.results import Results
 
@@ -122,6 +125,21 @@ def test_its_behaviour_is_that_of_the_scored_cases(run: tuple[Path, Any], result
         found["measure"] == "suite" and "teacher" in (found["first"], found["second"])
         for found in results["comparisons"]
     )
+
+
+def test_a_bundle_stands_beside_the_scores_as_a_baseline(
+    run: tuple[Path, Any], results: dict[str, Any], foreshot: Foreshot, tmp_path: Path
+) -> None:
+    taken_up = Path(shutil.copytree(run[0], tmp_path / run[0].name))
+    decisions = label_decisions("INSULT", "toxicity", judged="toxicity")
+    bundle = word_bundle(tmp_path / "bundle", decisions=decisions)
+    done = foreshot("compare", taken_up, "--baseline", bundle)
+    assert done.exit_code == 0, done.stderr + done.stdout
+    found = Results.load(taken_up / "results.json")
+    (baseline,) = [model for model in found.models if model.baseline]
+    assert [of.name for of in baseline.scores] == ["TOXICITY", "INSULT"]
+    assert found.verdict.model_dump(mode="json") == results["verdict"]
+    assert "| baseline" in (taken_up / "report.md").read_text(encoding="utf-8")
 
 
 def test_a_bundle_of_it_answers_in_the_wire_format(

@@ -401,6 +401,7 @@ def test_labels_of_a_multi_label_model_are_the_attributes_that_their_names_say(t
             "ATTACK_ON_AUTHOR",
             {label: label for label in ("ATTACK_ON_AUTHOR", "SEXUALLY_EXPLICIT")} | {"TOXICITY": "ATTACK_ON_AUTHOR"},
         ),
+        (("toxicity", "hate"), "toxicity", {"TOXICITY": "toxicity", "IDENTITY_ATTACK": "hate"}),
         (("severe_toxicity", "toxicity"), "toxicity", {"TOXICITY": "toxicity", "SEVERE_TOXICITY": "severe_toxicity"}),
     ],
 )

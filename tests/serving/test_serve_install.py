@@ -14,7 +14,7 @@ from waiting import PATIENCE
 
 NOT_THERE = ["torch", "transformers", "scipy", "sklearn", "pandas", "onnx", "matplotlib", "datasets"]
 
-PERSPECTIVE = {"comment": {"text": "kind day"}, "requestedAttributes": {"TOXICITY": {}}}
+PERSPECTIVE = {"comment": {"text": "kind day"}, "requestedAttributes": {"TOXICITY": {}, "IDENTITY_ATTACK": {}}}
 
 
 @pytest.fixture(scope="module")
@@ -31,18 +31,18 @@ def test_the_base_install_says_what_serving_needs(tmp_path: Path, bundle: Path) 
     assert done.stderr.count("\n") == 1
 
 
-def test_the_serve_extra_is_enough(tmp_path: Path, bundle: Path) -> None:
+def test_the_serve_extra_is_enough_and_without_a_bundle_the_ready_model_answers(tmp_path: Path) -> None:
     install = BaseInstall(tmp_path / "venv", extras=["serve"])
     script = f"from importlib.util import find_spec; print([name for name in {NOT_THERE} if find_spec(name)])"
     assert install.run("-c", script).stdout.strip() == "[]"
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
-    command = [str(install.python), "-m", "foreshot", "serve", str(bundle), "--port", str(port)]
+    command = [str(install.python), "-m", "foreshot", "serve", "--port", str(port)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, env=install.environment, **pipes) as process:
         try:
             assert process.stdout
-            assert f" at http://127.0.0.1:{port} " in process.stdout.readline()
+            assert process.stdout.readline().startswith(f"ready at http://127.0.0.1:{port} ")
             connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
             for method, path, body in (
                 ("POST", "/v1/classify", {"texts": ["you absolute walnut"], "explain": True}),

@@ -25,7 +25,7 @@ LONGEST_NAME = 40
 
 def check_command(
     model: Annotated[
-        str, typer.Argument(help="A classifier: a bundle, a student's folder, any model folder, or a hub id.")
+        str, typer.Argument(help="A classifier: a bundle, ready, a student's folder, any model folder, or a hub id.")
     ],
     suite: Annotated[str, typer.Option(help="builtin, or a file (own format or HateCheck's).")] = "builtin",
     suite_label: Annotated[

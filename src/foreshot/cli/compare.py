@@ -83,10 +83,17 @@ def compare_command(
     encoder: Annotated[str | None, typer.Option(help="Pretrained encoder: a hub id or a folder.")] = None,
     teacher: Annotated[
         list[str] | None,
-        typer.Option(help="A ready classifier or bundle, instead of fine-tuning the encoder. Repeatable: their mean."),
+        typer.Option(
+            help="A ready classifier or bundle (ready: the one that comes with Foreshot), instead of fine-tuning the "
+            "encoder. Repeatable: their mean."
+        ),
     ] = None,
     teacher_labels: Annotated[
         str | None, typer.Option(help="The data's labels as the teacher calls them: toxic=LABEL_1,benign=LABEL_0.")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="A bundle, or ready, that all are compared with: a row to beat, and no student."),
     ] = None,
     problem_type: Annotated[
         str | None, typer.Option(help="single-label or multi-label, where the teacher's config.json doesn't say.")
@@ -159,7 +166,7 @@ def compare_command(
         "leave_out": by_comma(leave_out), "separator": separator, "quoting": quoting,
         "skip_bad_rows": skip_bad_rows, "max_train_rows": max_train_rows,
         "encoder": encoder, "teacher": teacher or None, "problem_type": problem_type,
-        "corrections": given_ones({"file": corrections}),
+        "baseline": baseline, "corrections": given_ones({"file": corrections}),
         "scores": by_comma(scores), "thresholds": thresholds_by_name(threshold),
         "teacher_from_scores": teacher_from_scores, "teacher_scores": teacher_scores,
         "recipes": by_comma(recipes), "seeds": by_comma(seeds), "unlabelled": unlabelled, "probes": probes,

@@ -34,7 +34,7 @@ TERMINAL_STYLES = {
 
 def explain_command(
     model: Annotated[
-        str, typer.Argument(help="A classifier: a bundle, a student's folder, any model folder, or a hub id.")
+        str, typer.Argument(help="A classifier: a bundle, ready, a student's folder, any model folder, or a hub id.")
     ],
     inputs: Annotated[
         list[str], typer.Argument(help="Texts; or a CSV, TSV, JSONL, Parquet or .txt file; or - for a stream.")

@@ -31,7 +31,7 @@ def migrate_command(
     stored: Annotated[
         Path, typer.Argument(help="CSV, TSV, JSONL or Parquet file of texts with the scores that Perspective gave.")
     ],
-    model: Annotated[Path, typer.Option(help="A bundle's folder.")],
+    model: Annotated[Path, typer.Option(help="A bundle's folder, or ready: the model that comes with Foreshot.")],
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
     score: Annotated[str | None, typer.Option(help="Column with Perspective's scores, 0 to 1.")] = None,
     label: Annotated[str | None, typer.Option(help="The label of a multi-label bundle; else the judged one.")] = None,

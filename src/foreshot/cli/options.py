@@ -11,6 +11,7 @@ import typer
 from foreshot.data.reading.records import KINDS
 from foreshot.errors import ConfigError
 from foreshot.results.run_folder import read_run
+from foreshot.runtime.ready import READY
 from foreshot.settings.experiment import DEMO_SETTINGS, Experiment, make_experiment
 from foreshot.settings.reading import load_settings, parse_yaml, run_name
 from foreshot.settings.recipes import recipe_of_layers
@@ -86,6 +87,30 @@ def _numbers(text: str) -> list[int]:
         raise ConfigError(f"--layers {text}: must be layer numbers by comma, or a strategy such as first:3") from None
 
 
+def bundle_among(words: list[str]) -> tuple[str | None, list[str]]:
+    """What a command's words name first as a bundle, READY too, and its inputs; None where they name inputs alone.
+
+    Raises ConfigError where no inputs follow, and for what looks like a bundle's folder that isn't there.
+    """
+    first, *others = words
+    if first == READY or _is_folder(first):
+        if not others:
+            also = f"; if it is the very text: foreshot predict {READY} {READY}" if first == READY else ""
+            raise ConfigError(f"{first}: names a bundle; give what to score after it: texts, a file, or -{also}")
+        return first, others
+    if first == "-" or _names_a_file(first):
+        return None, words
+    if named := [given for given in others if given == "-" or _names_a_file(given)]:
+        raise ConfigError(
+            f"{first}: no such folder; give a bundle's before {named[0]}, or {named[0]} alone for the ready model"
+        )
+    if "/" in first.replace(os.sep, "/") and len(first.split()) == 1:
+        raise ConfigError(
+            f"{first}: no such folder; give a bundle's, or if it is a text for the ready model, {READY} before it"
+        )
+    return None, words
+
+
 def source_among(inputs: list[str], command: str = "predict") -> str | None:
     """The file, or "-" for a stream, that the inputs of a command name; None where they are texts.
 
@@ -107,6 +132,13 @@ def _names_a_file(given: str) -> bool:
     try:
         ends_as_one = path.suffix.lower() in KINDS
         return (ends_as_one and (len(given.split()) == 1 or os.path.lexists(path))) or path.is_file()
+    except (OSError, ValueError):  # too long for a name, or with a NUL in it
+        return False
+
+
+def _is_folder(given: str) -> bool:
+    try:
+        return Path(given).is_dir()
     except (OSError, ValueError):  # too long for a name, or with a NUL in it
         return False
 

@@ -1,4 +1,4 @@
-"""`foreshot predict`: texts, a file or a stream scored with a bundle."""
+"""`foreshot predict`: texts, a file or a stream scored with a bundle, the ready model if none is named."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,19 +10,24 @@ import typer
 from rich.console import Console
 
 from foreshot.cli.exits import interruption_as_one_line
-from foreshot.cli.options import Quoting, Separator, given_ones, source_among
+from foreshot.cli.options import Quoting, Separator, bundle_among, given_ones, source_among
 from foreshot.progress import Terminal, printable
 
 if TYPE_CHECKING:
+    from foreshot.runtime.bundle import Manifest
     from foreshot.runtime.classifier import Prediction
 
 LONGEST_TEXT = 100  # letters that are shown
 
 
 def predict_command(
-    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
     inputs: Annotated[
-        list[str], typer.Argument(help="Texts; or a CSV, TSV, JSONL, Parquet or .txt file; or - for a stream.")
+        list[str],
+        typer.Argument(
+            metavar="[BUNDLE] INPUTS...",
+            help="A bundle's folder, else the ready model answers; then texts; or a CSV, TSV, JSONL, Parquet or .txt "
+            "file; or - for a stream.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="File for the scored rows; its name says the format.")] = None,
     text: Annotated[str | None, typer.Option(help="Column with the texts.")] = None,
@@ -38,13 +43,17 @@ def predict_command(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Texts in a batch.")] = None,
     max_length: Annotated[int | None, typer.Option(min=1, help="Tokens that a text is cut to.")] = None,
 ) -> None:
-    """Score texts, a file, or a stream with a bundle."""
+    """Score texts, a file, or a stream with a bundle, or with the ready model."""
     with interruption_as_one_line(None):
+        bundle, inputs = bundle_among(inputs)
         source = source_among(inputs)
         from foreshot.runtime.classifier import load
+        from foreshot.runtime.ready import names_ready, ready_folder
 
         settings = given_ones({"threads": threads, "batch_size": batch_size, "max_length": max_length, "file": file})
-        classifier = load(bundle, **settings)
+        classifier = load(bundle or ready_folder(), **settings)
+        if bundle is None or names_ready(bundle):
+            typer.echo(f"foreshot: {printable(_which_answers(classifier.manifest))}", err=True)
         if source is None:
             found = classifier(inputs)
             lines = (
@@ -70,6 +79,14 @@ def predict_command(
         )
         for line in summary.lines():
             typer.echo(f"foreshot: {printable(line)}", err=True)
+
+
+def _which_answers(manifest: "Manifest") -> str:
+    """What is said of the ready model before it answers."""
+    return (
+        f"the ready model answers: {manifest.name}, made {manifest.made_at[:10]}, for English; a first pass for people "
+        "to review, no judge"
+    )
 
 
 def prediction_table(texts: Sequence[str], predictions: Sequence["Prediction"], positive: str | None) -> Iterator[str]:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
 
 def serve_command(
-    bundles: Annotated[list[str], typer.Argument(help="Bundles' folders; to name them, NAME=FOLDER.")],
+    bundles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Bundles' folders; to name them, NAME=FOLDER; without any, or by the name ready, the ready model."
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of the machine's.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any that is free.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that answer.")] = 1,
@@ -27,6 +32,7 @@ def serve_command(
 ) -> None:
     """Serve bundles over HTTP: an API, Perspective's wire format, and a web page."""
     from foreshot.perspective.routes import perspective_router
+    from foreshot.runtime.ready import READY, ready_folder
     from foreshot.serving.catalogue import parse_models
     from foreshot.serving.server import Plan, serve
     from foreshot.serving.settings import ServeSettings, load_serve_settings
@@ -36,7 +42,7 @@ def serve_command(
         kept = settings.feedback.model_copy(update={"file": feedback})
         settings = settings.model_copy(update={"feedback": kept})
     plan = Plan(
-        folders=parse_models(bundles),
+        folders=parse_models(bundles) if bundles else {READY: ready_folder()},
         settings=settings,
         more=(perspective_router,),
         host=host,

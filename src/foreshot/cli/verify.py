@@ -9,7 +9,9 @@ from foreshot.cli.exits import interruption_as_one_line
 from foreshot.progress import printable
 
 
-def verify_command(bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")]) -> None:
+def verify_command(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's folder, or ready: the model that comes with Foreshot.")],
+) -> None:
     """Check a bundle's files against their sums, and its scores on this machine against those at its export."""
     with interruption_as_one_line(None):
         from foreshot.runtime.verifying import verify

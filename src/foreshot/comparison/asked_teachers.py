@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from foreshot.checking.check import BundleGraph
 from foreshot.data.texts import excerpt, listing
-from foreshot.errors import ConfigError
+from foreshot.errors import ConfigError, ModelError
 from foreshot.files.fingerprints import fingerprint
 from foreshot.judging.task import Task
 from foreshot.models.batches import encode
@@ -246,6 +246,35 @@ def find_teachers(experiment: Experiment, task: Task) -> list[ModelSource | Foun
     return [replace(one, head=_matched(one, experiment, task, alone=len(found) == 1)) for one in found]
 
 
+def find_baseline(experiment: Experiment, task: Task) -> AskedBundle | None:
+    """The bundle that the run's models are only compared with; None where none is named.
+
+    Raises ConfigError where its labels don't say the task's outputs, BundleError for one that can't be used.
+    """
+    if experiment.baseline is None:
+        return None
+    found = _find_bundle(experiment.baseline)
+    name, labels = found.name, found.head.labels
+    try:
+        head = match_head(
+            found.head,
+            task.names,
+            task.classes,
+            multi_label=task.multi_label,
+            given=_judged_for(found, task),
+            source=name,
+        )
+    except (ConfigError, ModelError):
+        raise ConfigError(
+            f"⟨baseline⟩ {name}: its labels ({listing(labels)}) don't say the data's ({listing(task.names)}); a bundle "
+            "can be one where the data have two classes, or outputs of its own labels' names; leave it out"
+        ) from None
+    rows = zip(task.names, head.rows, strict=True)
+    said = ", ".join(f"{excerpt(labels[row])!r} for {excerpt(output)!r}" for output, row in rows if row is not None)
+    told = f"baseline {name}: asked by its own labels ({said}), compared with all models, and no part of the verdict"
+    return _ready_bundle(replace(found, head=replace(head, announcements=(told,))))
+
+
 def ready(
     found: ModelSource | FoundBundle, experiment: Experiment, task: Task, device: torch.device
 ) -> AskedClassifier | AskedBundle:
@@ -306,6 +335,10 @@ def _find(name: str, experiment: Experiment, task: Task) -> ModelSource | FoundB
         return find_classifier(name, experiment.problem_type, unsaid=unsaid, layers_at=experiment.layer_stack)
     if experiment.problem_type is not None and len(experiment.given_teachers) == 1:
         raise ConfigError(f"⟨problem_type⟩: is for other models; the bundle {name} says it itself")
+    return _find_bundle(name)
+
+
+def _find_bundle(name: str) -> FoundBundle:
     bundle = read_bundle(name)
     labels, several = tuple(bundle.manifest.labels), isinstance(bundle.manifest.deciding, LabelDecisions)
     head = Head(labels=labels, multi_label=several, rows=tuple(range(len(labels))))
@@ -318,9 +351,23 @@ def _matched(found: ModelSource | FoundBundle, experiment: Experiment, task: Tas
     given = experiment.teacher_labels
     if not alone:
         given = {written: wanted for written, wanted in given.items() if label_of_name(wanted, found.head.labels)}
-    return match_head(
-        found.head, task.names, task.classes, multi_label=task.multi_label, given=given, source=found.name
+    judged = {} if given or not isinstance(found, FoundBundle) else _judged_for(found, task)
+    head = match_head(
+        found.head, task.names, task.classes, multi_label=task.multi_label, given=given or judged, source=found.name
     )
+    told = tuple(
+        f"{found.name}: its label {excerpt(label)!r} is taken for {excerpt(name)!r} (--teacher-labels says otherwise)"
+        for name, label in judged.items()
+    )
+    return replace(head, announcements=(*head.announcements, *told))
+
+
+def _judged_for(found: FoundBundle, task: Task) -> dict[str, str]:
+    """Of a bundle's several labels the judged one, by the class of two that counts as toxic; else nothing."""
+    positive, judged = task.classes.positive, found.bundle.manifest.positive
+    if not found.head.multi_label or judged is None or task.multi_label or len(task.names) != 2 or positive is None:
+        return {}
+    return {task.names[positive]: judged}
 
 
 def _check_labels_given(teachers: Sequence[ModelSource | FoundBundle], experiment: Experiment) -> None:

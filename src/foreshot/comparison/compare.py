@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from foreshot.comparison.arms import Arm, arms_of
+from foreshot.comparison.baseline import take_baseline
 from foreshot.comparison.environment import describe_environment
 from foreshot.comparison.folder import CHECKPOINTS_FOLDER, RunFolder, at_work, check_free
 from foreshot.comparison.inputs import Inputs, read_inputs
@@ -79,12 +80,14 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
     store_data(inputs, run)
     inputs = store_unlabelled(inputs, run, progress)
     arms = arms_of(inputs, run)
+    made: list[Job] = []
     teachers: dict[str, Job] = {}
     measures: list[LayerMeasure] = []
     layers: dict[str, tuple[int, ...]] = {}
     for arm in arms:
-        made = make_teachers(arm.inputs, arm.run, progress)
-        teachers |= {teacher.name: teacher for teacher in made}
+        if arm.inputs.teacher_name not in teachers:  # one that can't be mended is that of both arms
+            made = make_teachers(arm.inputs, arm.run, progress)
+            teachers |= {teacher.name: teacher for teacher in made}
         if any(recipe.objective == "distil" for recipe in arm.recipes):
             compute_targets(made[0], arm.inputs, arm.run, progress)
         measured = measure_layers(arm.inputs, arm.run, progress)
@@ -93,7 +96,8 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
     for recipe in experiment.recipes:
         if recipe.measured:
             progress.say(describe_recipe(inputs, recipe, layers[recipe.name]))
-    scored = [_scored(teacher, inputs, run, progress) for teacher in teachers.values()]
+    judged_first = (*teachers.values(), *take_baseline(inputs, run))
+    scored = [_scored(job, inputs, run, progress) for job in judged_first]
     for arm in arms:
         scored += [_student(job, arm, inputs, run, progress) for job in _jobs(arm, layers)]
     trials = []
@@ -159,8 +163,11 @@ def _student(job: Job, arm: Arm, inputs: Inputs, run: RunFolder, progress: Progr
 
 
 def _scored(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
-    """A model that was made, asked about everything, and its decisions explained, but for one of several teachers."""
-    if job.is_one_of_several:
+    """A model that was made, asked about everything, and its decisions explained.
+
+    Those of one of several teachers and of the baseline, which nothing was taught by, are not.
+    """
+    if job.is_only_judged:
         return score_model(job, inputs, run, progress)
     return explain_decisions(score_model(job, inputs, run, progress), inputs, run, progress)
 

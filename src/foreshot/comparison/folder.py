@@ -21,7 +21,7 @@ CHECKPOINTS_FOLDER = "checkpoints"
 MAY_CHANGE = frozenset(
     {"name", "recipes", "seeds", "probes", "suite", "suite_labels", "decision", "policy", "tune_learning_rates"}
     | {"matched", "identity_columns", "identity_terms", "explanations", "checkpoint_seconds", "device", "exportable"}
-    | {"teacher_scores", "teacher_scores_share", "mend"}
+    | {"teacher_scores", "teacher_scores_share", "mend", "baseline"}
 )
 """Settings that a run's folder may be taken up with anew: what is finished stays, what is missing is added."""
 MAY_CHANGE_OF_TRAINING = frozenset({"accumulate", "gradient_checkpointing"})

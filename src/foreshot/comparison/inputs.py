@@ -12,7 +12,9 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from foreshot.comparison.asked_teachers import (
+    AskedBundle,
     AskedTeacher,
+    find_baseline,
     width_of,
 )
 from foreshot.comparison.contrasts import Mended, check_mending, find_mended
@@ -88,6 +90,7 @@ class Inputs:
 
     With `asked_teachers` there is no teacher whose layers could be taken; of several the mean teaches. `mended` is what
     recipes with `mend` learn besides; in their arm (`comparison.arms`) it belongs to the rows that are learnt from.
+    `baseline` is only compared with.
     """
 
     experiment: Experiment
@@ -96,6 +99,7 @@ class Inputs:
     encoder: ModelSource | None
     given_teacher: ModelSource | None
     asked_teachers: tuple[AskedTeacher, ...] = ()
+    baseline: AskedBundle | None = None
     tokenizer: PreTrainedTokenizerBase
     texts: dict[str, Sequence[str]]  # by name: the parts, and what is named above
     rows: dict[str, EncodedRows]  # the same, tokenised for the encoder
@@ -311,6 +315,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         alone = not split.labelled and experiment.unlabelled is None  # or there are rows that a teacher alone knows
         experiment = from_encoder(experiment, by_labels=alone)
     models = find_models(experiment, task, device, stored)
+    baseline = find_baseline(experiment, task)
     if models.asked_teachers:
         experiment = from_encoder(experiment)
     encoder, tokenizer, origin = models.encoder, models.tokenizer, models.origin
@@ -332,6 +337,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         check_mending(experiment, suite)
         mended, about_mending = find_mended(experiment, split, task, tokenizer, dialect)
         suite = suite.mended_with(mended.disguises) if suite else None
+    about_baseline = baseline.announcements if baseline else ()
     return Inputs(
         experiment=experiment,
         split=replace(split, announcements=tuple(dict.fromkeys((*said, *split.announcements)))),
@@ -339,6 +345,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         encoder=encoder,
         given_teacher=models.given_teacher,
         asked_teachers=models.asked_teachers,
+        baseline=baseline,
         tokenizer=tokenizer,
         texts=texts,
         rows=rows,
@@ -353,7 +360,15 @@ def read_inputs(experiment: Experiment) -> Inputs:
         corrections=corrections,
         mended=mended,
         announcements=tuple(
-            dict.fromkeys((*models.announcements, *projections(experiment, models), *about_texts, *about_mending))
+            dict.fromkeys(
+                (
+                    *models.announcements,
+                    *projections(experiment, models),
+                    *about_texts,
+                    *about_mending,
+                    *about_baseline,
+                )
+            )
         ),
         device=device,
     )

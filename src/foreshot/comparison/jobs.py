@@ -13,7 +13,7 @@ from foreshot.models.encoders import ModelSource
 from foreshot.models.layers import layer_map
 from foreshot.models.states import Look
 from foreshot.results.models import LayerMeasure
-from foreshot.results.run_folder import TEACHER_FOLDER, TEACHERS_FOLDER
+from foreshot.results.run_folder import BASELINE_FOLDER, TEACHER_FOLDER, TEACHERS_FOLDER
 from foreshot.settings.losses import Distillation
 from foreshot.settings.recipes import Recipe
 from foreshot.training.teacher_states import CacheFacts
@@ -23,11 +23,11 @@ from foreshot.training.teacher_states import CacheFacts
 class Job:
     """One model that is to be made; `folder` is where it goes, inside the run's.
 
-    `recipe` is None for the teacher. `source` is whose weights it starts from: an encoder or a classifier that was
-    given, or None for the run's teacher. `distillation` is None where it learns from labels alone.
-    `asked` is the teacher that this is, if it is only asked; `mean_of` are the teachers that it is the mean of, by
-    `weights`, which sum to 1. `mended` says whether it is trained with mending, and `teacher` names what it is held
-    against.
+    `recipe` is None for the teacher, and for the baseline. `source` is whose weights it starts from: an encoder or a
+    classifier that was given, or None for the run's teacher. `distillation` is None where it learns from labels alone.
+    `asked` is the teacher or the baseline that this is, if it is only asked; `mean_of` are the teachers that it is the
+    mean of, by `weights`, which sum to 1. `mended` says whether it is trained with mending, and `teacher` names what it
+    is held against.
     """
 
     name: str
@@ -49,6 +49,16 @@ class Job:
     def is_one_of_several(self) -> bool:
         """Whether it is one of the teachers whose mean students are held against."""
         return self.folder.startswith(f"{TEACHERS_FOLDER}/")
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is the bundle that the others are only compared with."""
+        return self.folder == BASELINE_FOLDER
+
+    @property
+    def is_only_judged(self) -> bool:
+        """Whether it is judged by itself: no student, and not what students are held against."""
+        return self.is_one_of_several or self.is_baseline
 
     @property
     def titled(self) -> str:
@@ -90,6 +100,13 @@ def mean_job(inputs: Inputs, each: Sequence[Job], weights: Sequence[float]) -> J
     """The mean of several teachers."""
     mean = replace(each[0], name=TEACHER_FOLDER, folder=TEACHER_FOLDER, asked=None)
     return replace(mean, mean_of=tuple(each), weights=tuple(weights), made_from=teacher_fingerprint(inputs))
+
+
+def baseline_job(inputs: Inputs) -> Job | None:
+    """The bundle that the others are only compared with, if one is named."""
+    if inputs.baseline is None:
+        return None
+    return _asked_job(inputs, inputs.baseline, BASELINE_FOLDER, BASELINE_FOLDER)
 
 
 def _asked_job(inputs: Inputs, teacher: AskedTeacher, name: str, folder: str) -> Job:

@@ -81,7 +81,8 @@ class Findings:
 def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     """Judge models by their scores; the teacher comes first, seeds of a student stand together.
 
-    Each of several teachers is judged by itself; students are compared with the mean of them alone.
+    Each of several teachers is judged by itself; students are compared with the mean of them alone. The baseline is
+    judged and compared with all, and is neither reference nor candidate.
     """
     everyone: dict[str, list[Scored]] = {}
     for model in scored:
@@ -90,8 +91,12 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     models = [model_result(inputs, model) for model in scored]
     suite = _suite_results(inputs, everyone)
     samples = _samples(inputs, by_name)
-    comparisons = [found for measure, sample in samples.items() for found in compare_all(measure, sample)]
-    held_against, bias = references(by_name), _identity_bias(inputs, by_name)
+    taught = {name: models for name, models in by_name.items() if not models[0].job.is_baseline}
+    baseline = next((name for name in by_name if name not in taught), None)
+    comparisons = [
+        found for measure, sample in samples.items() for found in compare_all(measure, sample, baseline=baseline)
+    ]
+    held_against, bias = references(taught), _identity_bias(inputs, by_name)
     candidates = [
         Candidate(
             model=name,
@@ -103,7 +108,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
             reference=held_against.get(name),
             is_teacher=same[0].job.recipe is None,
         )
-        for name, same in by_name.items()
+        for name, same in taught.items()
     ]
     evidence = Evidence(
         candidates=candidates,
@@ -117,7 +122,7 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         is_reference=inputs.teacher_is_reference,
         label_changes={
             student: changes
-            for group in by_reference(by_name)
+            for group in by_reference(taught)
             for student, changes in inputs.task.changes(
                 _answered_by(group, inputs, "test"), inputs.answers("test")
             ).items()
@@ -125,21 +130,21 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
         group_changes=_group_changes(bias) if bias else {},
     )
     scores = {name: np.stack([_scores(model) for model in models]) for name, models in by_name.items()}
-    why = _reasons(inputs, by_name)
+    why = _reasons(inputs, taught)
     concluded = verdict(evidence).model_copy(update={"notes": notes(why) if why else []})
     return Findings(
         models=models,
         summaries=summarise(models, inputs.probes, inputs.positive_name),
         suite_results=suite,
         evasion=_evasion(inputs, everyone),
-        mending=_mended(inputs, by_name, samples[METRIC], comparisons),
+        mending=_mended(inputs, taught, samples[METRIC], comparisons),
         identity_bias=bias,
         corrections=corrections(inputs, everyone),
         asked_teachers=asked_teachers(inputs, scored),
         reasons=why,
         comparisons=comparisons,
         score_comparisons=inputs.task.score_comparisons(scores, inputs.answers("test")),
-        all_flips=ledger.ranked(_flips(inputs, by_name)),
+        all_flips=ledger.ranked(_flips(inputs, taught)),
         verdict=_with_folder(inputs, concluded, by_name),
     )
 
@@ -208,6 +213,7 @@ def model_result(inputs: Inputs, model: Scored) -> ModelResult:
         scores=task.score_results(model.decisions, logits["test"], inputs.split.parts["test"]),
         folder=job.folder,
         fingerprint=job.made_from,
+        baseline=job.asked.name if job.is_baseline and job.asked else None,
     )
 
 
@@ -241,7 +247,7 @@ def _suite_results(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[Sui
     if inputs.suite is None:
         return []
     cases, names, decided = inputs.suite.cases, inputs.class_names, _decided(inputs, by_name, SUITE_ROWS)
-    compared = {name: models for name, models in by_name.items() if not models[0].job.is_one_of_several}
+    compared = {name: models for name, models in by_name.items() if not models[0].job.is_only_judged}
     found: dict[str, SuiteResult] = {}
     for group in by_reference(compared):
         of_group = {name: decided[name] for name in group if name in decided}

@@ -15,7 +15,7 @@ MOST_CONTESTED = 20
 
 def asked_teachers(inputs: Inputs, scored: Sequence[Scored]) -> AskedTeachers | None:
     """What is known of teachers that were only asked; None where the teacher is a model of the run's own."""
-    asked = [model for model in scored if model.job.asked]
+    asked = [model for model in scored if model.job.asked and not model.job.is_baseline]
     if not asked:
         return None
     mean = next((model for model in scored if model.job.mean_of), None)

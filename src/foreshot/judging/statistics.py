@@ -194,13 +194,34 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in multipletests(p_values, method="holm")[1]] if p_values else []
 
 
-def compare_all(measure: str, sample: PairedSample) -> list[Comparison]:
+def compare_all(measure: str, sample: PairedSample, *, baseline: str | None = None) -> list[Comparison]:
     """Every pair of models in one measure, with Holm's correction (Holm 1979) over all of them.
 
+    The pairs of which one is the `baseline` are corrected by themselves and come last, so that naming one changes
+    nothing about the others.
     McNemar's exact test on what is right and wrong is added for two models of one seed each, where every row is a
     unit by itself, as that test takes them to be.
     """
     pairs = list(combinations(sample.predicted, 2))
+    own = [pair for pair in pairs if baseline not in pair]
+    return _compared(measure, sample, own) + _compared(measure, sample, [pair for pair in pairs if baseline in pair])
+
+
+def turned(comparison: Comparison) -> Comparison:
+    """The same comparison seen from the other model."""
+    difference = comparison.difference
+    other = {"better": "worse", "worse": "better"}.get(comparison.outcome, comparison.outcome)
+    return comparison.model_copy(
+        update={
+            "first": comparison.second,
+            "second": comparison.first,
+            "difference": Estimate(value=-difference.value, low=-difference.high, high=-difference.low),
+            "outcome": other,
+        }
+    )
+
+
+def _compared(measure: str, sample: PairedSample, pairs: Sequence[tuple[str, str]]) -> list[Comparison]:
     found = differences(sample, pairs)
     if not found:
         return []
@@ -218,20 +239,6 @@ def compare_all(measure: str, sample: PairedSample) -> list[Comparison]:
         )
         for (first, second), (difference, p_value), adjusted_p in zip(pairs, found, adjusted, strict=True)
     ]
-
-
-def turned(comparison: Comparison) -> Comparison:
-    """The same comparison seen from the other model."""
-    difference = comparison.difference
-    other = {"better": "worse", "worse": "better"}.get(comparison.outcome, comparison.outcome)
-    return comparison.model_copy(
-        update={
-            "first": comparison.second,
-            "second": comparison.first,
-            "difference": Estimate(value=-difference.value, low=-difference.high, high=-difference.low),
-            "outcome": other,
-        }
-    )
 
 
 def _numbers_drawn(columns: np.ndarray, numbers: Numbers, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,7 @@ ATTRIBUTES_BY_LABEL = {
     "toxicity": "TOXICITY",
     "severe_toxic": "SEVERE_TOXICITY",
     "severe_toxicity": "SEVERE_TOXICITY",
+    "hate": "IDENTITY_ATTACK",
     "identity_hate": "IDENTITY_ATTACK",
     "identity_attack": "IDENTITY_ATTACK",
     "insult": "INSULT",

@@ -86,7 +86,7 @@ def ranked_students(results: Results) -> list[StudentVerdict]:
 def cards(results: Results) -> list[Card]:
     """A card for each student, and the teacher's as what they are held against; none for each of several teachers.
 
-    A mended teacher has one, too, as what mended students are held against.
+    A mended teacher has one, too, as what mended students are held against. The baseline's comes last.
     """
     models = {model.name: model for model in models_of(results)}
     made = [
@@ -105,6 +105,13 @@ def cards(results: Results) -> list[Card]:
         Card(name, _remark(results, models[name]), "reference", "", _numbers(results, models[name]), reason)
         for name, reason in references(results).items()
         if name in models and models[name].is_teacher
+    ]
+    made += [
+        Card(
+            model.name, model.remark, "baseline", "", _numbers(results, model), "a row to beat: no part of the verdict"
+        )
+        for model in models.values()
+        if model.is_baseline
     ]
     return made
 

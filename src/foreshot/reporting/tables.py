@@ -6,11 +6,13 @@ from typing import Literal
 
 from foreshot.judging.summary import spread
 from foreshot.progress import duration
+from foreshot.reporting.texts import shortened
 from foreshot.results.base import Estimate
 from foreshot.results.models import LOSS_PARTS, Cost, ModelResult, Spread, Summary, Timing
 from foreshot.results.results import Results
 
 NOTHING = "–"
+LONGEST_BASELINE = 40
 Mark = Literal["", "flagged", "mixed", "kept", "good", "bad", "open"]
 
 
@@ -77,7 +79,17 @@ class ModelRuns:
     @property
     def is_teacher(self) -> bool:
         """Whether this is the model that the students are compared with."""
-        return self.first.recipe is None
+        return self.first.recipe is None and not self.is_baseline
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is a bundle that the others are only compared with."""
+        return self.first.baseline is not None
+
+    @property
+    def is_student(self) -> bool:
+        """Whether this was made from teacher or encoder by a recipe."""
+        return self.first.recipe is not None
 
     @property
     def is_matched(self) -> bool:
@@ -91,7 +103,12 @@ class ModelRuns:
 
     @property
     def remark(self) -> str:
-        """What marks it wherever its numbers stand beside others': "not matched: 10×"; nothing where it is matched."""
+        """What marks it wherever its numbers stand beside others': "not matched: 10×"; nothing where it is matched.
+
+        Of the baseline it is what that is.
+        """
+        if self.first.baseline is not None:
+            return f"a baseline: {shortened(self.first.baseline, LONGEST_BASELINE)}"
         return "" if self.is_matched else f"not matched: {factor_text(self.rate_factor)}"
 
     @property

@@ -110,7 +110,7 @@ def to_ship(run: Path) -> tuple[Path, str]:
             raise RunFolderError(f"{run / RESULTS_FILE}: its verdict names no folder of the run; run it again")
         return run / results.verdict.folder, results.verdict.headline
     if results.models[0].cost is None:
-        students = ", ".join(sorted({model.folder for model in results.models[1:]})[:3])
+        students = ", ".join(sorted({model.folder for model in results.models if model.recipe is not None})[:3])
         raise RunFolderError(
             f"{run}: no student is recommended, and the teacher is stored scores; to export a student anyway, name its "
             f"folder: {students}"

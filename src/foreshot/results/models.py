@@ -136,7 +136,10 @@ class Cost(Facts):
 
 
 class ModelResult(Facts):
-    """All that was found about one model and seed. `recipe` is None for the teacher."""
+    """All that was found about one model and seed. `recipe` is None for the teacher.
+
+    `baseline` is the name of a bundle that is only compared with, and is neither teacher nor student; else None.
+    """
 
     model: str
     seed: int
@@ -155,6 +158,7 @@ class ModelResult(Facts):
     scores: list[ScoreResult] = Field(default_factory=list)  # where stored scores are stood in for
     folder: str  # inside the run's folder
     fingerprint: str
+    baseline: str | None = None
 
 
 class Timing(Facts):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from foreshot.errors import RunFolderError
-from foreshot.settings.experiment import Experiment, load_experiment
+from foreshot.settings.experiment import BASELINE, Experiment, load_experiment
 
 EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
@@ -12,6 +12,8 @@ TEACHER_FOLDER = "teacher"
 MENDED_TEACHER_FOLDER = "teacher-mended"
 TEACHERS_FOLDER = "teachers"
 """Holds each of several teachers; their mean stands in TEACHER_FOLDER."""
+BASELINE_FOLDER = BASELINE
+"""Where the run keeps what a bundle says that its models are only compared with."""
 
 
 def read_run(folder: Path) -> Experiment:

@@ -26,6 +26,7 @@ from foreshot.results.base import Facts
 from foreshot.results.behaviour import SuiteFacts, SuiteResult
 from foreshot.results.decisions import Decision, LabelDecisions
 from foreshot.runtime.decisions import complaint_about
+from foreshot.runtime.ready import bundle_folder, is_ready_folder, names_ready, told_to_reinstall
 
 FORMAT_VERSION = 1
 FP32_GRAPH, INT8_GRAPH = "model.onnx", "model.int8.onnx"
@@ -197,39 +198,24 @@ class Bundle:
         if file not in {graph.file for graph in self.manifest.graphs}:
             had = ", ".join(graph.file for graph in self.manifest.graphs)
             raise BundleError(f"{self.folder}: has no {excerpt(file)}; it has {had}")
-        return _read(self.folder, file, self.sums)
+        with told_to_reinstall(self.folder):
+            return _read(self.folder, file, self.sums)
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder claims to be a bundle."""
-    return (folder / MANIFEST_FILE).is_file() or (folder / SUMS_FILE).is_file()
+    """Whether a folder claims to be a bundle; READY (`runtime.ready`) does, where no folder of that name is there."""
+    return names_ready(folder) or (folder / MANIFEST_FILE).is_file() or (folder / SUMS_FILE).is_file()
 
 
 def read_bundle(folder: str | Path) -> Bundle:
     """Open a bundle; raises BundleError for one that is damaged, incomplete, of another format, or no bundle.
 
-    The graphs are read, and their sums checked, when they are used: `Bundle.read_graph`.
+    READY (`runtime.ready`) is the ready model, where no folder of that name is there. The graphs are read, and their
+    sums checked, when they are used: `Bundle.read_graph`.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder; give a bundle that foreshot export made")
-    if not is_bundle(folder):
-        raise BundleError(f"{folder}: is not a bundle (it has no {MANIFEST_FILE}); make one with foreshot export")
-    _refuse_what_is_no_file(folder)
-    sums, checksum = _read_sums(folder)
-    _refuse_unlisted(folder, sums)
-    manifest = _parse_manifest(folder / MANIFEST_FILE, _read(folder, MANIFEST_FILE, sums))
-    missing = [name for name in (*NEEDED, *(graph.file for graph in manifest.graphs)) if name not in sums]
-    if missing:
-        raise BundleError(f"{folder}: {missing[0]} is missing from {SUMS_FILE}; export the bundle again")
-    _read(folder, CARD_FILE, sums)
-    tokenizer = _read(folder, TOKENIZER_FILE, sums)
-    try:
-        return Bundle(
-            folder=folder, manifest=manifest, tokenizer=tokenizer.decode("utf-8"), sums=sums, checksum=checksum
-        )
-    except UnicodeDecodeError:
-        raise BundleError(f"{folder / TOKENIZER_FILE}: is not UTF-8; export the bundle again") from None
+    folder = bundle_folder(folder)
+    with told_to_reinstall(folder):
+        return _open(folder)
 
 
 def refuse_as_target(out: Path) -> None:
@@ -252,6 +238,28 @@ def sums_of(folder: Path) -> str:
     return "".join(f"{sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
 
 
+def _open(folder: Path) -> Bundle:
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder; give a bundle that foreshot export made")
+    if not is_bundle(folder):
+        raise BundleError(f"{folder}: is not a bundle (it has no {MANIFEST_FILE}); make one with foreshot export")
+    _refuse_what_is_no_file(folder)
+    sums, checksum = _read_sums(folder)
+    _refuse_unlisted(folder, sums)
+    manifest = _parse_manifest(folder / MANIFEST_FILE, _read(folder, MANIFEST_FILE, sums))
+    missing = [name for name in (*NEEDED, *(graph.file for graph in manifest.graphs)) if name not in sums]
+    if missing:
+        raise BundleError(f"{folder}: {missing[0]} is missing from {SUMS_FILE}; export the bundle again")
+    _read(folder, CARD_FILE, sums)
+    tokenizer = _read(folder, TOKENIZER_FILE, sums)
+    try:
+        return Bundle(
+            folder=folder, manifest=manifest, tokenizer=tokenizer.decode("utf-8"), sums=sums, checksum=checksum
+        )
+    except UnicodeDecodeError:
+        raise BundleError(f"{folder / TOKENIZER_FILE}: is not UTF-8; export the bundle again") from None
+
+
 def _read_sums(folder: Path) -> tuple[dict[str, str], str]:
     """What SHA256SUMS says, by file, and its own SHA-256."""
     path = folder / SUMS_FILE
@@ -272,9 +280,12 @@ def _read_sums(folder: Path) -> tuple[dict[str, str], str]:
 
 
 def _refuse_what_is_no_file(folder: Path) -> None:
-    """A bundle holds plain files alone; asked before any is opened, since a pipe or a device may never end."""
+    """A bundle holds plain files alone; asked before any is opened, since a pipe or a device may never end.
+
+    Those of the ready model may be links, as some installers make of a package's files.
+    """
     for path in sorted(folder.iterdir()):
-        if path.is_symlink() or not path.is_file():
+        if (path.is_symlink() and not is_ready_folder(folder)) or not path.is_file():
             raise BundleError(
                 f"{folder}: {excerpt(path.name)} is no plain file; a bundle holds nothing else; remove it"
             )

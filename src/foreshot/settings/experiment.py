@@ -36,6 +36,8 @@ Rows = Annotated[int, Field(ge=1, le=10**9)]
 Share = Annotated[float, Field(ge=1e-6, le=1 - 1e-6)]
 
 
+BASELINE = "baseline"
+"""What a run calls the bundle of that setting."""
 EVEN = 0.5
 """The threshold of a score for which none is given."""
 LEARNING_RATES = (2e-5, 5e-5, 1e-4, 3e-4, 1e-3, 3e-3)
@@ -125,6 +127,7 @@ class Experiment(Settings):
     `identity_columns` (0 and 1) or `identity_terms` (a file) tell which test rows mention which group.
     `teacher_labels` leads from the data's classes to what a ready teacher calls them, and `problem_type` says what its
     config.json doesn't: whether a text has one of its labels or can have several.
+    `baseline` names a bundle that all models are compared with and that is no student: a row to beat.
     `layer_stack` is the path of the layers in an encoder of unknown architecture; `layer_sample` is the number of
     training rows that layers are measured on. `checkpoint_seconds` lie between two checkpoints of a training, at least
     (0: one after every step). `device` is where models are trained and asked: "auto" takes a GPU where there is one.
@@ -161,6 +164,7 @@ class Experiment(Settings):
     teachers: Teachers = Teachers()
     teacher_labels: Annotated[dict[str, str], Field(default_factory=dict)]
     problem_type: Literal["single-label", "multi-label"] | None = None
+    baseline: Named | None = None
     layer_stack: Named | None = None
     layer_sample: Rows = 256
     checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)] = 60.0
@@ -235,6 +239,8 @@ class Experiment(Settings):
             repeated = [value for value, times in Counter(values).items() if times > 1]
             if repeated:
                 raise ValueError(f"{what} {repeated[0]!r} is given twice")
+        if self.baseline is not None and any(recipe.name == BASELINE for recipe in self.recipes):
+            raise ValueError(f"recipe {BASELINE!r}: is what the baseline is called; choose another name")
         return self
 
     @model_validator(mode="after")

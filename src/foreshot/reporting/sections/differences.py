@@ -82,7 +82,7 @@ def against_teacher(results: Results, measure: str) -> list[Comparison]:
     Empty where it wasn't measured. A mended teacher stands among them, minus the teacher without mending.
     """
     found = []
-    for model in models_of(results):
+    for model in (model for model in models_of(results) if not model.is_baseline):
         reference = reference_of(results, model.name)
         for compared in results.comparisons:
             if compared.measure == measure and {compared.first, compared.second} == {model.name, reference}:
@@ -140,6 +140,8 @@ def pairs_table(results: Results) -> Table | None:
         "drawn anew for all models and seeds at once. Holm's correction is over all pairs of one measure; better and "
         "worse mean p < 0.05 after it."
     ]
+    if any(model.is_baseline for model in models_of(results)):
+        notes.append("The pairs with the baseline are corrected by themselves; the verdict doesn't look at them.")
     if has_mcnemar:
         notes.append(
             "McNemar's exact test is for two models of one seed each. It asks whether one is right more often, in "

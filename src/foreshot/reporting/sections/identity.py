@@ -84,10 +84,11 @@ def changes(results: Results) -> list[Change]:
     if found is None:
         return []
     by_name = {model.model: model for model in found.models}
+    baselines = {model.name for model in models_of(results) if model.is_baseline}
     return [
         Change(student.model, _sentence(student, by_name.get(reference)))
         for student in found.models
-        if (reference := reference_of(results, student.model)) != student.model
+        if student.model not in baselines and (reference := reference_of(results, student.model)) != student.model
     ]
 
 
@@ -109,7 +110,7 @@ def aucs_table(results: Results) -> Table | None:
 def differences_table(results: Results) -> Table | None:
     """Group × student: the same numbers minus the teacher's; None without groups or students."""
     found = results.identity_bias
-    students = [model.name for model in models_of(results) if not model.is_teacher]
+    students = [model.name for model in models_of(results) if model.is_student]
     if found is None or not students:
         return None
     notes = [

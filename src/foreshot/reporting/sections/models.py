@@ -87,7 +87,8 @@ def _recipe_texts(results: Results, model: ModelRuns) -> list[str]:
     layers = ", ".join(map(str, first.layer_map)) or NOTHING
     if first.recipe is None:
         origin = f"encoder {results.encoder.name}"
-        how = ("every weight", "the labels", origin) if first.training else ("nothing", NOTHING, _given(results, model))
+        given = model.remark if model.is_baseline else _given(results, model)
+        how = ("every weight", "the labels", origin) if first.training else ("nothing", NOTHING, given)
     else:
         lora = first.recipe.get("tuning") == "lora"
         distils = first.recipe.get("objective") == "distil"

@@ -38,6 +38,10 @@ from foreshot.settings.recipes import LORA_FACTOR, TUNED
 SHORT = {"train_cross_entropy": "train CE", "test_cross_entropy": "test CE", "macro_f1": "macro-F1"}
 """What the terminal shows. The objective as optimised isn't among it: it can't be compared across recipes."""
 LONGEST_LABEL = 24
+BASELINE_NOTE = (
+    "The baseline is a bundle that was made elsewhere: a row to beat. It learnt nothing here, decides by the same "
+    "policy as the others rather than by its own thresholds, and has no part in the verdict."
+)
 
 
 def section(results: Results) -> Section:
@@ -166,6 +170,7 @@ def main_notes(results: Results, models: list[ModelRuns]) -> list[str]:
     notes.append(_constant_note(models))
     if any(model.is_teacher and model.first.training is None for model in models):
         notes.append("The teacher was given ready: it has no training loss or time of its own here.")
+    notes += [BASELINE_NOTE] if any(model.is_baseline for model in models) else []
     notes.append(_behaviour_note(results))
     notes.append(judged_note(results))
     return notes
@@ -245,6 +250,7 @@ def _terminal_notes(results: Results) -> list[str]:
         )
     if seed_count(results) > 1:
         notes.append(f"mean ± standard deviation over {seed_count(results)} seeds")
+    notes += [f"{model.name} is {model.remark}; no part of the verdict" for model in models if model.is_baseline]
     if unmatched := _unmatched_note(results, models):
         notes.append("* " + unmatched[0].lower() + unmatched[1:].rstrip("."))
     if constant := _constant_note(models):

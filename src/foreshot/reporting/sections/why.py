@@ -51,7 +51,7 @@ def section(results: Results) -> Section:
 def question(results: Results) -> list[str]:
     """What is asked, in the words of someone who moderates comments."""
     encoder, data = results.encoder, results.data
-    students = [model for model in models_of(results) if not model.is_teacher]
+    students = [model for model in models_of(results) if model.is_student]
     job, what = _job(results)
     rows = {name: count_text(part.rows) for name, part in data.parts.items()}
     is_ready = any(model.is_teacher and model.first.training is None for model in models_of(results))
