@@ -101,10 +101,12 @@ def test_a_run_is_asked_about_groups_anew_without_training(
     shutil.copytree(finished_run, run)
     before = weights_times(run)
     assert json.loads((run / "results.json").read_text(encoding="utf-8"))["identity_bias"] is None
-    asked = foreshot("compare", run, "--identity-terms", terms_file(tmp_path))
+    asked = foreshot("compare", run, "--identity-terms", terms_file(tmp_path), "--policy", "identity=0.05")
     assert asked.exit_code == 0, asked.stderr
     assert [group["name"] for group in bias_of(run)["groups"]] == ["cooks", "artists", "bees"]
     assert weights_times(run) == before
+    students = json.loads((run / "results.json").read_text(encoding="utf-8"))["verdict"]["students"]
+    assert all("identity" in {found["name"] for found in student["requirements"]} for student in students)
 
 
 # ---- bad input ----

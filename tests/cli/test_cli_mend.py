@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli_runs import contents, weights_times
+from foreshot.suites.perturbations import PERTURBATIONS, UNTRAINED
 
 QUICK = ("--recipes", "odd", "--set", "explanations.texts=0")
 
@@ -66,8 +67,44 @@ def test_a_mended_student_is_held_against_the_mended_teacher_on_what_is_sealed(p
         ("teacher", "teacher-mended"),
         ("odd", "odd-mended"),
     ]
-    assert {student["model"] for student in found["verdict"]["students"]} == {"odd", "odd-mended"}
+    asked = {
+        student["model"]: {requirement["name"] for requirement in student["requirements"]}
+        for student in found["verdict"]["students"]
+    }
+    judged = {"macro_f1", "sees", "functionalities", "seeds", "probes"}
+    assert asked == {
+        "odd": judged | {"suite", "suite_positive"},
+        "odd-mended": judged | {"sealed", "sealed_positive", "mending", "mending_sealed"},
+    }
+    sealed = {one["model"]: one["sealed"] for one in found["suite_results"]}
+    assert {one["cases"] for one in sealed.values()} == {found["suite"]["cases"]}  # of a file, all of them
+    assert all(cell["minus_teacher"] for cell in sealed["odd-mended"]["functionalities"])
+    assert not any(cell["minus_teacher"] for cell in sealed["odd"]["functionalities"])
     assert 'id="mending"' in (plain / "report.html").read_text()
+
+
+def test_what_mending_brought_is_the_difference_of_the_twins(found):
+    macro_f1 = {one["model"]: one["spreads"]["macro_f1"]["mean"] for one in found["summaries"]}
+    for twins in found["mending"]["twins"]:
+        metric = twins["metric"]
+        assert metric["before"] == pytest.approx(macro_f1[twins["unmended"]])
+        assert metric["after"] == pytest.approx(macro_f1[twins["mended"]])
+        assert metric["difference"]["value"] == pytest.approx(metric["after"] - metric["before"])
+
+
+def test_disguises_stand_apart_by_what_was_trained(before, found):
+    for of_model in found["evasion"].values():
+        assert [(one["perturbation"], one["trained"]) for one in of_model] == [
+            (name, name not in UNTRAINED) for name in PERTURBATIONS
+        ]
+    untrained = {tuple(one["disguises"]) for twins in found["mending"]["twins"] for one in twins["escapes"][1:]}
+    assert untrained == {tuple(name for name in PERTURBATIONS if name in UNTRAINED)}
+    assert {one["trained"] for of_model in before["results"]["evasion"].values() for one in of_model} == {None}
+
+
+def test_without_mending_nothing_is_said_of_it(before):
+    assert before["results"]["mending"] is None
+    assert not {one["measure"] for one in before["results"]["comparisons"]} & {"sealed", "sealed_positive"}
 
 
 def test_a_finished_run_is_taken_up_without_training(plain, mended, foreshot):

@@ -58,6 +58,12 @@ def test_a_models_facts_are_those_of_results_json(finished_run: Path, folder: st
     assert found.positive == results["data"]["positive"] == "toxic"
 
 
+def test_a_mended_student_names_the_teacher_that_it_learnt_from(run: Path) -> None:
+    change_results(run, lambda results: results.update(mending={"references": {"lora": "teacher-mended"}, "twins": []}))
+    assert find_in_run(run / LORA).origin()["teacher"] == "whole/teacher-mended"
+    assert find_in_run(run / "students/odd/seed-0").origin()["teacher"] == "whole/teacher"
+
+
 def test_the_metrics_of_each_label_are_those_of_results_json(run: Path) -> None:
     calibration = {"expected_calibration_error": 0.1, "brier": 0.1, "bins": []}
     facts = {

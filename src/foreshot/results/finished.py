@@ -46,14 +46,15 @@ class RunModel:
 
     def origin(self) -> dict[str, Any]:
         """What a bundle's card says about where the model came from, as `runtime.bundle.Origin` names it."""
-        data, verdict = self.results.data, self.results.verdict
+        data, verdict, mending = self.results.data, self.results.verdict, self.results.mending
+        teacher = mending.references.get(self.model.model, TEACHER_FOLDER) if mending else TEACHER_FOLDER
         of_student = {student.model: student for student in verdict.students}.get(self.model.model)
         return {
             "run": self.results.name,
             "recipe": self.model.recipe,
             "layer_map": self.model.layer_map,
             "seed": self.model.seed,
-            "teacher": ", ".join(self.experiment.given_teachers) or f"{self.results.name}/{TEACHER_FOLDER}",
+            "teacher": ", ".join(self.experiment.given_teachers) or f"{self.results.name}/{teacher}",
             "encoder": self.results.encoder.name,
             "data": ", ".join(dict.fromkeys(part.source for part in data.parts.values())),
             "data_fingerprint": data.fingerprint,
