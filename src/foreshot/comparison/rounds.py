@@ -49,7 +49,9 @@ def carry_out_rounds(job: Job, inputs: Inputs, run: RunFolder, progress: Progres
                 progress.end()
             np.save(workplace / FLIPPED_FILE, flipped)
         checkpointing(scout, inputs, run).remove()
-        progress.say(f"{round_name}: they disagree on {len(flipped):,} of {len(said):,}, which come first from now on")
+        progress.say(
+            f"{round_name}: they disagree on {len(flipped):,} of {len(said):,} unlabelled texts, which come first now"
+        )
 
 
 def _flipped(
