@@ -145,3 +145,47 @@ def test_rows_that_mention_a_group_are_weighed_in_the_mended_arm_alone(models, t
     assert refused(ConfigError, models, ["odd-labels-mended"], **WITH, mend={"identities": True}).startswith(
         "mend.identities: nothing says which training rows mention a group"
     )
+
+
+def test_rounds_need_unlabelled_texts_and_a_mended_student_that_learns_from_them(models, tmp_path):  # noqa: F811
+    texts = tmp_path / "texts.txt"
+    texts.write_text("one text\nanother one\n", encoding="utf-8")
+    distilled = {**WITH, "encoder": "teacher", "mend": {"rounds": 1}}
+    assert refused(ConfigError, models, ["odd-mended"], **distilled).startswith(
+        "mend.rounds: look for unlabelled texts that the teacher and a student disagree on, and there are none"
+    )
+    with_texts = {**distilled, "unlabelled": str(texts)}
+    for recipes, more in (
+        (["odd", "odd-labels-mended"], {}),
+        (["odd", "odd-mended"], {"distillation": {"unlabelled_share": 0}}),
+    ):
+        assert refused(ConfigError, models, recipes, **with_texts, **more).startswith(
+            "mend.rounds: are for recipes that are mended and learn from the teacher on unlabelled texts, and none is"
+        )
+    with pytest.raises(ConfigError, match="rounds"):
+        mended_inputs(models, mend={"rounds": 11})
+
+
+def test_rounds_are_of_mended_students_alone_and_leave_all_else_as_it_was(models, tmp_path):  # noqa: F811
+    texts = tmp_path / "texts.txt"
+    texts.write_text("one text\nanother one\n", encoding="utf-8")
+
+    def jobs(rounds):
+        recipes = ["odd", "odd-mended", "odd-labels-mended"]
+        made = mended_inputs(models, recipes, encoder="teacher", unlabelled=str(texts), mend={"rounds": rounds})
+        return [
+            job
+            for arm in arms_of(made, RunFolder(tmp_path))
+            for job in (
+                teacher_job(arm.inputs),
+                *(student_job(arm.inputs, recipe, 0, (1,), folder=recipe.name) for recipe in arm.recipes),
+            )
+        ]
+
+    without, once, twice = jobs(0), jobs(1), jobs(2)
+    changed = [one.name for one, other in zip(without, once, strict=True) if one != other]
+    assert changed == ["odd-mended"]
+    (before,), (one,), (two,) = ([job for job in of if job.name == "odd-mended"] for of in (without, once, twice))
+    assert before.rounds == ()
+    assert two.rounds[:1] == one.rounds  # what is found already is found
+    assert len({before.made_from, one.made_from, two.made_from, *two.rounds}) == 5

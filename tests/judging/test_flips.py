@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 
+from foreshot.data.marks import classes_of_mark
 from foreshot.judging.flips import (
     BY_HARM,
     CHANGED,
@@ -18,10 +19,12 @@ from foreshot.judging.flips import (
     NEWLY_WRONG,
     Answered,
     counts,
+    decided_otherwise,
     flips,
     ranked,
     to_csv,
 )
+from foreshot.judging.task import ClassTask, LabelTask, ScoreTask
 from foreshot.results.behaviour import Flip
 
 CLASSES = ["benign", "toxic"]
@@ -246,3 +249,26 @@ def test_texts_labels_and_names_are_made_inert():
     hostile = flip(text="=2").model_copy(update={"label": "=1", "model": "@x"})
     _, row = csv.reader(io.StringIO(to_csv([hostile]), newline=""))
     assert (row[0], row[4], row[-1]) == ("'@x", "'=1", "'=2")
+
+
+LOG3 = np.log(3)  # the logit of 3/4
+
+
+def test_what_two_models_decide_otherwise_goes_by_the_judged_output_without_fitted_thresholds():
+    two = classes_of_mark("toxic")
+    teacher = np.array([[0, LOG3], [LOG3, 0], [0, 1], [5, 0], [np.nan, np.nan]])
+    student = np.array([[1, 0.0], [0, 1], [0, 9], [0, 1], [0, 1]])
+    rows, sureness = decided_otherwise(student, teacher, ClassTask(two))
+    assert rows.tolist() == [0, 1, 3]
+    assert sureness == pytest.approx([0.75, 0.75, 1 / (1 + np.exp(-5))])
+    # Of labels the first is judged: the second row differs in another one alone.
+    teacher = np.array([[LOG3, 1], [1, 1], [-LOG3, 1], [np.nan, 1]])
+    student = np.array([[-1.0, 1], [1, -1], [1, 1], [1, 1]])
+    rows, sureness = decided_otherwise(student, teacher, LabelTask(two, ("toxic", "rude")))
+    assert rows.tolist() == [0, 2]
+    assert sureness == pytest.approx([0.75, 0.75])
+    # Scores decide at the threshold in use: 0.7 and 0.75 lie on either side of 0.72.
+    scores, others = np.log([[0.75 / 0.25], [0.6 / 0.4]]), np.log([[0.7 / 0.3], [0.7 / 0.3]])
+    rows, sureness = decided_otherwise(others, scores, ScoreTask(two, ("toxic",), ((0.72,),)))
+    assert rows.tolist() == [0]
+    assert sureness == pytest.approx([0.75])

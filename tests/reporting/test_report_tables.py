@@ -16,7 +16,7 @@ from foreshot.reporting.sections.probes import probe_grid
 from foreshot.reporting.sections.reproduce import environment_table
 from foreshot.reporting.sections.scores import calibration_table, thresholds_table
 from foreshot.reporting.sections.side_by_side import main_table
-from foreshot.reporting.sections.training import epochs_table, loss_curves, losses_table, steadiness_table
+from foreshot.reporting.sections.training import epochs_table, loss_curves, losses_table, rounds_table, steadiness_table
 from foreshot.reporting.tables import (
     Table,
     big_count_text,
@@ -214,6 +214,25 @@ def test_a_given_teacher_has_no_training():
         epochs_table(results),
     ):
         assert "teacher" not in [row.cells[0].text for row in table.rows]
+
+
+def test_what_scouts_found_is_shown_round_by_round_where_there_were_rounds():
+    results = make_results(seeds=(0, 1))
+    assert rounds_table(results) is None
+    counts = {0: [120, 30], 1: [100, 20]}
+    models = [
+        run.model_copy(update={"training": run.training.model_copy(update={"disagreements": counts[run.seed]})})
+        if run.model == "odd" and run.training
+        else run
+        for run in results.models
+    ]
+    data = results.data.model_copy(update={"unlabelled_rows": 5000})
+    mined = results.model_copy(update={"models": models, "data": data})
+    found = rounds_table(mined)
+    assert [[cell.text for cell in of.cells] for of in found.rows] == [["odd", "110 ± 14.1", "25 ± 7.1"]]
+    assert found.notes[0].startswith("Of 5,000 unlabelled texts")
+    for report in (html_report(mined), markdown_report(mined)):
+        assert "Texts that a scout and the teacher disagree on" in report
 
 
 def test_a_missing_metric_takes_its_column_away():

@@ -6,7 +6,7 @@ import torch
 from test_loop import toy_task, weights
 from tiny_models import tiny_classifier
 
-from foreshot.models.batches import EncodedRows, collate
+from foreshot.models.batches import EncodedRows, Rounds, collate
 from foreshot.models.outputs import Outputs
 from foreshot.models.token_store import ReplacedTokens
 from foreshot.progress import Silent
@@ -105,6 +105,41 @@ def test_a_stopped_training_goes_on_with_the_same_rows(monkeypatch):
     second, same_ids, _, other = taught(mended, monkeypatch)
     assert (first, ids) == (second, same_ids)
     assert all(torch.equal(tensor, weights(other)[name]) for name, tensor in weights(one).items())
+
+
+def test_numbers_that_come_first_do_so_in_each_round_and_the_others_stay_shuffled_as_they_were():
+    rounds, plain = Rounds(10, 16, generator(0, "x"), ahead=np.array([4, 1])), Rounds(10, 16, generator(0, "x"))
+    for _ in range(3):
+        shuffled = plain.take(6).tolist()
+        assert rounds.take(1).tolist() == [14]
+        assert rounds.take(5).tolist() == [11, *(number for number in shuffled if number not in {14, 11})]
+
+
+def test_unlabelled_rows_that_come_first_are_in_the_first_batches_and_labelled_ones_stay_where_they_were(monkeypatch):
+    encoded, _ = toy_task()
+    first = np.array([150, 3, *range(100, 138)])  # 40 of 200: more than the 24 that an epoch takes
+    teaching = Teaching(
+        settings=Distillation(cosine_on="logits", unlabelled_share=0.5),
+        outputs=Outputs(logits=np.zeros((260, 2), dtype=np.float32), representations=None),
+        unlabelled=EncodedRows(ids=[list(encoded.ids[row % 60]) for row in range(200)], tokenizer=encoded.tokenizer),
+    )
+
+    def epochs_of(unlabelled_first):
+        mended = MendedEpochs(contrasts=CONTRASTS, share=0.25, disguised=[], unlabelled_first=unlabelled_first)
+        seen, _, _, _ = taught(mended, monkeypatch, teaching)
+        of_epochs = [[row for batch in seen[at : at + 3] for row in batch] for at in (0, 3, 6)]  # 40 rows, 16 at a time
+        return [sorted(row - 60 for row in rows if row >= 60) for rows in of_epochs], [
+            [row for row in rows if row < 60] for rows in of_epochs
+        ]
+
+    unlabelled, labelled = epochs_of(first)
+    assert [len(rows) for rows in unlabelled] == [24, 24, 24]
+    assert unlabelled[0] == sorted(first[:24].tolist())
+    assert set(first[24:].tolist()) < set(unlabelled[1])
+    assert len({row for rows in unlabelled for row in rows}) == 72  # none comes again before all have come
+    others, same = epochs_of(None)
+    assert labelled == same
+    assert others[0] != unlabelled[0]
 
 
 @pytest.mark.parametrize("replaced", [{}, {0: [1, 2, 3, 4, 5, 6], 3: [9]}])

@@ -19,6 +19,7 @@ from foreshot.comparison.judge import MOST_FLIPS, Findings, find
 from foreshot.comparison.layer_measures import measure_layers
 from foreshot.comparison.model_folder import METRICS_FILE
 from foreshot.comparison.room import check_room
+from foreshot.comparison.rounds import carry_out_rounds
 from foreshot.comparison.scored import Scored, score_model
 from foreshot.comparison.search import search_learning_rates, tuned_recipes
 from foreshot.comparison.students import make_student
@@ -158,6 +159,8 @@ def _jobs(arm: Arm, layers: Mapping[str, tuple[int, ...]]) -> list[Job]:
 
 def _student(job: Job, arm: Arm, inputs: Inputs, run: RunFolder, progress: Progress) -> Scored:
     """A student, made in its arm, and asked what all models are."""
+    if not is_finished(arm.run.path / job.folder, job.made_from):
+        carry_out_rounds(job, arm.inputs, arm.run, progress)
     make_student(job, arm.inputs, arm.run, progress)
     return _scored(job, inputs, run, progress)
 

@@ -104,6 +104,21 @@ def _identity_weights(experiment: Experiment, split: Split, dialect: AskedDialec
     return identity_weights(found, np.where(labels < 0, -1, labels == positive))
 
 
+def check_rounds(experiment: Experiment) -> None:
+    """Raise ConfigError for rounds that would find nothing, or that nothing would learn from."""
+    if not experiment.mend.rounds or any(experiment.rounds_of(recipe) for recipe in experiment.recipes):
+        return
+    if experiment.unlabelled is None:
+        raise ConfigError(
+            "mend.rounds: look for unlabelled texts that the teacher and a student disagree on, and there are none; "
+            "name some with ⟨unlabelled⟩, or set it to 0"
+        )
+    raise ConfigError(
+        "mend.rounds: are for recipes that are mended and learn from the teacher on unlabelled texts, and none is one; "
+        "mend one with objective distil and distillation.unlabelled_share above 0, or set it to 0"
+    )
+
+
 def check_mending(experiment: Experiment, suite: Suite | None) -> None:
     """Raise ConfigError where nothing could judge what is mended, or a loss compares tokens that a disguise changes."""
     if suite is None or not any(case.sealed for case in suite.cases):

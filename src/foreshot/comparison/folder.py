@@ -68,6 +68,10 @@ class RunFolder:
         """What the LoRA adapters of a student stand on, where layers were left out."""
         return self.path / "students" / name / "base"
 
+    def round(self, job_folder: str, number: int) -> Path:
+        """Which unlabelled texts a round before a student found."""
+        return self.path / "rounds" / job_folder / str(number)
+
     def checkpoints(self, made_from: str) -> Path:
         """What the training of a model needs to go on."""
         return self.path / CHECKPOINTS_FOLDER / made_from

@@ -17,7 +17,7 @@ from foreshot.comparison.asked_teachers import (
     find_baseline,
     width_of,
 )
-from foreshot.comparison.contrasts import Mended, check_mending, find_mended
+from foreshot.comparison.contrasts import Mended, check_mending, check_rounds, find_mended
 from foreshot.comparison.found_models import (
     check_exportable,
     find_models,
@@ -331,6 +331,7 @@ def read_inputs(experiment: Experiment) -> Inputs:
         ids = {text: list(of_text) for name in names for text, of_text in zip(texts[name], rows[name].ids, strict=True)}
         check_exportable([origin, encoder or origin], tokenizer, max_length, dict(islice(ids.items(), MOST_TOKENISED)))
     about_texts = unlabelled.announcements if unlabelled else ()
+    check_rounds(experiment)
     mended: Mended | None = None
     about_mending: list[str] = []
     if any(recipe.mend for recipe in experiment.recipes):

@@ -27,7 +27,7 @@ class Job:
     classifier that was given, or None for the run's teacher. `distillation` is None where it learns from labels alone.
     `asked` is the teacher or the baseline that this is, if it is only asked; `mean_of` are the teachers that it is the
     mean of, by `weights`, which sum to 1. `mended` says whether it is trained with mending, and `teacher` names what it
-    is held against.
+    is held against. `rounds` says what each of the rounds before it (`comparison.rounds`) is made from.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Job:
     weights: tuple[float, ...] = ()
     mended: bool = False
     teacher: str = TEACHER_FOLDER
+    rounds: tuple[str, ...] = ()
 
     @property
     def is_one_of_several(self) -> bool:
@@ -134,6 +135,7 @@ def student_jobs(inputs: Inputs, recipe: Recipe, layers: tuple[int, ...]) -> lis
 
 def student_job(inputs: Inputs, recipe: Recipe, seed: int, layers: tuple[int, ...], *, folder: str) -> Job:
     """One student of a recipe."""
+    made_from, rounds = student_fingerprint(inputs, recipe, seed), inputs.experiment.rounds_of(recipe)
     return Job(
         name=recipe.name,
         seed=seed,
@@ -143,9 +145,10 @@ def student_job(inputs: Inputs, recipe: Recipe, seed: int, layers: tuple[int, ..
         learning_rate=inputs.experiment.learning_rate_of(recipe),
         distillation=_distillation_of(inputs, recipe) if recipe.objective == "distil" else None,
         folder=folder,
-        made_from=student_fingerprint(inputs, recipe, seed),
+        made_from=fingerprint([made_from, "after rounds", rounds]) if rounds else made_from,
         mended=recipe.mend,
         teacher=inputs.teacher_name,
+        rounds=tuple(fingerprint([made_from, "round", number]) for number in range(1, rounds + 1)),
     )
 
 
@@ -225,7 +228,7 @@ def states_fingerprint(inputs: Inputs, facts: CacheFacts) -> str:
 
 
 def student_fingerprint(inputs: Inputs, recipe: Recipe, seed: int) -> str:
-    """What a student is made from: only what its recipe looks at."""
+    """What a student is made from, but for rounds before it: only what its recipe looks at."""
     experiment = inputs.experiment
     rate, usual = experiment.learning_rate_of(recipe), experiment.training.learning_rate
     learns_from_teacher = recipe.objective == "distil"

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
 from foreshot.comparison.jobs import Job
-from foreshot.comparison.mending import mended_epochs
+from foreshot.comparison.mending import flipped_in_rounds, mended_epochs
 from foreshot.comparison.model_folder import TrainingRecord, save_classifier, save_curves
 from foreshot.judging import guards
 from foreshot.judging.summary import training_facts
@@ -44,7 +44,8 @@ def train_into(
 ) -> TrainingRecord:
     """Train a job's model on the training rows, by labels or with `teaching` too, and keep its losses in `folder`."""
     settings, rows = inputs.experiment.training, inputs.rows["train"]
-    mended = mended_epochs(job, inputs)
+    flipped = flipped_in_rounds(job, run)
+    mended = mended_epochs(job, inputs, unlabelled_first=flipped[-1] if flipped else None)
     progress.begin(f"training {job.titled}", len(rows) * settings.epochs)
     try:
         history = train(
@@ -75,6 +76,7 @@ def train_into(
             device=device_name(inputs.device),
             precision=settings.precision,
             accumulate=settings.accumulate,
+            disagreements=[len(rows) for rows in flipped],
         ),
         trained_parameters=parameters(model)[1],
         seconds=history.took.seconds,

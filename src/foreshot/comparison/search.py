@@ -11,6 +11,7 @@ from foreshot.comparison.folder import RunFolder
 from foreshot.comparison.inputs import Inputs
 from foreshot.comparison.jobs import Job, student_job
 from foreshot.comparison.making import checkpointing, train_into, validation_logits
+from foreshot.comparison.rounds import carry_out_rounds
 from foreshot.comparison.scored import Scored
 from foreshot.comparison.students import adapted, untrained_student
 from foreshot.comparison.targets import teaching_of
@@ -76,6 +77,7 @@ def _try(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -> Trial:
     if is_finished(folder, job.made_from):
         return read_record(folder / TRIAL_FILE, Trial)
     progress.say(f"{job.name}: trying learning rate {job.learning_rate:g}")
+    carry_out_rounds(job, inputs, run, progress)
     model = adapted(job, untrained_student(job, inputs, run), inputs)
     with building(folder, job.made_from) as workplace:
         train_into(workplace, job, model, inputs, run, progress, teaching=teaching_of(job, inputs, run))

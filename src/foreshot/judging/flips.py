@@ -10,7 +10,9 @@ from typing import Literal
 import numpy as np
 
 from foreshot.data.reading.spreadsheets import inert
+from foreshot.judging.task import Task
 from foreshot.results.behaviour import Flip
+from foreshot.runtime.decisions import label_logits, scaled_probabilities
 
 NEWLY_MISSED, NEWLY_FLAGGED, NEWLY_CAUGHT, NEWLY_CLEARED = (
     "newly missed",
@@ -73,6 +75,21 @@ def flips(
             )
         )
     return found
+
+
+def decided_otherwise(student: np.ndarray, teacher: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """The rows on which two models' logits (rows, outputs) decide otherwise, (flips,), and the teacher's sureness.
+
+    They decide what behaviour is judged by, without fitted thresholds (`Task.likeliest`). The sureness is the
+    probability of what the teacher holds for likelier, which orders flips as `ranked` does those without a label. Where
+    it says nothing (NaN) there is no flip.
+    """
+    before, after, judged = task.likeliest(teacher), task.likeliest(student), teacher
+    if task.multi_label and task.judged_output is not None:
+        before, after = before[:, task.judged_output], after[:, task.judged_output]
+        judged = label_logits(teacher, task.judged_output)
+    rows = np.flatnonzero((before != after) & ~np.isnan(judged).any(axis=1))
+    return rows, scaled_probabilities(judged[rows], 1.0).max(axis=1)
 
 
 def ranked(found: Sequence[Flip]) -> list[Flip]:

@@ -23,6 +23,7 @@ def training_facts(
     device: str,
     precision: str,
     accumulate: int,
+    disagreements: Sequence[int] = (),
 ) -> TrainingFacts:
     """Sum up a training from the losses of its steps: `losses[name]` has shape (steps,)."""
     steps = len(losses["objective"])
@@ -40,6 +41,7 @@ def training_facts(
         device=device,
         precision=precision,
         accumulate=accumulate,
+        disagreements=list(disagreements),
         final=epoch_means[-1],
         epoch_means=epoch_means,
         steadiness=_loss(losses, last_third, np.std),

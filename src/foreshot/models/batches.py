@@ -126,10 +126,13 @@ class Taken(Protocol):
 
 
 class Rounds:
-    """Numbers from `first` to before `end`, shuffled anew in each round, which begins when its first one is taken."""
+    """Numbers from `first` to before `end`, shuffled anew in each round, which begins when its first one is taken.
 
-    def __init__(self, first: int, end: int, rng: np.random.Generator) -> None:
-        self._first, self._count, self._rng = first, end - first, rng
+    Those of `ahead` (numbers,), counted from `first`, come first in each round, in their order.
+    """
+
+    def __init__(self, first: int, end: int, rng: np.random.Generator, *, ahead: np.ndarray | None = None) -> None:
+        self._first, self._count, self._rng, self._ahead = first, end - first, rng, ahead
         self._left = np.empty(0, dtype=np.int64)
 
     def take(self, count: int) -> np.ndarray:
@@ -137,11 +140,18 @@ class Rounds:
         taken: list[np.ndarray] = [self._left[:0]]
         while count:
             if not len(self._left):
-                self._left = self._rng.permutation(self._count)
+                self._left = self._begun()
             taken.append(self._left[:count] + self._first)
             self._left = self._left[count:]
             count -= len(taken[-1])
         return np.concatenate(taken)
+
+    def _begun(self) -> np.ndarray:
+        """All of a new round."""
+        shuffled = self._rng.permutation(self._count)
+        if self._ahead is None:
+            return shuffled
+        return np.concatenate([self._ahead, shuffled[~np.isin(shuffled, self._ahead)]])
 
 
 def fixed_batches(lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -59,7 +59,8 @@ class CurvePoint(Facts):
 class TrainingFacts(Facts):
     """How a model was trained, and how its losses went; `matched` is False when its learning rate was its own.
 
-    `device` is the kind of device and, of a GPU, its name; in `accumulate` parts were batches computed.
+    `device` is the kind of device and, of a GPU, its name; in `accumulate` parts were batches computed. On as many
+    unlabelled texts as `disagreements` says the teacher and the scout of each round before it disagreed.
     """
 
     rows: int
@@ -71,6 +72,7 @@ class TrainingFacts(Facts):
     device: str = "cpu"
     precision: str = "float32"
     accumulate: int = 1
+    disagreements: list[int] = Field(default_factory=list)
     final: Loss  # mean over the steps of the last epoch
     epoch_means: list[Loss]
     steadiness: Loss  # standard deviation over the last third of the steps

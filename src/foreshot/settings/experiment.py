@@ -363,6 +363,11 @@ class Experiment(Settings):
         factor = self.as_trained(recipe).learning_rate_factor
         return usual if factor == 1 else float(f"{usual * factor:.12g}")  # 10 times 3e-4 is 3e-3, to the last bit
 
+    def rounds_of(self, recipe: Recipe) -> int:
+        """How many scouts come before a student of this recipe (`Mending.rounds`): it must be mended and taught."""
+        share = (recipe.distillation or self.distillation).unlabelled_share if self.unlabelled is not None else 0.0
+        return self.mend.rounds if recipe.mend and recipe.objective == "distil" and share else 0
+
     @property
     def scores_alone(self) -> bool:
         """Whether stored scores are all that is known of the rows."""

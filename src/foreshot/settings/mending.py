@@ -9,6 +9,8 @@ from foreshot.settings.base import Settings
 MOST = 0.5
 """The largest share of an epoch's texts: with more of them the data would no longer be what is learnt."""
 
+MOST_ROUNDS = 10
+
 MendedShare = Annotated[float, Field(ge=0, le=MOST)]
 
 
@@ -22,11 +24,19 @@ class Mending(Settings):
     and "toxic" (whether the text is) or "hateful" (whether it attacks a group); the judged output learns "toxic".
     With `identities` rows that mention a group are weighed so that none is toxic more often than all rows are
     (`data.identity_groups.identity_weights`); which rows do, the experiment's identity columns or terms say.
+
+    Before a student that learns from the teacher on unlabelled texts, `rounds` scouts are trained one after another:
+    the same recipe, seed and training. In each pass over the unlabelled texts those come first on which the last scout
+    decides otherwise than the teacher (the likeliest class, or the judged output at the threshold in use or 0.5), the
+    teacher's surest decisions first among them; then the others, shuffled. Batches are shuffled within an epoch, so it
+    tells most where there are more unlabelled texts than an epoch takes. A round costs a whole training of the student,
+    for each seed and each learning rate that is tried, and an answer to every unlabelled text.
     """
 
     disguises: MendedShare = 0.25
     disguise_kinds: tuple[str, ...] | None = None
     contrasts: MendedShare = 0.25
+    rounds: Annotated[int, Field(ge=0, le=MOST_ROUNDS)] = 0
     lessons: Annotated[dict[str, str], Field(default_factory=dict)]
     identities: bool = False
 

@@ -278,7 +278,8 @@ def mended_epochs(
     share = teaching.settings.unlabelled_share if teaching and teaching.unlabelled else 0.0
     size, count = settings.batch_size, labelled - mended.contrasts
     without_label = rows_without_label(size, share) if share else 0
-    mixed, others = MixedRounds(labelled, mended, rng), Rounds(labelled, len(rows), rng)
+    mixed = MixedRounds(labelled, mended, rng)
+    others = Rounds(labelled, len(rows), rng, ahead=mended.unlabelled_first)
     for epoch in range(settings.epochs):
         lengths = mended.rows_of(epoch, rows).lengths
         if without_label:

@@ -15,11 +15,13 @@ class MendedEpochs:
 
     The last `contrasts` of the labelled rows are contrast texts, of which each epoch has a `share` in place of other
     rows. `disguised` has for each epoch the token ids of the rows that are disguised in it, by the row's number.
+    `unlabelled_first` (rows,) are the unlabelled rows, counted from 0, that come before the others in each round.
     """
 
     contrasts: int
     share: float
     disguised: Sequence[Mapping[int, Ids]]
+    unlabelled_first: np.ndarray | None = None
 
     def rows_of(self, epoch: int, rows: EncodedRows) -> EncodedRows:
         """The rows as they are in an epoch, which is counted from 0."""

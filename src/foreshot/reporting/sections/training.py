@@ -9,13 +9,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foreshot.reporting.drawing import BLUE, GREEN, OBJECTIVE, ORANGE, PINK, PURPLE, Drawing, styled
-from foreshot.reporting.section import Drawings, Heading, Legend, Prose, Section, Shown, blocks
+from foreshot.reporting.section import Drawings, Heading, Legend, Prose, Section, Shown, blocks, shown
 from foreshot.reporting.tables import (
     Cell,
     Column,
     ModelRuns,
     Row,
     Table,
+    count_text,
     loss_text,
     model_cell,
     models_of,
@@ -61,6 +62,7 @@ def section(results: Results) -> Section | None:
             Shown(losses_table(results), titled=True),
             Shown(steadiness_table(results), titled=True),
             Shown(epochs_table(results), folded="closed"),
+            shown(rounds_table(results), titled=True),
         ),
     )
 
@@ -168,6 +170,26 @@ def epochs_table(results: Results) -> Table:
             cells = (_part_text(model, find, part) for part in _parts(results))
             rows.append(Row((Cell(str(epoch + 1)), *(Cell(text) for text in cells))))
     return Table("epochs", "Losses of every epoch", columns, tuple(rows))
+
+
+def rounds_table(results: Results) -> Table | None:
+    """On how many unlabelled texts scouts and their teacher disagreed, round by round; None without rounds."""
+    found = [model for model in models_of(results) if model.first.training and model.first.training.disagreements]
+    rounds = max((len(run.training.disagreements) for model in found for run in model.runs if run.training), default=0)
+    finds = [partial(_disagreements, index=index) for index in range(rounds)]
+    rows = [[model_cell(model), *(spread_text(model.over_seeds(of), count_text) for of in finds)] for model in found]
+    note = (
+        f"Of {results.data.unlabelled_rows:,} unlabelled texts, those that a scout decides otherwise than its teacher. "
+        "A scout is the student itself, trained with what the round before found; what the last one found comes first "
+        "in the student's passes over these texts."
+    )
+    columns = [Column("model", is_number=False), *(Column(f"round {number}") for number in range(1, rounds + 1))]
+    return table("rounds", "Texts that a scout and the teacher disagree on", columns, rows, note) if rounds else None
+
+
+def _disagreements(run: ModelResult, index: int) -> float | None:
+    found = run.training.disagreements if run.training else []
+    return found[index] if index < len(found) else None
 
 
 def _parts(results: Results) -> list[str]:
