@@ -16,12 +16,16 @@ import numpy as np
 from sklearn.metrics import f1_score, roc_auc_score
 
 from foreshot.runtime.classifier import Classifier, load
+from foreshot.settings.experiment import BUILTIN_SUITE, load_experiment
 from foreshot.suites.builtin import builtin_cases
+from foreshot.suites.cases import Suite
 
 FEWEST = 20
 """Phrases of either label that an identity term must be in."""
 NO_IDENTITIES = frozenset(["a", "is", "you", "are", "being", "i", "programmer", "designer", "middle", "eastern"])
 SPEED_TEXTS = 2000
+MENDED_WITH_TOO = load_experiment(Path(__file__).with_name("students.yaml")).mend.disguise_kinds or ()
+"""What the ready model is mended with; cases of it aren't sealed."""
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -48,7 +52,8 @@ def macro_f1(classifier: Classifier, texts: Sequence[str], true: Sequence[bool],
 
 def suite_sides(classifier: Classifier, sealed: bool) -> dict[str, float]:
     """The shares right of the built-in suite's two sides, of its open or its sealed part."""
-    cases = [case for case in builtin_cases() if case.sealed == sealed]
+    suite = Suite(name=BUILTIN_SUITE, cases=builtin_cases()).mended_with(MENDED_WITH_TOO)
+    cases = [case for case in suite.cases if case.sealed == sealed]
     flagged = np.array(["toxicity" in found.labels for found in classifier([case.text for case in cases])])
     toxic = np.array([case.label == "toxic" for case in cases])
     sides = {"toxic": float(flagged[toxic].mean()), "benign": float(1 - flagged[~toxic].mean())}

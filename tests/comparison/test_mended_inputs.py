@@ -34,7 +34,7 @@ def test_contrast_texts_come_with_the_labels_of_their_templates(inputs):
     assert isinstance(mended, Mended)
     rows = len(inputs.rows["train"])
     wanted = round(0.5 * rows * inputs.experiment.training.epochs)
-    assert wanted - 1 <= len(mended) <= wanted  # twins stay together
+    assert wanted - 1 <= len(mended.texts) <= wanted  # twins stay together
     toxic = inputs.split.classes.positive
     assert set(mended.targets.tolist()) == {toxic, 1 - toxic}
     assert abs((mended.targets == toxic).mean() - 0.5) < 0.15  # nearly all of them are twins
@@ -54,7 +54,7 @@ def test_an_arm_has_its_own_teacher_rows_and_recipes_and_leaves_the_other_as_it_
     assert (teacher.name, teacher.mended, teacher.recipe) == ("teacher-mended", True, None)
     student = student_job(mended.inputs, mended.recipes[0], 0, (1,), folder="students/odd-labels-mended/seed-0")
     assert (student.mended, student.teacher) == (True, "teacher-mended")
-    assert len(mended.inputs.labelled_rows) == len(inputs.rows["train"]) + len(inputs.mended)
+    assert len(mended.inputs.labelled_rows) == len(inputs.rows["train"]) + len(inputs.mended.texts)
     assert len(mended.inputs.targets) == len(mended.inputs.labelled_rows)
     assert len(plain.inputs.labelled_rows) == len(inputs.rows["train"])
     (only,) = arms_of(alone, RunFolder(tmp_path))
@@ -92,7 +92,7 @@ def test_a_teacher_that_was_given_stays_as_it_is_and_says_nothing_about_contrast
     rows = len(given.rows["train"])
     assert _weighed(plain.inputs, None) is None
     weights = _weighed(mended.inputs, None)
-    assert weights.tolist() == [1.0] * rows + [0.0] * len(given.mended)
+    assert weights.tolist() == [1.0] * rows + [0.0] * len(given.mended.texts)
 
 
 def test_data_in_another_language_are_mended_by_disguises_alone(models, tmp_path):  # noqa: F811
@@ -103,7 +103,7 @@ def test_data_in_another_language_are_mended_by_disguises_alone(models, tmp_path
     ]
     data = write_csv(tmp_path / "other.csv", rows)
     inputs = mended_inputs(models, data=str(data))
-    assert len(inputs.mended) == 0
+    assert inputs.mended.texts == ()
     assert inputs.mended.disguises == MENDED_WITH
     assert [said for said in inputs.announcements if said.startswith("mend:")] == [
         "mend: the data don't look en, which contrast texts are: mended by disguises alone"

@@ -93,7 +93,7 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
             compute_targets(made[0], arm.inputs, arm.run, progress)
         measured = measure_layers(arm.inputs, arm.run, progress)
         layers |= all_layers(arm.inputs, measured)
-        measures += measured
+        measures += [measure for measure in measured if measure not in measures]  # both arms may have one teacher
     for recipe in experiment.recipes:
         if recipe.measured:
             progress.say(describe_recipe(inputs, recipe, layers[recipe.name]))

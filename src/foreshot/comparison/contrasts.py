@@ -42,22 +42,28 @@ class Mended:
     weights: np.ndarray | None
     fingerprint: str
 
-    def __len__(self) -> int:
-        return len(self.texts)
-
 
 def find_mended(
-    experiment: Experiment, split: Split, task: Task, tokenizer: PreTrainedTokenizerBase, dialect: AskedDialect = FOUND
+    experiment: Experiment,
+    split: Split,
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    dialect: AskedDialect = FOUND,
+    *,
+    judged_by: Sequence[str] = (),
 ) -> tuple[Mended, list[str]]:
     """What recipes with `mend` learn besides, and what is to be said about it.
 
-    Contrast texts that the data hold are left out. Where the task can't learn from any, or the data are in another
-    language, there are disguises alone. Raises ConfigError for settings that fit no data.
+    Contrast texts that the data hold, or that are in `judged_by`, the suite's and the probes', are left out. Where the
+    task can't learn from any, or the data are in another language, there are disguises alone. Raises ConfigError for
+    settings that fit no data.
     """
     settings, said = experiment.mend, []
     kinds = MENDED_WITH if settings.disguise_kinds is None else settings.disguise_kinds
     if unknown := [kind for kind in kinds if kind not in RULES]:
         raise ConfigError(f"mend.disguise_kinds: {unknown[0]!r} is none of {', '.join(RULES)}")
+    if settings.lessons and not task.multi_label:
+        raise ConfigError("mend.lessons: are for several outputs; of classes the toxic one learns what is toxic")
     if unknown := [name for name in settings.lessons if name not in task.names]:
         raise ConfigError(f"mend.lessons: {unknown[0]!r} is none of the outputs ({', '.join(task.names)})")
     train = split.parts["train"].texts
@@ -65,19 +71,20 @@ def find_mended(
     if wanted and not _is_english(train):
         said.append(f"mend: the data don't look {LANGUAGE}, which contrast texts are: mended by disguises alone")
         wanted = 0
-    drawn = contrast_texts(wanted, derived_seed(experiment.first_seed, "contrasts")) if wanted else []
-    known = {fold(text) for part in split.parts.values() for text in part.texts}
+    drawn = contrast_texts(wanted, contrast_seed(experiment)) if wanted else []
+    known = {fold(text) for texts in (*(part.texts for part in split.parts.values()), judged_by) for text in texts}
     drawn = [contrast for contrast in drawn if fold(contrast.text) not in known]
     toxic = np.array([contrast.label == "toxic" for contrast in drawn], dtype=bool)
     hateful = np.array([contrast.attacks_group for contrast in drawn], dtype=bool)
-    meant = {name: "hateful" for name in task.names if name.lower() in HATE} | settings.lessons
+    meant = {name: "hateful" for name in task.names[1:] if name.lower() in HATE} | settings.lessons
     targets = task.contrast_targets(toxic, hateful, meant)
     if targets is None:
         said.append("mend: the classes aren't benign and toxic, so contrast texts have none: mended by disguises alone")
         drawn, targets = [], np.zeros(0, dtype=np.int64)
     texts = tuple(contrast.text for contrast in drawn)
     weights = _identity_weights(experiment, split, dialect) if settings.identities else None
-    made_from = ["mended", list(texts), targets.tolist(), list(kinds), settings.disguises]
+    share = settings.contrasts if texts else 0.0
+    made_from = ["mended", list(texts), targets.tolist(), share, list(kinds), settings.disguises]
     mended = Mended(
         texts=texts,
         rows=encode(texts, tokenizer, experiment.training.max_length),
@@ -102,6 +109,11 @@ def _identity_weights(experiment: Experiment, split: Split, dialect: AskedDialec
         )
     labels = np.array(train.labels)
     return identity_weights(found, np.where(labels < 0, -1, labels == positive))
+
+
+def contrast_seed(experiment: Experiment) -> int:
+    """The seed by which an experiment draws contrast texts; for fewer of them these are the first of more."""
+    return derived_seed(experiment.first_seed, "contrasts")
 
 
 def check_rounds(experiment: Experiment) -> None:

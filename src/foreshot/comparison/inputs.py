@@ -136,6 +136,11 @@ class Inputs:
         return self.mended if self.in_mended_arm else None
 
     @property
+    def contrast_count(self) -> int:
+        """How many of the labelled rows, the last ones, are contrast texts."""
+        return len(self.contrasts.texts) if self.contrasts else 0
+
+    @property
     def teacher_width(self) -> int:
         """How wide the teacher's sentence representations are; 0 where they aren't known."""
         return (width_of(self.asked_teachers) or 0) if self.asked_teachers else int(self.origin.config.hidden_size)
@@ -183,13 +188,16 @@ class Inputs:
     @property
     def row_weights(self) -> np.ndarray | None:
         """What each labelled row weighs in training, float32 (rows,); None where all weigh alike."""
-        right, of_groups = self.split.parts["train"].corrected, self.contrasts.weights if self.contrasts else None
+        right, of_groups = (
+            self.split.parts["train"].corrected,
+            None if self.contrasts is None else self.contrasts.weights,
+        )
         if right is None and of_groups is None:
             return None
         weights = np.ones(len(self.rows["train"]), dtype=np.float32) if of_groups is None else of_groups
         if right is not None:
             weights = weights * np.where(right, np.float32(self.experiment.corrections.weight), np.float32(1))
-        return np.concatenate([weights, np.ones(len(self.contrasts or ()), dtype=np.float32)])
+        return np.concatenate([weights, np.ones(self.contrast_count, dtype=np.float32)])
 
     @property
     def asked_training_rows(self) -> np.ndarray:
@@ -336,7 +344,14 @@ def read_inputs(experiment: Experiment) -> Inputs:
     about_mending: list[str] = []
     if any(recipe.mend for recipe in experiment.recipes):
         check_mending(experiment, suite)
-        mended, about_mending = find_mended(experiment, split, task, tokenizer, dialect)
+        mended, about_mending = find_mended(
+            experiment,
+            split,
+            task,
+            tokenizer,
+            dialect,
+            judged_by=[*texts.get(SUITE_ROWS, ()), *texts.get(PROBES_ROWS, ())],
+        )
         suite = suite.mended_with(mended.disguises) if suite else None
     about_baseline = baseline.announcements if baseline else ()
     return Inputs(

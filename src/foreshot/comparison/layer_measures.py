@@ -34,7 +34,8 @@ def measure_layers(inputs: Inputs, run: RunFolder, progress: Progress) -> list[L
             with building(folder, made_from) as workplace:
                 measure = _measured(strategy, inputs, run, progress)
                 write_atomically(workplace / MEASURE_FILE, measure.model_dump_json(indent=1) + "\n")
-        measures.append(read_record(folder / MEASURE_FILE, LayerMeasure))
+        kept = read_record(folder / MEASURE_FILE, LayerMeasure)
+        measures.append(kept.model_copy(update={"teacher": run.teacher_name}))
     return measures
 
 

@@ -45,5 +45,8 @@ def mended_epochs(job: Job, inputs: Inputs, *, unlabelled_first: np.ndarray | No
         ids = encode(list(changed.values()), inputs.tokenizer, inputs.experiment.training.max_length).ids
         disguised.append(dict(zip(changed, ids, strict=True)))
     return MendedEpochs(
-        contrasts=len(mended), share=settings.contrasts, disguised=disguised, unlabelled_first=unlabelled_first
+        contrasts=inputs.contrast_count,
+        share=settings.contrasts,
+        disguised=disguised,
+        unlabelled_first=unlabelled_first,
     )

@@ -196,7 +196,7 @@ def _weighed(inputs: Inputs, weights: np.ndarray | None) -> np.ndarray | None:
     The run's own teacher learnt the corrections and contrast texts, and its word on them weighs as they do; another
     one's counts for nothing there, where people, or the templates, know better.
     """
-    own, contrasts = inputs.row_weights, len(inputs.contrasts or ())
+    own, contrasts = inputs.row_weights, inputs.contrast_count
     given = bool(inputs.given_teacher or inputs.asked_teachers)
     if own is None and not (given and contrasts):
         return weights

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foreshot.comparison.contrasts import MOST_CONTRASTS, contrast_seed
 from foreshot.data.table import read_texts
 from foreshot.data.texts import NORMALISATION
 from foreshot.errors import BundleError, ConfigError
@@ -46,6 +47,7 @@ from foreshot.runtime.verifying import verify
 from foreshot.settings.dialect import AskedDialect, asked_dialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.cases import Suite, read_suite
+from foreshot.suites.lessons import contrast_texts
 
 BITS = {"32": FP32_GRAPH, "8": INT8_GRAPH}
 SHORTEST = 8  # tokens
@@ -114,6 +116,7 @@ def export(
     if trim_vocabulary:
         trained_on, training_texts = _training_texts(subject, rows, text, dialect)
         always = [case.text for case in cases.cases] if cases else []
+        always += _contrast_texts(subject)
         always += read_texts(keep_words, dialect=replace(dialect, firm=False)) if keep_words is not None else []
         trimming = trim(subject, training_texts, always, source=trained_on, least_rows=least_rows, progress=progress)
     progress.begin(f"asking {subject.source.name} about {len(texts):,} texts", len(texts))
@@ -181,6 +184,14 @@ def _training_texts(
         f"{subject.source.name}: is of no run, so nobody knows which words it was trained with; name texts that have "
         "them with ⟨rows⟩ FILE"
     )
+
+
+def _contrast_texts(subject: Subject) -> list[str]:
+    """The contrast texts that a mended model learnt from; none of another one."""
+    run = subject.run
+    if run is None or run.results.mending is None or run.model.model not in run.results.mending.references:
+        return []
+    return [contrast.text for contrast in contrast_texts(MOST_CONTRASTS, contrast_seed(run.experiment))]
 
 
 def _manifest(

@@ -15,6 +15,7 @@ class LayerMeasure(Facts):
 
     Of "influence" `values` are the block influences of `layers`; of "greedy" the losses, in nats, once each of `layers`
     was dropped in this order, and `whole` is that with all of them. `ranking` has the layer to keep first first.
+    `teacher` is whose layers they are.
     """
 
     strategy: Literal["influence", "greedy"]
@@ -23,6 +24,7 @@ class LayerMeasure(Facts):
     values: list[float]
     whole: float | None = None
     ranking: list[int]
+    teacher: str = "teacher"
 
 
 class Trial(Facts):

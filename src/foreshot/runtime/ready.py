@@ -7,6 +7,8 @@ from pathlib import Path
 
 from foreshot.errors import BundleError
 
+MODEL_FILES = ("foreshot.json", "SHA256SUMS", "config.json", "experiment.yaml")
+"""A folder that holds one of these is a bundle, a model's folder or a run's, if perhaps a broken one."""
 READY = "ready"
 """What stands for the ready model wherever a bundle's folder is named."""
 
@@ -17,8 +19,8 @@ def ready_folder() -> Path:
 
 
 def names_ready(name: str | Path) -> bool:
-    """Whether a name stands for the ready model: it is READY, and nothing of that name is in the working folder."""
-    return str(name) == READY and not Path(READY).exists()
+    """Whether a name stands for the ready model: it is READY, and the working folder has no model of that name."""
+    return str(name) == READY and not any((Path(READY) / file).exists() for file in MODEL_FILES)
 
 
 def is_ready_folder(folder: Path) -> bool:

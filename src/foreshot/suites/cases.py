@@ -17,7 +17,7 @@ from foreshot.results.behaviour import Case, SuiteFacts
 from foreshot.settings.dialect import FOUND, AskedDialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.builtin import builtin_cases, evasion_of
-from foreshot.suites.perturbations import UNTRAINED
+from foreshot.suites.perturbations import ALIKE
 
 # What each column may be called; the first name that a file has counts.
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -50,12 +50,14 @@ class Suite:
         return fingerprint([case.model_dump(exclude={"sealed"}) for case in self.cases])
 
     def mended_with(self, disguises: Collection[str]) -> "Suite":
-        """The suite where models are trained with these disguises: the built-in cases of them aren't sealed."""
+        """The suite where models are trained with these disguises: built-in cases of them, and twins, aren't sealed."""
         if self.name != BUILTIN_SUITE:
             return self
-        open_ones = {evasion_of(disguise) for disguise in disguises if disguise in UNTRAINED}
+        known = {like for disguise in disguises for like in (disguise, *ALIKE.get(disguise, ()))}
+        kinds = {evasion_of(disguise) for disguise in known}
+        pairs = {case.pair for case in self.cases if case.functionality in kinds} - {None}
         cases = (
-            case.model_copy(update={"sealed": False}) if case.functionality in open_ones else case
+            case.model_copy(update={"sealed": False}) if case.functionality in kinds or case.pair in pairs else case
             for case in self.cases
         )
         return replace(self, cases=tuple(cases))

@@ -238,4 +238,6 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 TRAINING_ONLY = ("hyphens", "split words", "swapped letters", "masked letters", "phonetic", "wide letters")
 PERTURBATIONS = tuple(name for name in RULES if name not in TRAINING_ONLY)
 UNTRAINED = ("dots", "homoglyphs", "missing vowels", "emoji")
-MENDED_WITH = tuple(name for name in RULES if name not in UNTRAINED)
+ALIKE: Mapping[str, tuple[str, ...]] = MappingProxyType({"wide letters": ("homoglyphs", "emoji")})
+"""Disguises after which a WordPiece tokenizer finds no word, so that to train with one is to train with the others."""
+MENDED_WITH = tuple(name for name in RULES if name not in UNTRAINED and name not in ALIKE)

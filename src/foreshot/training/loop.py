@@ -119,9 +119,10 @@ def train(
     The model is on `device` meanwhile, and where it was before afterwards.
     """
     keep_freed_memory()
-    steps_per_epoch = math.ceil((len(encoded) - (mended.contrasts if mended else 0)) / settings.batch_size)
+    contrasts = mended.contrasts if mended else 0
+    steps_per_epoch = math.ceil((len(encoded) - contrasts) / settings.batch_size)
     steps = steps_per_epoch * settings.epochs
-    lesson = lesson_of(encoded, torch.as_tensor(labels), settings, teaching, device, row_weights)
+    lesson = lesson_of(encoded, torch.as_tensor(labels), settings, teaching, device, row_weights, contrasts)
     if teaching and (projection := projection_of(model, teaching.outputs, teaching.settings, seed)):
         lesson = replace(lesson, projection=projection.to(device))
     rng = generator(seed, "batches")
@@ -241,9 +242,10 @@ def lesson_of(
     teaching: Teaching | None,
     device: torch.device,
     row_weights: np.ndarray | None = None,
+    contrasts: int = 0,
 ) -> Lesson:
-    """What is learnt from labelled rows, and from a teacher."""
-    class_weights = weights_of_classes(settings.classification, labels)
+    """What is learnt from labelled rows, and from a teacher; classes are weighed as without the contrast texts."""
+    class_weights = weights_of_classes(settings.classification, labels[: len(labels) - contrasts])
     return Lesson(
         rows=encoded.followed_by(teaching.unlabelled) if teaching and teaching.unlabelled else encoded,
         labels=labels,

@@ -22,6 +22,7 @@ from foreshot.reporting.tables import (
 from foreshot.reporting.texts import shortened
 from foreshot.results.models import LayerMeasure
 from foreshot.results.results import Results
+from foreshot.results.run_folder import TEACHER_FOLDER
 from foreshot.settings.losses import Distillation
 
 LONGEST_NAME = 80
@@ -141,11 +142,11 @@ def drawings(results: Results) -> list[Drawing]:
     """A panel for each measure."""
     return [
         Drawing(
-            title=TITLES[measure.strategy],
+            title=TITLES[measure.strategy] + _whose(measure),
             remark=f"on {measure.rows:,} training rows",
             description=_described(measure),
             figure=partial(_figure, measure),
-            prefix=f"layers-{measure.strategy}",
+            prefix=f"layers-{measure.teacher}-{measure.strategy}",
         )
         for measure in results.layer_measures
     ]
@@ -155,7 +156,7 @@ def measures_table(results: Results) -> Table | None:
     """Each layer's influence, and the loss when it was dropped; None where nothing was measured."""
     if not results.layer_measures:
         return None
-    columns = [Column("layer"), *(Column(f"{measure.strategy}") for measure in results.layer_measures)]
+    columns = [Column("layer"), *(Column(measure.strategy + _whose(measure)) for measure in results.layer_measures)]
     depth = max(max(measure.ranking) for measure in results.layer_measures)
     rows = []
     for number in range(1, depth + 1):
@@ -166,7 +167,7 @@ def measures_table(results: Results) -> Table | None:
             cells.append(Cell(text, remark=remark))
         rows.append(cells)
     notes = []
-    for measure in results.layer_measures:
+    for measure in {measure.strategy: measure for measure in results.layer_measures}.values():
         if measure.strategy == "influence":
             notes.append(
                 "Influence: 1 − mean cosine similarity of the layer's input and output. A layer of little influence "
@@ -186,11 +187,16 @@ def _ordinal(measure: LayerMeasure, number: int) -> str:
     return {1: "1st", 2: "2nd", 3: "3rd"}.get(place, f"{place}th")
 
 
+def _whose(measure: LayerMeasure) -> str:
+    """Whose layers were measured, where that isn't the one teacher."""
+    return "" if measure.teacher == TEACHER_FOLDER else f", {measure.teacher}"
+
+
 def _described(measure: LayerMeasure) -> str:
     values = ", ".join(
         f"layer {layer} {value:.3f}" for layer, value in zip(measure.layers, measure.values, strict=True)
     )
-    return f"{TITLES[measure.strategy]}: {values}."
+    return f"{TITLES[measure.strategy]}{_whose(measure)}: {values}."
 
 
 def _figure(measure: LayerMeasure) -> Figure:
