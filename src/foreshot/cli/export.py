@@ -41,7 +41,7 @@ def export_command(
         int, typer.Option(min=1, help="Training rows that a word piece must be in to stay (--trim-vocabulary).")
     ] = 1,
     keep_words: Annotated[
-        str | None, typer.Option(help="File of texts whose word pieces stay, too (--trim-vocabulary).")
+        str | None, typer.Option(help="File of words or texts, one a line, whose pieces stay (--trim-vocabulary).")
     ] = None,
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""

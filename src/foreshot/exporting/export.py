@@ -15,13 +15,14 @@ import numpy as np
 
 from foreshot.comparison.contrasts import MOST_CONTRASTS, contrast_seed
 from foreshot.data.table import read_texts
-from foreshot.data.texts import NORMALISATION
+from foreshot.data.texts import NORMALISATION, normalise
 from foreshot.errors import BundleError, ConfigError
 from foreshot.exporting.card import card
 from foreshot.exporting.proving import MadeGraph, Proof, fp32_graph, int8_graph
 from foreshot.exporting.subject import Subject, find_subject
 from foreshot.exporting.trimming import trim, trimmed_proof
 from foreshot.files.atomic import replacing_folder, write_atomically
+from foreshot.files.bounded import read_small
 from foreshot.judging.shares import suite_shares
 from foreshot.models.students import parameters
 from foreshot.progress import Progress, Silent
@@ -52,6 +53,7 @@ from foreshot.suites.lessons import contrast_texts
 BITS = {"32": FP32_GRAPH, "8": INT8_GRAPH}
 SHORTEST = 8  # tokens
 MOST_ROWS = 2000  # of the validation part, or of the file that is given
+MOST_BYTES_OF_WORDS = 2**24  # of a list whose words stay
 SELF_TEST_TEXTS = (
     "",
     "you absolute walnut",
@@ -89,7 +91,7 @@ def export(
     counts as toxic, or the label to judge of a multi-label model; `problem_type` ("single-label", "multi-label") says
     which it is, where its config.json doesn't. `separator` and `quoting` are those of `rows` (`settings.dialect`), else
     found. `trim_vocabulary` leaves out the word pieces that fewer than `least_rows` of the run's training rows have
-    (outside a run: of `rows`), no case of the suite and no text of the file `keep_words` (`exporting.trimming`). Raises
+    (outside a run: of `rows`), no case of the suite and no line of the file `keep_words` (`exporting.trimming`). Raises
     ForeshotError for what can't be used, for a graph in 32 bits that isn't the model, and for a bundle that `verify`
     would refuse; `out` is then as it was.
     """
@@ -103,6 +105,7 @@ def export(
     if not trim_vocabulary and (least_rows > 1 or keep_words is not None):
         asked = "⟨least_rows⟩" if least_rows > 1 else "⟨keep_words⟩"
         raise ConfigError(f"{asked}: says what ⟨trim_vocabulary⟩ leaves; ask for that, too")
+    words = [] if keep_words is None else _words(Path(keep_words))
     dialect = asked_dialect(separator, quoting, say=progress.say)
     refuse_as_target(out)
     subject = find_subject(str(model), max_length, positive, problem_type, progress)
@@ -116,8 +119,7 @@ def export(
     if trim_vocabulary:
         trained_on, training_texts = _training_texts(subject, rows, text, dialect)
         always = [case.text for case in cases.cases] if cases else []
-        always += _contrast_texts(subject)
-        always += read_texts(keep_words, dialect=replace(dialect, firm=False)) if keep_words is not None else []
+        always += [*_contrast_texts(subject), *words]
         trimming = trim(subject, training_texts, always, source=trained_on, least_rows=least_rows, progress=progress)
     progress.begin(f"asking {subject.source.name} about {len(texts):,} texts", len(texts))
     try:
@@ -170,6 +172,17 @@ def _other_texts(
     if subject.run is not None:
         return "the run's validation rows", subject.run.texts("validation")[:MOST_ROWS]
     return "no rows besides the suite", []
+
+
+def _words(path: Path) -> list[str]:
+    """The lines of a list of words, normalised; raises ConfigError for one that can't be read."""
+    try:
+        lines = read_small(path, MOST_BYTES_OF_WORDS).decode("utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"⟨keep_words⟩ {path}: can't be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"⟨keep_words⟩ {path}: is not UTF-8; save it as that, a word or a text a line") from None
+    return [normalise(line) for line in lines]
 
 
 def _training_texts(
