@@ -100,6 +100,16 @@ def made(inputs, job, run, progress=None) -> bytes:
     return (run.path / job.folder / "model.safetensors").read_bytes()
 
 
+LOGITS = np.random.default_rng(1).normal(size=(UNLABELLED, 2)) * 3
+
+
+@pytest.fixture(scope="module")
+def whole(inputs, tmp_path_factory):
+    """The weights of a student whose rounds nothing stopped, and what these found."""
+    arm, job, run = scripted(inputs, tmp_path_factory.mktemp("whole") / "run", LOGITS)
+    return made(arm, job, run), found(job, run)
+
+
 def test_texts_that_the_teacher_disagrees_on_are_found_the_surest_first(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr(rounds, "WINDOW", 7)
     run = RunFolder(tmp_path / "untrained")
@@ -121,7 +131,7 @@ def test_texts_that_the_teacher_disagrees_on_are_found_the_surest_first(inputs, 
 
 
 @pytest.mark.parametrize(
-    ("at", "after", "round_1_stands"),
+    ("at", "after", "stands"),
     [
         ("training own", 3, False),
         ("asking about", 1, False),
@@ -130,26 +140,20 @@ def test_texts_that_the_teacher_disagrees_on_are_found_the_surest_first(inputs, 
     ],
     ids=["in a scout's training", "while it is asked", "between rounds", "before the student"],
 )
-def test_rounds_that_were_stopped_go_on_and_lead_to_the_same_student(inputs, tmp_path, at, after, round_1_stands):
-    logits = np.random.default_rng(1).normal(size=(UNLABELLED, 2)) * 3
-    whole = made(*(of_whole := scripted(inputs, tmp_path / "whole", logits)))
-    arm, job, run = scripted(inputs, tmp_path / "stopped", logits)
+def test_rounds_that_were_stopped_go_on_and_lead_to_the_same_student(inputs, whole, tmp_path, at, after, stands):
+    arm, job, run = scripted(inputs, tmp_path / "stopped", LOGITS)
     with pytest.raises(Stopped):
         made(arm, job, run, Stopping(at, after))
-    assert (run.round(job.folder, 1) / FLIPPED_FILE).exists() == round_1_stands
+    assert (run.round(job.folder, 1) / FLIPPED_FILE).exists() == stands
     heard = Heard()
-    assert made(arm, job, run, heard) == whole
-    assert found(job, run) == found(*of_whole[1:])
-    assert any("round 1 of 2" in message for message in heard.said) != round_1_stands
+    assert (made(arm, job, run, heard), found(job, run)) == whole
+    assert any("round 1 of 2" in message for message in heard.said) != stands
     record = TrainingRecord.load(run.path / job.folder)
     assert record.facts.disagreements == [len(flipped) for flipped in found(job, run)]
 
 
-def test_what_was_found_changes_what_is_learnt(inputs, tmp_path):
-    logits = np.random.default_rng(1).normal(size=(UNLABELLED, 2)) * 3
-    with_rounds = scripted(inputs, tmp_path / "with", logits)
-    without = scripted(inputs, tmp_path / "without", logits, times=0)
-    assert made(*with_rounds) != made(*without)
-    assert not (without[2].path / "rounds").exists()
-    facts = TrainingRecord.load(without[2].path / without[1].folder).facts
-    assert facts.disagreements == []
+def test_what_was_found_changes_what_is_learnt_and_without_rounds_nothing_is_looked_for(inputs, whole, tmp_path):
+    arm, job, run = scripted(inputs, tmp_path / "without", LOGITS, times=0)
+    assert made(arm, job, run) != whole[0]
+    assert not (run.path / "rounds").exists()
+    assert TrainingRecord.load(run.path / job.folder).facts.disagreements == []
