@@ -58,8 +58,9 @@ ready-model: $(READY)  ## make the ready model anew: make ready-model DATA=folde
 	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare ready/teacher.yaml
 	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare ready/students.yaml
 	rm -rf runs/ready-bundle
-	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/ready-students/$(READY_STUDENT) --bits 8 --trim-vocabulary --out runs/ready-bundle
-	rm -rf src/foreshot/ready/bundle && mkdir -p src/foreshot/ready && cp -r runs/ready-bundle src/foreshot/ready/bundle
+	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/ready-students/$(READY_STUDENT) --bits 8 --trim-vocabulary --least-rows 4 \
+	  --out runs/ready-bundle
+	rm -rf src/foreshot/ready/bundle && mkdir -p src/foreshot/ready && cp -r runs/ready-bundle src/foreshot/ready/bundle && cp ready/SOURCES.md src/foreshot/ready
 	$(BIN)/python ready/judge.py src/foreshot/ready/bundle $(DATA) runs/ready-data
 
 # --dist loadfile keeps a file's tests, and so the models they share, in one worker. Files go in the order of their
