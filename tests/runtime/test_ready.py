@@ -30,11 +30,15 @@ def test_it_answers_by_its_name(ready_model: Path) -> None:
 def test_a_folder_of_its_name_is_meant_itself(ready_model: Path) -> None:
     tiny_bundle(Path(READY), name="of my own")
     assert read_bundle(READY).manifest.name == "of my own"
-    shutil.rmtree(READY)
-    Path(READY).mkdir()
-    assert not is_bundle(Path(READY))
-    with pytest.raises(BundleError, match=r"ready: is not a bundle .* make one with foreshot export"):
+    (Path(READY) / MANIFEST_FILE).unlink()
+    with pytest.raises(BundleError, match=r"^ready/foreshot\.json: is missing"):  # a broken bundle isn't passed over
         read_bundle(READY)
+
+
+def test_a_folder_of_its_name_that_holds_no_model_is_in_nobodys_way(ready_model: Path) -> None:
+    Path(READY).mkdir()
+    (Path(READY) / "notes.txt").touch()
+    assert read_bundle(READY).folder == ready_model
 
 
 def cut_short(folder: Path) -> None:

@@ -203,14 +203,14 @@ class Bundle:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Whether a folder claims to be a bundle; READY (`runtime.ready`) does, where no folder of that name is there."""
+    """Whether a folder claims to be a bundle; READY (`runtime.ready`) does, where no model of that name is there."""
     return names_ready(folder) or (folder / MANIFEST_FILE).is_file() or (folder / SUMS_FILE).is_file()
 
 
 def read_bundle(folder: str | Path) -> Bundle:
     """Open a bundle; raises BundleError for one that is damaged, incomplete, of another format, or no bundle.
 
-    READY (`runtime.ready`) is the ready model, where no folder of that name is there. The graphs are read, and their
+    READY (`runtime.ready`) is the ready model, where no model of that name is there. The graphs are read, and their
     sums checked, when they are used: `Bundle.read_graph`.
     """
     folder = bundle_folder(folder)

@@ -29,7 +29,7 @@ def is_ready_folder(folder: Path) -> bool:
 
 
 def bundle_folder(name: str | Path) -> Path:
-    """The folder that a name stands for: the ready model's for READY, unless a folder of that name is there."""
+    """The folder that a name stands for: the ready model's for READY, unless a model of that name is there."""
     return ready_folder() if names_ready(name) else Path(name)
 
 
