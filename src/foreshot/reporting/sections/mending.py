@@ -47,7 +47,7 @@ def section(results: Results) -> Section | None:
             Bullets([_sentence(results, one) for one in found.twins], leads=[one.mended for one in found.twins])
             if found.twins
             else None,
-            Shown(gains_table(results, found), "wordy") if found.twins else None,
+            Shown(gains_table(results, found), "wordy gains") if found.twins else None,
             shown(functionalities_table(results, found), "wordy", folded="closed"),
         ),
     )
