@@ -50,7 +50,7 @@ def make_teacher(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -
     """Fine-tune the encoder, or take the given classifier; raises GuardError unless it knows more than nothing."""
     folder = run.path / job.folder
     if is_finished(folder, job.made_from):
-        progress.say("teacher: already there")
+        progress.say(f"{job.name}: already there")
         return
     if job.asked:
         _make_asked(job, inputs, folder, progress)
@@ -63,7 +63,7 @@ def make_teacher(job: Job, inputs: Inputs, run: RunFolder, progress: Progress) -
             model = new_classifier(inputs, inputs.origin, job.seed)
             guards.check_head_trains(model, head_modules(model))
             record = train_into(workplace, job, model, inputs, run, progress)
-        inputs.task.check_teacher(validation_logits(model, inputs), inputs.answers("validation"))
+        inputs.task.check_teacher(validation_logits(model, inputs), inputs.answers("validation"), model=job.name)
         save_and_check(model, inputs, workplace)
         record.save(workplace)
     checkpointing(job, inputs, run).remove()

@@ -1,6 +1,7 @@
 """The model card: a bundle's README.md, in Markdown with the metadata that the Hugging Face hub reads."""
 
 import re
+from pathlib import PurePath
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
@@ -122,7 +123,7 @@ def _title(manifest: Manifest) -> str:
     origin = manifest.origin
     if origin.run is None:
         return shortened(manifest.name, LONGEST_NAME)
-    model = "teacher" if origin.recipe is None else str(origin.recipe.get("name", "student"))
+    model = PurePath(origin.model).name if origin.recipe is None else str(origin.recipe.get("name", "student"))
     seed = "" if origin.seed is None else f", seed {origin.seed}"
     return shortened(f"{origin.run}: {model}{seed}", LONGEST_NAME)
 

@@ -20,6 +20,8 @@ LAYER_STRATEGY = re.compile(rf"(all|odd|even|({'|'.join(COUNTED_STRATEGIES)}):(?
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
 OF_TEACHERS = re.compile(r"teacher(-\d+|-mended)?\Z")
 """What the teacher is called, each of several, and the one that is mended."""
+MENDED = "-mended"
+"""What the name of a recipe's twin with mending ends with, and that of the mended teacher."""
 RateFactor = Annotated[float, Field(gt=0, le=1000)]
 
 
@@ -67,6 +69,12 @@ class Recipe(Settings):
     def _distils_something(self) -> "Recipe":
         if self.distillation is not None and self.objective != "distil":
             raise ValueError("distillation: is for the objective distil alone")
+        return self
+
+    @model_validator(mode="after")
+    def _is_called_what_it_is(self) -> "Recipe":
+        if self.name.endswith(MENDED) and not self.mend:
+            raise ValueError(f"name: {self.name} ends as a mended twin's does; set mend, or choose another")
         return self
 
     @model_validator(mode="after")
@@ -124,8 +132,6 @@ DEFAULT_RECIPES = ("odd", "even", "lora", "odd-lora")
 
 TUNED = "-tuned"
 """What the name of a recipe at its best learning rate ends with."""
-MENDED = "-mended"
-"""What the name of a recipe's twin with mending ends with, and that of the mended teacher."""
 
 
 class Lora(Settings):
