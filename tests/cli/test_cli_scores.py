@@ -347,7 +347,7 @@ def test_scored_cases_of_another_suite_are_refused_below_half(
         (("--scores", "TOXICITY", "--threshold", "TOXICITY=1.7"), "thresholds"),
         (("--scores", "TOXICITY", "--threshold", "0.7"), "must be a score's name and a number"),
         (("--scores", "TOXICITY", "--positive", "1"), "positive: is for labels"),
-        (("--scores", "TOXICITY", "--teacher", "x"), "scores: are the teacher"),
+        (("--label", "comment", "--scores", "TOXICITY", "--teacher", "x"), "scores: are the teacher"),
         (("--scores", "TOXICITY", "--teacher-scores", "nowhere.csv"), "nowhere.csv: no such file"),
         (("--threshold", "TOXICITY=0.7"), "is about stored scores"),
         (("--scores", "TOXICITY", "--leave-out", "x"), "leave_out: is for labels"),

@@ -33,7 +33,7 @@ def check_one_line(done: Any, *words: str) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "predict LONG hi",
+        "predict LONG rows.csv",
         "verify LONG",
         "check LONG",
         "explain LONG hi",

@@ -18,6 +18,7 @@ def inputs(*, corrected: bool = True, given: bool = False, asked: bool = False) 
         given_teacher="a classifier" if given else None,
         asked_teachers=("a bundle",) if asked else (),
         split=SimpleNamespace(parts={"train": SimpleNamespace(corrected=CORRECTED)}),
+        contrast_count=0,
         taught_rows=range(6),  # two of them without a label
     )
 
