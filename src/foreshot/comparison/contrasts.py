@@ -18,10 +18,8 @@ from foreshot.settings.experiment import Experiment
 from foreshot.suites.cases import Suite
 from foreshot.suites.lessons import LANGUAGE, contrast_texts
 from foreshot.suites.perturbations import MENDED_WITH, RULES
-from foreshot.training.seeding import derived_seed
+from foreshot.training.mending import MOST_CONTRASTS, contrast_seed
 
-MOST_CONTRASTS = 20_000
-"""Contrast texts that a comparison draws at most; with more rows than these ask for they come again."""
 ENGLISH = re.compile(r"\b(the|and|you|that|this|with|are|your|they|what|have|was|not|for|but)\b", re.IGNORECASE)
 WORDS, LOOKED_AT, FEWEST = 5, 2000, 0.4
 """Of so many texts of at least so many words such a share has a word of `ENGLISH` where English is written."""
@@ -71,7 +69,7 @@ def find_mended(
     if wanted and not _is_english(train):
         said.append(f"mend: the data don't look {LANGUAGE}, which contrast texts are: mended by disguises alone")
         wanted = 0
-    drawn = contrast_texts(wanted, contrast_seed(experiment)) if wanted else []
+    drawn = contrast_texts(wanted, contrast_seed(experiment.first_seed)) if wanted else []
     known = {fold(text) for texts in (*(part.texts for part in split.parts.values()), judged_by) for text in texts}
     drawn = [contrast for contrast in drawn if fold(contrast.text) not in known]
     toxic = np.array([contrast.label == "toxic" for contrast in drawn], dtype=bool)
@@ -109,11 +107,6 @@ def _identity_weights(experiment: Experiment, split: Split, dialect: AskedDialec
         )
     labels = np.array(train.labels)
     return identity_weights(found, np.where(labels < 0, -1, labels == positive))
-
-
-def contrast_seed(experiment: Experiment) -> int:
-    """The seed by which an experiment draws contrast texts; for fewer of them these are the first of more."""
-    return derived_seed(experiment.first_seed, "contrasts")
 
 
 def check_rounds(experiment: Experiment) -> None:

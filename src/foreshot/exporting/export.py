@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from foreshot.comparison.contrasts import MOST_CONTRASTS, contrast_seed
 from foreshot.data.table import read_texts
 from foreshot.data.texts import NORMALISATION, normalise
 from foreshot.errors import BundleError, ConfigError
@@ -49,6 +48,7 @@ from foreshot.settings.dialect import AskedDialect, asked_dialect
 from foreshot.settings.experiment import BUILTIN_SUITE
 from foreshot.suites.cases import Suite, read_suite
 from foreshot.suites.lessons import contrast_texts
+from foreshot.training.mending import MOST_CONTRASTS, contrast_seed
 
 BITS = {"32": FP32_GRAPH, "8": INT8_GRAPH}
 SHORTEST = 8  # tokens
@@ -204,7 +204,7 @@ def _contrast_texts(subject: Subject) -> list[str]:
     run = subject.run
     if run is None or run.results.mending is None or run.model.model not in run.results.mending.references:
         return []
-    return [contrast.text for contrast in contrast_texts(MOST_CONTRASTS, contrast_seed(run.experiment))]
+    return [contrast.text for contrast in contrast_texts(MOST_CONTRASTS, contrast_seed(run.experiment.first_seed))]
 
 
 def _manifest(

@@ -7,6 +7,15 @@ import numpy as np
 
 from foreshot.models.batches import EncodedRows, Rounds
 from foreshot.models.token_store import Ids, ReplacedTokens
+from foreshot.training.seeding import derived_seed
+
+MOST_CONTRASTS = 20_000
+"""Contrast texts that a comparison draws at most; with more rows than these ask for they come again."""
+
+
+def contrast_seed(first_seed: int) -> int:
+    """The seed by which an experiment draws contrast texts; when it draws fewer, these are the first of more."""
+    return derived_seed(first_seed, "contrasts")
 
 
 @dataclass(frozen=True, kw_only=True)
