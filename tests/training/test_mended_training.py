@@ -99,8 +99,7 @@ def test_words_of_disguises_alone_are_learnt_too(monkeypatch):
     assert not torch.equal(before[new], after[new])
 
 
-def test_a_stopped_training_goes_on_with_the_same_rows(monkeypatch):
-    # Which rows a step has follows from the seed and the number of the step, as checkpoints need it.
+def test_the_seed_alone_decides_which_rows_each_step_has(monkeypatch):
     mended = MendedEpochs(contrasts=CONTRASTS, share=0.25, disguised=[{1: [2, 3]}, {}, {7: [2, 9, 3]}])
     first, ids, _, one = taught(mended, monkeypatch)
     second, same_ids, _, other = taught(mended, monkeypatch)

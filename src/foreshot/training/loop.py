@@ -126,12 +126,12 @@ def train(
     if teaching and (projection := projection_of(model, teaching.outputs, teaching.settings, seed)):
         lesson = replace(lesson, projection=projection.to(device))
     rng = generator(seed, "batches")
+    rows_in = [mended.rows_of(epoch, lesson.rows) if mended else lesson.rows for epoch in range(settings.epochs)]
     if mended:
-        epochs = mended_epochs(lesson.rows, len(encoded), settings, teaching, mended, rng)
+        epochs = mended_epochs(rows_in, len(encoded), settings, teaching, mended, rng)
     else:
         epochs = batch_epochs(lesson.rows, len(encoded), settings, teaching, rng)
     label_weights, likened = weights_of_rows(lesson), likened_rows(lesson)
-    rows_in = [mended.rows_of(epoch, lesson.rows) if mended else lesson.rows for epoch in range(settings.epochs)]
     seed_torch(seed, "dropout")
     model.train()
     logged = LossLog(device)
@@ -269,21 +269,23 @@ def batch_epochs(
 
 
 def mended_epochs(
-    rows: EncodedRows,
+    rows_in: Sequence[EncodedRows],
     labelled: int,
     settings: Training,
     teaching: Teaching | None,
     mended: MendedEpochs,
     rng: np.random.Generator,
 ) -> Iterator[list[np.ndarray]]:
-    """The epochs of a mended training: as many batches of the same sizes as without, of rows and contrast texts."""
+    """The epochs of a mended training: as many batches of the same sizes as without, of rows and contrast texts.
+
+    `rows_in` has all rows as they are in each epoch.
+    """
     share = teaching.settings.unlabelled_share if teaching and teaching.unlabelled else 0.0
     size, count = settings.batch_size, labelled - mended.contrasts
     without_label = rows_without_label(size, share) if share else 0
     mixed = MixedRounds(labelled, mended, rng)
-    others = Rounds(labelled, len(rows), rng, ahead=mended.unlabelled_first)
-    for epoch in range(settings.epochs):
-        lengths = mended.rows_of(epoch, rows).lengths
+    others = Rounds(labelled, len(rows_in[0]), rng, ahead=mended.unlabelled_first)
+    for lengths in (rows.lengths for rows in rows_in):
         if without_label:
             yield mixed_epoch(lengths, ((mixed, size - without_label), (others, without_label)), -(-count // size), rng)
         else:
