@@ -24,7 +24,7 @@ FEWEST = 20
 """Phrases of either label that an identity term must be in."""
 NO_IDENTITIES = frozenset(["a", "is", "you", "are", "being", "i", "programmer", "designer", "middle", "eastern"])
 SPEED_TEXTS = 2000
-MENDED_WITH_TOO = load_experiment(Path(__file__).with_name("students.yaml")).mend.disguise_kinds or ()
+MENDED_WITH_TOO = load_experiment(Path(__file__).with_name("experiment.yaml")).mend.disguise_kinds or ()
 """What the ready model is mended with; cases of it aren't sealed."""
 
 

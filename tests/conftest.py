@@ -35,8 +35,8 @@ TINY_SUITE = [
 def leave_out_of_collections() -> None:
     """Have the garbage collector pass over what is there by now.
 
-    The tests import everything that there is, and a full collection, which each training run and each of
-    statsmodels' corrections asks for, would look at all of it for a third of a second.
+    The tests import everything that there is, and a full collection, which each training run asks for, would look at
+    all of it for a third of a second.
     """
     gc.collect()
     gc.freeze()

@@ -31,7 +31,7 @@ DEPLOYED = {"files", "results", "runtime", "serving", "settings"}
 LIGHT = {"cli", "checking", "data", "explaining", "perspective", "suites"}
 TRAINING_ONLY = {
     "accelerate", "captum", "datasets", "matplotlib", "onnx", "onnxscript", "peft", "psutil", "safetensors", "scipy",
-    "sklearn", "statsmodels", "torch", "transformers",
+    "sklearn", "torch", "transformers",
 }  # fmt: skip
 HEAVY = TRAINING_ONLY | {"onnxruntime", "pyarrow", "tokenizers"}
 

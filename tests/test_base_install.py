@@ -16,7 +16,7 @@ from base_install import BaseInstall
 
 TRAIN_EXTRA = [
     *("accelerate", "captum", "datasets", "matplotlib", "onnx", "onnxscript", "pandas", "peft", "psutil"),
-    *("safetensors", "scipy", "sklearn", "statsmodels", "torch", "transformers"),
+    *("safetensors", "scipy", "sklearn", "torch", "transformers"),
 ]
 TEXT = "you absolute walnut"
 

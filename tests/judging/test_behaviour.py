@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from small_suite import CASES, CLASSES, ODD, TEACHER, case, cells
 
 from foreshot.judging.behaviour import Evasions, evasion_results, make_evasions, suite_results, template_units
@@ -42,9 +43,13 @@ def test_changes_from_the_teacher_by_hand(results):
 
 def test_a_change_from_the_teacher_has_an_interval(results):
     change = cells(results["odd"].functionalities)["threat", "toxic"].minus_teacher
-    # The four cases change by 0, -1, 0, -½: a mean of four draws is -1 with 1/256 and 0 with 16/256.
-    assert change.low == pytest.approx(-0.75, abs=0.13)
-    assert change.high == 0
+    # The four cases change by 0, -1, 0, -½: a mean of four draws is -1 with 1/256 and 0 with 16/256. Their variance is
+    # 11/64, that of a mean of four 11/256. The seeds get 3/4 less 1/2 and 3/4 less 1/4: over two seeds 1/64.
+    rows, seeds = 11 / 256, 1 / 64
+    freedom = (rows + seeds) ** 2 / seeds**2
+    stretch = stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975) * ((rows + seeds) / rows) ** 0.5
+    assert change.low == pytest.approx(-0.375 - stretch * 0.375, abs=stretch * 0.13)
+    assert change.high == pytest.approx(-0.375 + stretch * 0.375, abs=0.02)
     one_case = cells(results["odd"].functionalities)["names", "benign"].minus_teacher
     assert (one_case.low, one_case.high) == (-1, 1)
 

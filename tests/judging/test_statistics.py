@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics as sk
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from foreshot.judging import bootstrap, statistics
 from foreshot.judging.statistics import (
@@ -13,10 +15,13 @@ from foreshot.judging.statistics import (
     accuracy,
     compare_all,
     differences,
+    holm,
     macro_f1,
+    over_seeds,
     seed_interval,
     turned,
 )
+from foreshot.results.base import Estimate
 
 ROWS = 400
 
@@ -136,11 +141,92 @@ def test_differences_against_a_slow_bootstrap_with_scikit_learn():
     assert task.mean("student") == pytest.approx(means["student"])
     estimate, p_value = difference(task, "student", "teacher")
     assert estimate.value == pytest.approx(means["student"] - means["teacher"], abs=1e-12)
-    drawn = slow_bootstrap(task, "student", "teacher", sklearn_macro_f1)
-    width = drawn.std()
-    assert estimate.low == pytest.approx(np.quantile(drawn, 0.025), abs=0.3 * width)
-    assert estimate.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.3 * width)
-    assert p_value == pytest.approx(2 * min((drawn <= 0).mean(), (drawn >= 0).mean()), abs=0.03)
+    for one in range(3):
+        single = sample_of(predicted | {"student": predicted["student"][[one]]}, labels, macro_f1, classes=3)
+        drawn = slow_bootstrap(single, "student", "teacher", sklearn_macro_f1)
+        estimate, p_value = difference(single, "student", "teacher")
+        width = drawn.std()
+        assert estimate.low == pytest.approx(np.quantile(drawn, 0.025), abs=0.3 * width)
+        assert estimate.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.3 * width)
+        assert p_value == pytest.approx(2 * min((drawn <= 0).mean(), (drawn >= 0).mean()), abs=0.03)
+
+
+# ---- seeds are a random factor ----
+
+
+def found_over(value: float, drawn: np.ndarray) -> Estimate:
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def test_where_rows_tell_all_the_interval_of_two_models_seeds_is_welchs():
+    odd, teacher = np.array([0.81, 0.86, 0.84]), np.array([0.88, 0.9, 0.89, 0.93])
+    value = float(odd.mean() - teacher.mean())
+    found, p_value = over_seeds(Estimate(value=value, low=value, high=value), np.full(99, value), [odd, teacher])
+    welch = stats.ttest_ind(odd, teacher, equal_var=False)
+    expected = welch.confidence_interval(0.95)
+    assert (found.low, found.high, p_value) == pytest.approx((expected.low, expected.high, welch.pvalue))
+
+
+def test_where_rows_tell_all_the_interval_against_one_file_is_students():
+    odd = np.array([0.81, 0.86, 0.84])
+    value = float(odd.mean() - 0.9)
+    found, p_value = over_seeds(
+        Estimate(value=value, low=value, high=value), np.full(99, value), [odd, np.array([0.9])]
+    )
+    student = stats.ttest_1samp(odd, 0.9)
+    expected = student.confidence_interval(0.95)
+    assert (found.low + 0.9, found.high + 0.9) == pytest.approx((expected.low, expected.high))
+    assert p_value == pytest.approx(student.pvalue)
+
+
+def test_rows_and_seeds_by_hand():
+    """Variances 4 over rows and 3 · 3 / 3 = 3 over seeds: 7, with 49 / (9 / 2) degrees of freedom."""
+    drawn = np.random.default_rng(0).normal(0, 1, 4999)
+    drawn = 10 + 2 * (drawn - drawn.mean()) / drawn.std()
+    found, p_value = over_seeds(Estimate(value=10, low=6, high=15), drawn, [np.array([7.0, 10.0, 13.0]), np.zeros(1)])
+    reach = float(stats.t.ppf(0.975, 98 / 9)) * 7**0.5
+    stretch = reach / (float(stats.norm.ppf(0.975)) * 2)
+    assert (found.low, found.high) == pytest.approx((10 - 4 * stretch, 10 + 5 * stretch))
+    assert p_value == pytest.approx(2 * stats.t.sf(10 / 7**0.5, 98 / 9))
+
+
+@pytest.mark.parametrize("odd", [np.array([0.8]), np.array([0.8, 0.8, 0.8])], ids=["one", "alike"])
+def test_seeds_without_a_spread_leave_the_interval_of_the_rows(odd):
+    drawn = np.linspace(-0.2, 0.1, 999)
+    rows = found_over(-0.05, drawn)
+    found, p_value = over_seeds(rows, drawn, [odd, np.array([0.85])])
+    assert found == rows
+    assert p_value == pytest.approx(2 * (1 + (drawn >= 0).sum()) / 1000)
+
+
+def test_intervals_over_rows_and_seeds_cover_what_a_recipe_gives():
+    """Crossed random factors, simulated: of 400 intervals that know rows alone far fewer than 95 % cover the truth."""
+    rng = np.random.default_rng(11)
+    rows, seeds, resamples, covered = 150, 3, 400, {"rows": 0, "rows and seeds": 0}
+    for _ in range(400):
+        changes = rng.normal(0, 0.04, (seeds, 1)) + rng.normal(0, 0.3, (1, rows)) + rng.normal(0, 0.2, (seeds, rows))
+        weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples) / rows
+        drawn = weights @ changes.mean(axis=0)
+        of_rows = found_over(float(changes.mean()), drawn)
+        of_both, _ = over_seeds(of_rows, drawn, [changes.mean(axis=1), np.zeros(1)])
+        covered["rows"] += of_rows.low <= 0 <= of_rows.high
+        covered["rows and seeds"] += of_both.low <= 0 <= of_both.high
+    assert covered["rows"] < 0.9 * 400
+    assert covered["rows and seeds"] >= (0.95 - 2 * 0.011) * 400  # twice the error of 400 tries
+
+
+def test_pairs_that_the_verdict_asks_about_are_corrected_by_themselves(three_models):
+    """Holm by hand over each family: with "a" the teacher two pairs are asked about, and one is for interest."""
+    plain = {frozenset((one.first, one.second)): one for one in compare_all("m", three_models)}
+    found = compare_all("m", three_models, held_against={"b": "a", "c": "a"})
+    assert [(one.first, one.second) for one in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [one.p_value for one in found] == [plain[frozenset((one.first, one.second))].p_value for one in found]
+    smaller, larger = sorted([found[0].p_value, found[1].p_value])
+    assert sorted([found[0].adjusted_p, found[1].adjusted_p]) == pytest.approx(
+        sorted([min(1, 2 * smaller), min(1, max(larger, 2 * smaller))])
+    )
+    assert found[2].adjusted_p == pytest.approx(found[2].p_value)
 
 
 def test_differences_in_accuracy_against_scipys_paired_bootstrap(three_models):
@@ -356,6 +442,13 @@ def test_holms_correction_by_hand(monkeypatch):
     assert [one.outcome for one in found] == ["worse"] * 3
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 60])
+def test_holms_correction_against_statsmodels(count):
+    p_values = np.random.default_rng(count).beta(0.3, 2, count).round(3).tolist()  # with ties
+    expected = multipletests(p_values, method="holm")[1] if p_values else []
+    assert holm(p_values) == pytest.approx(list(expected))
+
+
 def test_holms_correction_turns_a_chance_find_down(monkeypatch):
     p_values = iter([0.04, 0.5, 0.9])
     monkeypatch.setattr(
@@ -379,14 +472,13 @@ def test_the_smallest_p_value_outlives_holms_correction_over_many_pairs():
 
 
 @pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 0), (6, 1), (10, 10), (40, 12)])
-def test_mcnemar_against_the_binomial_test(only_first, only_second):
+def test_mcnemar_against_statsmodels(only_first, only_second):
     # rows that both get right, the first alone, the second alone, and neither
     first = [1] * 5 + [1] * only_first + [0] * only_second + [0] * 3
     second = [1] * 5 + [0] * only_first + [1] * only_second + [0] * 3
     (found,) = compare_all("macro_f1", sample_of({"a": first, "b": second}, [1] * len(first)))
-    discordant = only_first + only_second
-    expected = stats.binomtest(only_first, discordant).pvalue if discordant else 1.0
-    assert found.mcnemar_p == pytest.approx(expected)
+    table = [[5, only_first], [only_second, 3]]
+    assert found.mcnemar_p == pytest.approx(float(mcnemar(table, exact=True).pvalue))
 
 
 def test_mcnemar_is_for_one_seed_and_for_rows_that_stand_by_themselves():

@@ -12,7 +12,7 @@ from foreshot.results.identity import IdentityBias
 IDENTITIES = ("women", "Muslims", "disabled people", "walnut growers")
 """The last one is hardly mentioned."""
 ROWS = 600
-SKILLS = {"teacher": 2.4, "odd": 2.3, "even": 2.0, "lora": 2.6, "odd-lora": 1.9}
+SKILLS = {"teacher": 2.4, "odd": 2.3, "even": 2.0, "lora": 3.2, "odd-lora": 1.9}
 BIASED = "lora"
 """A model that takes the mention of the first group for toxic."""
 

@@ -3,8 +3,10 @@
 import pytest
 from results_factory import make_hostile_results, make_results
 
-from foreshot.reporting.judgement import SIGNS, cards, headline, students_table
+from foreshot.judging.statistics import turned
+from foreshot.reporting.judgement import SIGNS, cards, headline, students_table, what_is_judged
 from foreshot.reporting.report import html_report, markdown_report
+from foreshot.reporting.sections.differences import against_teacher
 from foreshot.reporting.sections.why import requirements_table
 from foreshot.results.results import Results
 from foreshot.results.verdict import StudentVerdict, Verdict
@@ -81,7 +83,9 @@ def test_the_kind_is_said_in_a_word_and_a_sign(kind):
 
 def test_the_headline_is_whole_and_says_big_what_to_do(results):
     found = headline(results)
-    assert " ".join(sentence for sentence, _ in found) == results.verdict.headline
+    *sentences, last = [sentence for sentence, _ in found]
+    assert " ".join(sentences) == results.verdict.headline
+    assert last.startswith("This verdict is about files, of each student the seed that is best on the validation rows")
     orders = [sentence for sentence, is_order in found if is_order]
     assert orders[0].startswith("Don't ship lora")
     assert "17%" in orders[0]
@@ -89,10 +93,27 @@ def test_the_headline_is_whole_and_says_big_what_to_do(results):
 
 def test_a_headline_of_other_words_is_big_from_its_start(results):
     verdict = results.verdict.model_copy(update={"headline": "Nothing known. Nothing more."})
-    assert headline(results.model_copy(update={"verdict": verdict})) == [
+    assert headline(results.model_copy(update={"verdict": verdict}))[:2] == [
         ("Nothing known.", True),
         ("Nothing more.", False),
     ]
+
+
+def test_the_first_lines_say_what_the_verdict_is_about(results):
+    one_seed = results.model_copy(update={"conditions": results.conditions.model_copy(update={"seeds": [7]})})
+    assert what_is_judged(one_seed) in markdown_report(one_seed).split("## Why")[0]
+    assert "of one seed; what the recipes would give with others isn't known" in what_is_judged(one_seed)
+    assert "which recipe is better stands under Differences" in markdown_report(results).split("## Why")[0]
+
+
+def test_forests_and_requirements_are_of_the_files_that_are_judged(results):
+    """With file comparisons the forest shows these; the table of pairs keeps the recipes'."""
+    (metric, *_) = [one for one in results.comparisons if one.measure == "macro_f1"]
+    file = metric.model_copy(update={"difference": metric.difference.model_copy(update={"value": 0.0123})})
+    both = results.model_copy(update={"file_comparisons": [file]})
+    assert against_teacher(both, "macro_f1") in ([file], [turned(file)])
+    assert against_teacher(both, "suite") == []
+    assert len(against_teacher(results, "macro_f1")) > 1
 
 
 def test_the_verdict_comes_before_all_else_in_both_files(results):

@@ -14,27 +14,13 @@ from foreshot.comparison.judge_teachers import asked_teachers
 from foreshot.comparison.scored import Scored
 from foreshot.errors import DataError
 from foreshot.judging import flips as ledger
-from foreshot.judging.behaviour import evasion_results, suite_results, template_units
+from foreshot.judging.behaviour import evasion_results
 from foreshot.judging.calibration import calibration
-from foreshot.judging.evidence import (
-    FEWEST_REPEATS,
-    METRIC,
-    PROBES,
-    PROBES_POSITIVE,
-    REPEAT,
-    SEALED,
-    SEALED_POSITIVE,
-    SUITE,
-    SUITE_POSITIVE,
-    Candidate,
-    Change,
-    Evidence,
-)
-from foreshot.judging.flips import Answered
+from foreshot.judging.evidence import METRIC, Candidate, Change
 from foreshot.judging.identity_bias import identity_bias
 from foreshot.judging.metrics import test_metrics
-from foreshot.judging.shares import suite_shares
-from foreshot.judging.statistics import PairedSample, accuracy, compare_all
+from foreshot.judging.samples import Answered, Asked, comparisons, evidence, on_suite, samples
+from foreshot.judging.statistics import PairedSample
 from foreshot.judging.summary import summarise
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
 from foreshot.judging.verdict import verdict
@@ -73,6 +59,7 @@ class Findings:
     asked_teachers: AskedTeachers | None
     reasons: Reasons | None
     comparisons: list[Comparison]
+    file_comparisons: list[Comparison]
     score_comparisons: list[ScoreComparison]
     all_flips: list[Flip]
     verdict: Verdict
@@ -81,72 +68,96 @@ class Findings:
 def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     """Judge models by their scores; the teacher comes first, seeds of a student stand together.
 
-    Each of several teachers is judged by itself; students are compared with the mean of them alone. The baseline is
-    judged and compared with all, and is neither reference nor candidate.
+    Comparisons are of recipes: over rows and seeds. The verdict is about files: of each student the seed that does best
+    on the validation rows, judged by itself. Each of several teachers is judged by itself; students are compared with
+    the mean of them alone. The baseline is judged and compared with all, and is neither reference nor candidate.
     """
     everyone: dict[str, list[Scored]] = {}
     for model in scored:
         everyone.setdefault(model.name, []).append(model)
     by_name = {name: models for name, models in everyone.items() if not models[0].job.is_one_of_several}
     models = [model_result(inputs, model) for model in scored]
-    suite = _suite_results(inputs, everyone)
-    samples = _samples(inputs, by_name)
     taught = {name: models for name, models in by_name.items() if not models[0].job.is_baseline}
     baseline = next((name for name in by_name if name not in taught), None)
-    comparisons = [
-        found for measure, sample in samples.items() for found in compare_all(measure, sample, baseline=baseline)
-    ]
-    held_against, bias = references(taught), _identity_bias(inputs, by_name)
-    candidates = [
+    asked, answered, candidates = _asked(inputs), _answered(inputs, by_name), _candidates(inputs, taught)
+    compared = samples(asked, answered)
+    pairs = comparisons(compared, candidates, baseline=baseline)
+    suite = on_suite(asked, _answered(inputs, everyone), candidates)
+    bias = _identity_bias(inputs, by_name)
+    files = {name: [of[_best_seed(inputs, of)]] for name, of in taught.items()}
+    bias_of_files = _identity_bias(inputs, files) if inputs.experiment.policy.identity_margin is not None else None
+    found = evidence(
+        asked,
+        _answered(inputs, files),
+        candidates,
+        inputs.experiment.policy,
+        group_changes=_group_changes(bias_of_files) if bias_of_files else {},
+    )
+    scores = {name: np.stack([_scores(model) for model in models]) for name, models in by_name.items()}
+    why = _reasons(inputs, taught)
+    return Findings(
+        models=models,
+        summaries=summarise(models, inputs.probes, inputs.positive_name),
+        suite_results=suite,
+        evasion=_evasion(inputs, everyone),
+        mending=_mended(inputs, taught, compared[METRIC], pairs),
+        identity_bias=bias,
+        corrections=corrections(inputs, everyone),
+        asked_teachers=asked_teachers(inputs, scored),
+        reasons=why,
+        comparisons=pairs,
+        file_comparisons=list(found.comparisons) if any(len(of) > 1 for of in taught.values()) else [],
+        score_comparisons=inputs.task.score_comparisons(scores, inputs.answers("test")),
+        all_flips=ledger.ranked(_flips(inputs, taught)),
+        verdict=_with_folders(verdict(found), files).model_copy(update={"notes": notes(why) if why else []}),
+    )
+
+
+def _asked(inputs: Inputs) -> Asked:
+    """What every model was asked."""
+    return Asked(
+        task=inputs.task,
+        answers=inputs.answers("test"),
+        class_names=inputs.class_names,
+        positive=inputs.positive,
+        cases=inputs.suite.cases if inputs.suite else (),
+        probes=inputs.probes,
+        repeats=inputs.split.parts["test"].repeats,
+        has_sealed=inputs.mended is not None,
+        is_reference=inputs.teacher_is_reference,
+    )
+
+
+def _answered(inputs: Inputs, by_name: dict[str, list[Scored]]) -> Answered:
+    """What models decide."""
+    return Answered(
+        test=_answered_by(by_name, inputs, "test"),
+        suite=_decided(inputs, by_name, SUITE_ROWS) if inputs.suite else {},
+        probes=_decided(inputs, by_name, PROBES_ROWS) if inputs.probes else {},
+    )
+
+
+def _candidates(inputs: Inputs, taught: dict[str, list[Scored]]) -> list[Candidate]:
+    """The models as the verdict sees them, but for what they decide."""
+    held_against = references(taught)
+    return [
         Candidate(
             model=name,
             layers=same[0].cost.layers if same[0].cost else None,
             parameters=same[0].cost.parameters if same[0].cost else None,
             seeds=len(same),
-            means={measure: sample.mean(name) for measure, sample in samples.items() if name in sample.predicted},
             mended=same[0].job.mended,
             reference=held_against.get(name),
             is_teacher=same[0].job.recipe is None,
         )
         for name, same in taught.items()
     ]
-    evidence = Evidence(
-        candidates=candidates,
-        comparisons=comparisons,
-        suite_results={found.model: found for found in suite},
-        positive=inputs.positive_name,
-        sizes={measure: len(sample.labels) for measure, sample in samples.items()}
-        | {METRIC: len(inputs.split.parts["test"]), REPEAT: len(inputs.split.parts["test"].repeats)},
-        policy=inputs.experiment.policy,
-        metric_name=inputs.task.metric_name,
-        is_reference=inputs.teacher_is_reference,
-        label_changes={
-            student: changes
-            for group in by_reference(taught)
-            for student, changes in inputs.task.changes(
-                _answered_by(group, inputs, "test"), inputs.answers("test")
-            ).items()
-        },
-        group_changes=_group_changes(bias) if bias else {},
-    )
-    scores = {name: np.stack([_scores(model) for model in models]) for name, models in by_name.items()}
-    why = _reasons(inputs, taught)
-    concluded = verdict(evidence).model_copy(update={"notes": notes(why) if why else []})
-    return Findings(
-        models=models,
-        summaries=summarise(models, inputs.probes, inputs.positive_name),
-        suite_results=suite,
-        evasion=_evasion(inputs, everyone),
-        mending=_mended(inputs, taught, samples[METRIC], comparisons),
-        identity_bias=bias,
-        corrections=corrections(inputs, everyone),
-        asked_teachers=asked_teachers(inputs, scored),
-        reasons=why,
-        comparisons=comparisons,
-        score_comparisons=inputs.task.score_comparisons(scores, inputs.answers("test")),
-        all_flips=ledger.ranked(_flips(inputs, taught)),
-        verdict=_with_folder(inputs, concluded, by_name),
-    )
+
+
+def _best_seed(inputs: Inputs, models: Sequence[Scored]) -> int:
+    """The place of the seed that is shipped: the best one on the validation rows, since test rows are for judging."""
+    found = [_metric_sample(inputs, {model.name: [model]}, "validation").mean(model.name) for model in models]
+    return int(np.argmax(found))
 
 
 def _answered_by(by_name: dict[str, list[Scored]], inputs: Inputs, part: str) -> dict[str, np.ndarray]:
@@ -168,16 +179,12 @@ def _asked_about(by_name: dict[str, list[Scored]], rows: str) -> dict[str, list[
     return {name: models for name, models in by_name.items() if all(rows in model.scores.logits for model in models)}
 
 
-def _with_folder(inputs: Inputs, concluded: Verdict, by_name: dict[str, list[Scored]]) -> Verdict:
-    """Name the seed to ship: the best one on the validation rows, since the test rows are for judging alone."""
-    if concluded.recommended is None:
-        return concluded
-
-    def validation_macro_f1(model: Scored) -> float:
-        return _metric_sample(inputs, {model.name: [model]}, "validation").mean(model.name)
-
-    best = max(by_name[concluded.recommended], key=validation_macro_f1)
-    return concluded.model_copy(update={"folder": best.job.folder})
+def _with_folders(concluded: Verdict, files: dict[str, list[Scored]]) -> Verdict:
+    """Name the file that each student's verdict is about, and the one to ship."""
+    folders = {name: model.job.folder for name, (model,) in files.items()}
+    students = [one.model_copy(update={"folder": folders[one.model]}) for one in concluded.students]
+    shipped = folders[concluded.recommended] if concluded.recommended else None
+    return concluded.model_copy(update={"students": students, "folder": shipped})
 
 
 def model_result(inputs: Inputs, model: Scored) -> ModelResult:
@@ -240,21 +247,6 @@ def _decided(inputs: Inputs, by_name: dict[str, list[Scored]], rows: str) -> dic
     """For each model that was asked about these rows the classes decided on, (seeds, rows)."""
     positive, asked = inputs.positive, _asked_about(by_name, rows)
     return {name: np.stack([model.decided(rows, positive) for model in models]) for name, models in asked.items()}
-
-
-def _suite_results(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[SuiteResult]:
-    """Every model on the suite, students with their changes from the teacher that they are held against."""
-    if inputs.suite is None:
-        return []
-    cases, names, decided = inputs.suite.cases, inputs.class_names, _decided(inputs, by_name, SUITE_ROWS)
-    compared = {name: models for name, models in by_name.items() if not models[0].job.is_only_judged}
-    found: dict[str, SuiteResult] = {}
-    for group in by_reference(compared):
-        of_group = {name: decided[name] for name in group if name in decided}
-        mended_ones = [name for name, models in group.items() if models[0].job.mended]
-        for one in suite_results(cases, of_group, names, teacher=next(iter(group)), mended=mended_ones):
-            found.setdefault(one.model, one)
-    return [found.get(name) or suite_shares(name, cases, of, names) for name, of in decided.items()]
 
 
 def _evasion(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, list[EvasionResult]]:
@@ -336,55 +328,9 @@ def _reasons(inputs: Inputs, by_name: dict[str, list[Scored]]) -> Reasons | None
     )
 
 
-def _samples(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, PairedSample]:
-    """What the models are compared in, by measure."""
-    classes, positive = len(inputs.class_names), inputs.positive
-    samples = {METRIC: _metric_sample(inputs, by_name, "test"), **_repeats_sample(inputs, by_name)}
-    behaviour = []
-    if inputs.suite is not None:
-        labels, units = _suite_labels(inputs), template_units(inputs.suite.cases)
-        behaviour.append((SUITE, SUITE_POSITIVE, SUITE_ROWS, labels, units))
-        if inputs.mended is not None:
-            sealed = np.array([case.sealed for case in inputs.suite.cases], dtype=bool)
-            behaviour.append((SEALED, SEALED_POSITIVE, SUITE_ROWS, np.where(sealed, labels, -1), units))
-    if inputs.probes:
-        behaviour.append((PROBES, PROBES_POSITIVE, PROBES_ROWS, _probe_labels(inputs), np.arange(len(inputs.probes))))
-    for measure, measure_of_positive, rows, labels, units in behaviour:
-        decided = _decided(inputs, by_name, rows)
-        for name, kept in ((measure, labels >= 0), (measure_of_positive, labels == positive)):
-            if kept.any():
-                samples[name] = PairedSample.make(decided, labels, accuracy, classes=classes, units=units).of_rows(kept)
-    return samples
-
-
-def _repeats_sample(inputs: Inputs, by_name: dict[str, list[Scored]]) -> dict[str, PairedSample]:
-    """The metric on the test rows whose text was scored twice: there the teacher's word is the second score.
-
-    None where they are too few, or the teacher is a model.
-    """
-    test, task = inputs.split.parts["test"], inputs.task
-    rows = np.array([row for row in sorted(test.repeats) if not np.isnan(test.repeats[row][0])], dtype=int)
-    if not inputs.teacher_is_reference or len(rows) < FEWEST_REPEATS:
-        return {}
-    repeats = np.array([test.repeats[row] for row in rows])
-    answers = np.where(np.isnan(repeats), np.nan, inputs.answers("test")[rows])
-    decided = {name: found[:, rows] for name, found in _answered_by(by_name, inputs, "test").items()}
-    decided[next(iter(by_name))] = task.flagged(repeats)[None]
-    return {REPEAT: task.sample(decided, answers)}
-
-
 def _metric_sample(inputs: Inputs, by_name: dict[str, list[Scored]], part: str) -> PairedSample:
     """What the metric on the rows of a part is computed of."""
     return inputs.task.sample(_answered_by(by_name, inputs, part), inputs.answers(part))
-
-
-def _suite_labels(inputs: Inputs) -> np.ndarray:
-    cases = inputs.suite.cases if inputs.suite else ()
-    return np.array([inputs.class_names.index(case.label) for case in cases])
-
-
-def _probe_labels(inputs: Inputs) -> np.ndarray:
-    return np.array([-1 if probe.label is None else inputs.class_names.index(probe.label) for probe in inputs.probes])
 
 
 def _flips(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[Flip]:
@@ -395,22 +341,22 @@ def _flips(inputs: Inputs, by_name: dict[str, list[Scored]]) -> list[Flip]:
         teacher = held_against.get(student, first)
         for rows in PARTS:
             if {teacher, student} <= _asked_about(by_name, rows).keys():
-                before, after = (_answered(inputs, by_name[name], rows) for name in (teacher, student))
+                before, after = (_decisions(inputs, by_name[name], rows) for name in (teacher, student))
                 found += ledger.flips(student, after, before, inputs.class_names, inputs.positive)
     return found
 
 
-def _answered(inputs: Inputs, models: list[Scored], rows: Part) -> Answered:
-    positive, test = inputs.positive, inputs.split.parts["test"]
+def _decisions(inputs: Inputs, models: list[Scored], rows: Part) -> ledger.Answered:
+    asked, positive, test = _asked(inputs), inputs.positive, inputs.split.parts["test"]
     if rows == "test":
         texts, labels, numbers = test.texts, np.array(test.labels), test.rows
     elif rows == SUITE_ROWS:
-        texts, labels = [case.text for case in inputs.suite.cases] if inputs.suite else [], _suite_labels(inputs)
+        texts, labels = [case.text for case in inputs.suite.cases] if inputs.suite else [], asked.case_labels
         numbers = list(range(1, len(texts) + 1))
     else:
-        texts, labels = [probe.text for probe in inputs.probes], _probe_labels(inputs)
+        texts, labels = [probe.text for probe in inputs.probes], asked.probe_labels
         numbers = list(range(1, len(texts) + 1))
-    return Answered(
+    return ledger.Answered(
         part=rows,
         texts=texts,
         rows=numbers,

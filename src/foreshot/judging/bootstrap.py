@@ -55,12 +55,6 @@ def interval(observed: float, drawn: np.ndarray) -> Estimate:
     return Estimate(value=float(observed), low=float(low), high=float(high))
 
 
-def change(observed: float, drawn: np.ndarray) -> tuple[Estimate, float]:
-    """A difference with its interval, and the two-sided p-value that its resamples (resamples,) give."""
-    known = drawn[~np.isnan(drawn)]
-    return interval(observed, known), p_value(known)
-
-
 def p_value(drawn: np.ndarray) -> float:
     """The two-sided p-value of a difference, from its resamples (resamples,)."""
     below, above = ((1 + side.sum()) / (1 + len(drawn)) for side in (drawn <= 0, drawn >= 0))

@@ -47,7 +47,7 @@ def metric_name(multi_label: bool, *, of_scores: bool = False) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One model as the verdict sees it: its cost, how many seeds it has, and its mean in each measure.
+    """One model as the verdict sees it: its cost, how many seeds it has, and what the judged one gets in each measure.
 
     A mended student is judged by what it was not mended with. `reference` names the teacher that a student is held
     against, where it isn't the first candidate; a teacher beside that one is no student (`is_teacher`).
@@ -57,7 +57,7 @@ class Candidate:
     layers: int | None  # None where nothing is known but its scores
     parameters: int | None
     seeds: int
-    means: dict[str, float]  # by measure
+    means: dict[str, float] = field(default_factory=dict)  # by measure
     mended: bool = False
     reference: str | None = None
     is_teacher: bool = False

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foreshot.judging.bootstrap import change, draws, enough_resamples, interval, rounded, times_drawn
-from foreshot.judging.statistics import holm
+from foreshot.judging.bootstrap import draws, enough_resamples, interval, rounded, times_drawn
+from foreshot.judging.statistics import holm, over_seeds
 from foreshot.results.base import Estimate
 from foreshot.results.identity import ComparedScore, IdentityBias, IdentityGroup, ModelBias
 
@@ -71,21 +71,22 @@ def identity_bias(
     """The AUCs of every model and group with 95 % intervals, their means, and every student minus the teacher.
 
     `scores[model]` has shape (seeds, rows), of the positive class; `positive` (rows,) and `mentions[group]` (rows,)
-    are truth values. Each number is computed for each seed and then averaged. Intervals and p-values come from a
-    paired percentile bootstrap over rows, drawn once for all models and seeds (Efron and Tibshirani 1993, chapters 13
-    and 16); draws that leave a side of an AUC empty don't count for it. AUCs with fewer than LEAST_ROWS rows on either
-    side are not known.
+    are truth values. Each number is computed for each seed and then averaged. Intervals come from a paired percentile
+    bootstrap over rows, drawn once for all models and seeds (Efron and Tibshirani 1993, chapters 13 and 16); changes
+    know the chance of seeds, too (`statistics.over_seeds`). Draws that leave a side of an AUC empty don't count for it.
+    AUCs with fewer than LEAST_ROWS rows on either side are not known.
     """
     groups = [_group(name, mentioned, positive) for name, mentioned in mentions.items()]
     numbers = _Numbers.of(groups)
     masks = np.array(list(mentions.values()))
     everything = np.ones((len(positive), 1))
-    observed = {model: numbers.over_seeds(found, positive, masks, everything)[0] for model, found in scores.items()}
+    by_seed = {model: numbers.by_seed(found, positive, masks, everything)[:, 0] for model, found in scores.items()}
+    observed = {model: of_seeds.mean(axis=0) for model, of_seeds in by_seed.items()}
     drawn: dict[str, list[np.ndarray]] = {model: [] for model in scores}
     resamples = enough_resamples(len(numbers.names))
     for weights in _draws(len(positive), resamples, seed):
         for model, found in scores.items():
-            drawn[model].append(numbers.over_seeds(found, positive, masks, weights))
+            drawn[model].append(numbers.by_seed(found, positive, masks, weights).mean(axis=0))
     resampled = {model: np.concatenate(batches) for model, batches in drawn.items()}
     models = []
     for model in scores:
@@ -93,7 +94,12 @@ def identity_bias(
         changes: list[tuple[Estimate, float]] = []
         if model != teacher:
             differences = rounded(observed[model] - observed[teacher]), rounded(resampled[model] - resampled[teacher])
-            changes = [change(*column) for column in zip(differences[0], differences[1].T, strict=True)]
+            changes = [
+                over_seeds(
+                    interval(value, of_number), of_number, [of[:, number] for of in (by_seed[model], by_seed[teacher])]
+                )
+                for number, (value, of_number) in enumerate(zip(differences[0], differences[1].T, strict=True))
+            ]
         models.append(numbers.facts(model, values, changes))
     return IdentityBias(source=source, groups=groups, models=models)
 
@@ -119,11 +125,11 @@ class _Numbers:
         final = ["final"] if len(means) == len(AUCS) else []
         return cls([*names, *((None, name) for name in (*means, *final))], columns)
 
-    def over_seeds(
+    def by_seed(
         self, scores: np.ndarray, positive: np.ndarray, mentions: np.ndarray, weights: np.ndarray
     ) -> np.ndarray:
-        """The numbers (resamples, names) of one model's scores (seeds, rows), the mean over the seeds."""
-        by_seed = []
+        """The numbers (seeds, resamples, names) of one model's scores (seeds, rows)."""
+        found = []
         for of_seed in scores:
             aucs = bias_aucs(of_seed, positive, mentions, weights).T[:, self.columns]
             known = self.names[: len(self.columns)]
@@ -133,8 +139,8 @@ class _Numbers:
                 if auc in AUCS
             ]
             final = [(aucs[:, 0] + sum(means)) / (1 + len(AUCS))] if len(means) == len(AUCS) else []
-            by_seed.append(np.column_stack([aucs, *means, *final]))
-        return np.asarray(np.mean(by_seed, axis=0))
+            found.append(np.column_stack([aucs, *means, *final]))
+        return np.stack(found)
 
     def facts(self, model: str, values: list[Estimate], changes: list[tuple[Estimate, float]]) -> ModelBias:
         """The model's numbers by name, with changes from the teacher where it isn't the teacher."""

@@ -70,7 +70,18 @@ def headline(results: Results) -> list[tuple[str, bool]]:
     if results.verdict.folder:
         seeds = ", of its seeds the best on the validation rows" if len(results.conditions.seeds) > 1 else ""
         found.append((f"Take {shortened(results.verdict.folder)}{seeds}.", False))
+    found.append((what_is_judged(results), False))
     return found
+
+
+def what_is_judged(results: Results) -> str:
+    """Which of two questions the verdict answers: whether these files may be shipped, or which recipe is better."""
+    if len(results.conditions.seeds) == 1:
+        return "This verdict is about these files, of one seed; what the recipes would give with others isn't known."
+    return (
+        "This verdict is about files, of each student the seed that is best on the validation rows, against this very "
+        "teacher; which recipe is better stands under Differences."
+    )
 
 
 def notes(results: Results) -> list[str]:

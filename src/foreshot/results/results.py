@@ -123,6 +123,8 @@ class Results(Facts):
     asked_teachers: AskedTeachers | None = None  # None where the teacher is a model of the run's own
     reasons: Reasons | None = None  # None where no text was explained
     comparisons: list[Comparison]
+    file_comparisons: list[Comparison] = Field(default_factory=list)
+    """Of the files that the verdict is about, one seed of each model; empty where no model has several seeds."""
     score_comparisons: list[ScoreComparison] = Field(default_factory=list)  # where stored scores are stood in for
     flips: list[Flip]  # the most harmful; flips.csv has all
     flip_counts: dict[str, dict[str, int]]  # by student and kind

@@ -10,8 +10,9 @@ from foreshot.results.base import Estimate, Facts
 class Comparison(Facts):
     """`first` minus `second` in one measure, by a paired bootstrap; the outcome is `first`'s.
 
-    `measure` is one of `judging.evidence.MEASURES`. `adjusted_p` is Holm's over all pairs of that measure.
-    `mcnemar_p` is there for models of one seed.
+    Models of several seeds are compared in the mean over these, and the interval knows their chance too. `measure` is
+    one of `judging.evidence.MEASURES`. `adjusted_p` is Holm's over the pair's family in that measure
+    (`judging.statistics.compare_all`). `mcnemar_p` is there for models of one seed.
     """
 
     first: str
@@ -33,9 +34,10 @@ class Requirement(Facts):
 
 
 class StudentVerdict(Facts):
-    """What the comparison concludes about one student."""
+    """What the comparison concludes about one student: about the file in `folder`, inside the run's."""
 
     model: str
+    folder: str | None = None
     kind: Literal["recommended", "acceptable", "not recommended", "conflict", "inconclusive"]
     reasons: list[str]
     requirements: list[Requirement]

@@ -69,8 +69,8 @@ def _seeds_warning(results: Results) -> str:
             "chance of training. The intervals know the chance of the rows alone. Run it with several seeds."
         )
     return (
-        f"More about the chance of training than {seeds} seeds show: the intervals between models know the chance of "
-        "the rows, at these seeds."
+        f"More about the chance of training than {seeds} seeds show, and nothing about that of the teacher's, which is "
+        "one draw: another one would give other students."
     )
 
 

@@ -62,6 +62,8 @@ def section(results: Results) -> Section | None:
         "Student minus teacher in percentage points, with 95 % intervals. The full line is no difference, the broken "
         "one the verdict's margin. Filled: the whole interval lies above minus the margin; hollow: it reaches below."
     )
+    if results.file_comparisons:
+        legend += " Each student is the file that the verdict is about: its seed that is best on the validation rows."
     if results.mending is not None:
         legend += " A mended student's teacher is the one that it is held against."
     return Section(
@@ -77,14 +79,15 @@ def section(results: Results) -> Section | None:
 
 
 def against_teacher(results: Results, measure: str) -> list[Comparison]:
-    """Every student minus the teacher that it is held against, in one measure and in the students' order.
+    """Every student minus the teacher that it is held against, in one measure and in the students' order: of the files
+    that the verdict is about.
 
     Empty where it wasn't measured. A mended teacher stands among them, minus the teacher without mending.
     """
     found = []
     for model in (model for model in models_of(results) if not model.is_baseline):
         reference = reference_of(results, model.name)
-        for compared in results.comparisons:
+        for compared in results.file_comparisons or results.comparisons:
             if compared.measure == measure and {compared.first, compared.second} == {model.name, reference}:
                 found.append(compared if compared.first == model.name else turned(compared))
     return found
@@ -135,10 +138,15 @@ def pairs_table(results: Results) -> Table | None:
         if found:
             rows.append(Row((Cell(measure_name(results, measure)),), is_heading=True))
             rows += [_pair_row(compared, has_mcnemar=has_mcnemar) for compared in found]
+    over_seeds = (
+        " Models of several seeds are compared in the mean over these, and the interval knows the chance of training "
+        "as well (Student's, with Welch's degrees of freedom): this is about recipes, against this very teacher."
+    )
     notes = [
         "Differences are in percentage points, by a paired bootstrap: test rows (cases of one template together) are "
-        "drawn anew for all models and seeds at once. Holm's correction is over all pairs of one measure; better and "
-        "worse mean p < 0.05 after it."
+        f"drawn anew for all models and seeds at once.{over_seeds if seed_count(results) > 1 else ''} Holm's "
+        "correction is over the pairs of a model and what it is held against, and over the other pairs, of one "
+        "measure; better and worse mean p < 0.05 after it."
     ]
     if any(model.is_baseline for model in models_of(results)):
         notes.append("The pairs with the baseline are corrected by themselves; the verdict doesn't look at them.")

@@ -94,7 +94,8 @@ def requirements_table(results: Results) -> Table:
     rows: list[Row] = []
     for student in ranked_students(results):
         sign = SIGNS[student.kind]
-        rows.append(heading(f"{shortened(student.model, 80)}: {sign} {student.kind}"))
+        file = f" ({shortened(student.folder, 80)})" if student.folder and seed_count(results) > 1 else ""
+        rows.append(heading(f"{shortened(student.model, 80)}{file}: {sign} {student.kind}"))
         if student.kind == "conflict":
             rows += [
                 Row((Cell("conflict"), Cell("⚠ trap", mark="bad"), Cell(shortened(reason, LONGEST_REASON))))
@@ -167,8 +168,8 @@ def margins_notes(results: Results) -> tuple[str, ...]:
     )
     return (
         f"Margins, how far a student may be below the teacher: {', '.join(parts)}{seeds}. Differences are in "
-        "percentage points with 95 % intervals of a paired bootstrap; a requirement holds when the whole interval is "
-        "above minus the margin.",
+        "percentage points with 95 % intervals of a paired bootstrap over rows or templates, of the file that is "
+        "judged; a requirement holds when the whole interval is above minus the margin.",
         "A recommended student is the cheapest for which everything holds. The rules stand in docs/verdict.md; "
         "--policy sets the margins.",
         *(mended if results.mending else ()),
