@@ -1,9 +1,9 @@
 """Int8: a classifier whose linear layers multiply 8-bit integers and whose word embeddings are kept as 8 bits.
 
 Weights have a scale for each output channel and are rounded by what the layer's inputs are (`exporting.rounding`).
-Activations are taken as what they differ from their means, which a few channels are far from 0 by, and have a range for
-each token (Yao et al. 2022, ZeroQuant, section 4.1), found when the model runs: with one for the whole batch, as ONNX
-Runtime's own dynamic quantisation has it, a text's score would depend on the texts beside it.
+Activations are taken about their means, as a few channels are far from 0, and have a range for each token (Yao et al.
+2022, ZeroQuant, section 4.1), found when the model runs: with one for the whole batch, as ONNX Runtime's own dynamic
+quantisation has it, a text's score would depend on the texts beside it.
 """
 
 import contextlib
