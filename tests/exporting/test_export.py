@@ -456,7 +456,7 @@ def test_weights_are_rounded_by_texts_that_nothing_is_proved_on(
     monkeypatch.setattr(proving, "_calibration_batches", no_batches)
     monkeypatch.setattr(proving, "CALIBRATION_ROWS", 10)
     for model in (finished_run / FOLDERS["full"], alone):
-        export(model, tmp_path / model.name, suite=str(suite))
+        export(model, tmp_path / f"bundle of {model.name}", suite=str(suite))
     of_run, of_folder = seen
     training = read_texts(finished_run / "data" / "train.parquet", text="text")
     assert 5 < len(of_run) <= 10

@@ -72,8 +72,8 @@ def fp32_graph(proof: Proof, progress: Progress) -> MadeGraph:
 def int8_graph(proof: Proof, progress: Progress) -> tuple[MadeGraph | None, tuple[Attempt, ...]]:
     """The smallest graph in 8 bits that passes, None where none does, and what was refused before.
 
-    An export takes long and most models pass with all layers in 8 bits: these are exported at once. What is tried
-    after that is asked in PyTorch first, which computes the same, and exported where it passes there.
+    An export takes long. The first setting, all layers in 8 bits, is exported at once; each one after it is asked in
+    PyTorch first, which computes the same, and exported where it passes there.
     """
     subject = proof.subject
     refused: list[Attempt] = []
