@@ -17,7 +17,8 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 import foreshot
-from cli_runs import INSULTS, SUITE_COLUMNS, contents, make_comments, write_csv
+from cli_runs import INSULTS, SUITE_COLUMNS, contents, make_comments, make_suite, write_csv
+from foreshot.data.table import read_texts
 from foreshot.errors import BundleError, ConfigError, ForeshotError, ModelError
 from foreshot.exporting import export as exporting
 from foreshot.exporting import parity as parity_gates
@@ -394,9 +395,9 @@ def test_the_next_setting_is_tried_and_flipped_texts_are_told(
     """The first try takes each class for the other; the second is right."""
     tries: list[list[str]] = []
 
-    def sabotaged(model: Any, *, kept: list[str]) -> Any:
+    def sabotaged(model: Any, layers: Any, *, kept: list[str]) -> Any:
         tries.append(kept)
-        return quantised(model, kept=kept) if len(tries) > 1 else turned_round(model)
+        return quantised(model, layers, kept=kept) if len(tries) > 1 else turned_round(model)
 
     monkeypatch.setattr(proving, "quantised", sabotaged)
     said = Heard()
@@ -418,10 +419,13 @@ def test_the_next_setting_is_tried_and_flipped_texts_are_told(
 def test_where_no_setting_passes_32_bits_are_shipped_alone(
     alone: Path, bundles: dict[str, Path], suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """All but the first setting in 8 bits are refused by what PyTorch says of them: none of these is exported."""
     give_graph_of(bundles["full"], monkeypatch)
     monkeypatch.setattr(parity_gates, "INT8_DECISIONS_EQUAL", 1.1)
     said = Heard()
     found = export(alone, tmp_path / "bundle", suite=str(suite), progress=said)
+    exports = [line for line in said.said if ": exporting" in line]
+    assert [line.split(":")[0] for line in exports] == [FP32_GRAPH, INT8_GRAPH]
     assert [graph.file for graph in found.graphs] == [FP32_GRAPH]
     assert [attempt.method.split(" in int8")[0] for attempt in found.refused] == [
         "all 13 linear layers",
@@ -431,6 +435,34 @@ def test_where_no_setting_passes_32_bits_are_shipped_alone(
     assert not (tmp_path / "bundle" / INT8_GRAPH).exists()
     assert found.refused[0].complaint in (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
     assert verify(tmp_path / "bundle").differences.keys() == {FP32_GRAPH}
+
+
+def test_weights_are_rounded_by_texts_that_nothing_is_proved_on(
+    finished_run: Path,
+    alone: Path,
+    bundles: dict[str, Path],
+    suite: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the run's training rows; outside a run there are none but those that are proved on."""
+    seen: list[list[str]] = []
+
+    def no_batches(_: Any, texts: list[str]) -> Any:
+        seen.append(texts)
+        return iter(())
+
+    give_graph_of(bundles["full"], monkeypatch)
+    monkeypatch.setattr(proving, "_calibration_batches", no_batches)
+    monkeypatch.setattr(proving, "CALIBRATION_ROWS", 10)
+    for model in (finished_run / FOLDERS["full"], alone):
+        export(model, tmp_path / f"bundle of {model.name}", suite=str(suite))
+    of_run, of_folder = seen
+    training = read_texts(finished_run / "data" / "train.parquet", text="text")
+    assert 5 < len(of_run) <= 10
+    assert of_run == training[:: len(training) // len(of_run)][: len(of_run)]
+    assert 5 < len(of_folder) <= 10
+    assert set(of_folder) <= {text for text, *_ in make_suite()}
 
 
 def test_where_8_bits_alone_are_wanted_and_fail_nothing_is_written(
