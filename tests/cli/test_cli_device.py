@@ -60,7 +60,11 @@ def test_a_run_goes_on_in_more_parts_with_what_is_finished(
 
 
 def test_a_device_that_is_full_ends_in_one_line_and_what_is_finished_is_kept(
-    foreshot: Foreshot, in_parts: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    foreshot: Foreshot,
+    in_parts: tuple[Path, str],
+    tmp_path: Path,
+    trained_anew: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = Path(shutil.copytree(in_parts[0], tmp_path / "parts"))
     finished = {path: path.stat().st_mtime_ns for path in run.glob("students/*/seed-0/model.safetensors")}

@@ -18,7 +18,7 @@ SMALL = ["--epochs", "2", "--set", "explanations.texts=0"]
 
 
 @pytest.fixture
-def optimised(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
+def optimised(trained_anew: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
     """Of each training, as it begins: how many tensors the optimizer was given, and the rate of its first step."""
     import torch
 
