@@ -100,7 +100,7 @@ def _parts(value: Any) -> Iterable[bytes]:
         yield repr(value).encode()
     elif isinstance(value, torch.nn.Module):
         config = {name: one for name, one in value.config.to_dict().items() if name != "_name_or_path"}
-        yield json.dumps(config, sort_keys=True, default=str).encode()
+        yield json.dumps(config, default=str).encode()
         yield repr(value).encode()
         yield repr([name for name, one in value.named_parameters() if one.requires_grad]).encode()
         yield from _parts(value.state_dict())
