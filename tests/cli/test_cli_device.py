@@ -10,6 +10,8 @@ import pytest
 import torch
 import yaml
 
+from cli_runs import UNJUDGED
+
 Foreshot = Callable[..., Any]
 
 
@@ -18,6 +20,7 @@ def in_parts(foreshot: Foreshot, asked: list[str], tmp_path_factory: pytest.Temp
     """A run whose batches are computed in two parts, in the precision that "auto" stands for; and what it said."""
     runs = tmp_path_factory.mktemp("in-parts")
     given = ["--set", "training.accumulate=2", "--set", "training.precision=auto", "--recipes", "odd"]
+    given += ["--epochs", "1", *UNJUDGED]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("foreshot.training.device.fastest_precision", lambda _: "bf16")
         done = foreshot("compare", *asked, *given, "--device", "cpu", "--name", "parts", "--runs", runs)
