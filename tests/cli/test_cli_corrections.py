@@ -132,6 +132,7 @@ def test_a_correction_that_counts_more_is_learnt_where_it_contradicts_the_data(t
         done = foreshot(
             "compare", *asked, "--corrections", file, "--name", f"w{weight}", "--runs", tmp_path, *QUICK,
             *("--set", f"corrections.weight={weight}", "--set", "corrections.held_out=0.3", "--epochs", 8),
+            *("--batch-size", 16, "--learning-rate", 0.004),
         )  # fmt: skip
         assert done.exit_code == 0, done.stderr
         facts = results(tmp_path / f"w{weight}")
