@@ -21,12 +21,7 @@ ADDRESS = re.search(r'ADDRESS = "(.*)"', SCRIPT)
 
 
 @pytest.fixture(scope="module")
-def api(
-    tmp_path_factory: pytest.TempPathFactory,
-    foreshot: Callable[..., Any],
-    finished_run: Path,
-    graphs_exported_once: None,
-) -> Any:
+def api(tmp_path_factory: pytest.TempPathFactory, foreshot: Callable[..., Any], finished_run: Path) -> Any:
     """A server of a teacher's bundle, which answers as the API does."""
     bundle = tmp_path_factory.mktemp("api") / "teacher"
     done = foreshot("export", finished_run / "teacher", "--out", bundle, "--bits", "32")

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cli_runs import FAST, UNJUDGED, make_comments, weights_times, write_csv
+from cli_runs import FAST, make_comments, weights_times, write_csv
 
 Foreshot = Callable[..., Any]
 TERMS = [
@@ -36,7 +36,6 @@ def test_terms_are_found_in_the_test_rows_and_judged_for_every_model(
     done = foreshot(
         *("compare", *asked, "--test", test, "--recipes", "odd", "--seeds", "0,1", "--epochs", "2", "--name", "groups"),
         *("--teacher", finished_run / "teacher", "--identity-terms", terms_file(tmp_path), "--runs", tmp_path),
-        *UNJUDGED,
     )
     assert done.exit_code == 0, done.stderr
     found = bias_of(tmp_path / "groups")
@@ -67,7 +66,7 @@ def test_columns_of_the_data_follow_the_rows_that_are_split_off(
     data = write_csv(tmp_path / "data.csv", rows, header=("comment", "toxic", "cooks"))
     done = foreshot(
         *("compare", "--data", data, "--teacher", finished_run / "teacher", "--recipes", "odd", "--name", "columns"),
-        *("--identity-columns", "cooks", *FAST, "--epochs", "1", *UNJUDGED, "--runs", tmp_path),
+        *("--identity-columns", "cooks", *FAST, "--epochs", "2", "--suite", "none", "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     test = pq.read_table(tmp_path / "columns" / "data" / "test.parquet").to_pydict()
@@ -83,9 +82,8 @@ def test_of_several_labels_the_first_one_is_judged(foreshot: Foreshot, encoder: 
     ]
     data = write_csv(tmp_path / "data.csv", rows, header=("comment", "rude", "about_cooks", "mayors"))
     done = foreshot(
-        *("compare", "--data", data, "--labels", "rude,about_cooks", "--encoder", encoder, *UNJUDGED),
-        *("--recipes", "odd", "--identity-columns", "mayors", *FAST, "--epochs", "1"),
-        *("--name", "labels", "--runs", tmp_path),
+        *("compare", "--data", data, "--labels", "rude,about_cooks", "--encoder", encoder, "--suite", "none"),
+        *("--recipes", "odd", "--identity-columns", "mayors", *FAST, "--name", "labels", "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     test = pq.read_table(tmp_path / "labels" / "data" / "test.parquet").to_pydict()

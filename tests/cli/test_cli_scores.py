@@ -143,7 +143,7 @@ def test_a_bundle_stands_beside_the_scores_as_a_baseline(
 
 
 def test_a_bundle_of_it_answers_in_the_wire_format(
-    run: tuple[Path, Any], foreshot: Foreshot, stored: Path, tmp_path: Path, torchlib_read_once: None
+    run: tuple[Path, Any], foreshot: Foreshot, stored: Path, tmp_path: Path
 ) -> None:
     bundle = tmp_path / "bundle"
     done = foreshot("export", run[0] / "students/odd/seed-0", "--out", bundle, "--bits", "32")

@@ -335,7 +335,7 @@ def test_a_run_of_several_teachers_goes_on(of_three, foreshot):
 def test_fitted_weights_leave_out_the_teacher_that_errs(foreshot, asked, teachers, tmp_path):
     compared(
         *(foreshot, asked, tmp_path, "run", "--teacher", teachers / "blind", "--teacher", teachers / "bpe"),
-        *("--set", "teachers.weights=fitted", *UNTAUGHT),
+        *("--set", "teachers.weights=fitted", "--recipes", "odd"),
     )
     found = results_of(tmp_path / "run").asked_teachers
     assert found is not None
@@ -374,7 +374,7 @@ def test_labels_that_are_given_are_for_the_teachers_that_have_them(foreshot, ask
     other = bpe_teacher(tmp_path / "other", ("ham", "spam"))
     run, _ = compared(
         *(foreshot, asked, tmp_path, "run", "--teacher", teachers / "bpe", "--teacher", other),
-        *("--teacher-labels", "toxic=spam,benign=ham", *UNTAUGHT),
+        *("--teacher-labels", "toxic=spam,benign=ham", "--recipes", "odd"),
     )
     assert [model.test.macro_f1 for model in results_of(run).models[:3]] == [1.0, 1.0, 1.0]
 

@@ -16,7 +16,6 @@ from foreshot.exporting import exportable
 from foreshot.exporting.exportable import check_architecture
 from foreshot.models.encoders import ModelSource
 
-pytestmark = pytest.mark.usefixtures("torchlib_read_once")
 PAST_ITS_END = 50_000  # an id that no twin has a row for
 
 

@@ -13,8 +13,6 @@ from transformers.pytorch_utils import Conv1D
 
 from foreshot.exporting.int8 import Int8Embedding, Int8Linear, linear_layers, noise, other_weights, quantised
 
-pytestmark = pytest.mark.usefixtures("torchlib_read_once")
-
 
 def linear(weight: list[list[float]] | torch.Tensor, bias: list[float] | None = None) -> nn.Linear:
     weight = torch.as_tensor(weight, dtype=torch.float32)
