@@ -12,7 +12,7 @@ import pytest
 import yaml
 from transformers import AutoModelForSequenceClassification
 
-from cli_runs import PROBES, UNJUDGED, comparable, process_environment, run_process, weights_times
+from cli_runs import PROBES, comparable, process_environment, run_process, weights_times
 
 Foreshot = Callable[..., Any]
 
@@ -139,7 +139,7 @@ def test_a_flag_beside_a_yaml_file_wins_and_leaves_its_neighbours(
 def test_layers_add_students_and_every_seed_trains_each(foreshot: Foreshot, asked: list[str], tmp_path: Path) -> None:
     done = foreshot(
         *("compare", *asked, "--recipes", "even", "--layers", "1,2,4", "--layers", "last:1"),
-        *("--seeds", "3,5", "--epochs", "2", "--name", "more", "--runs", tmp_path, *UNJUDGED),
+        *("--seeds", "3,5", "--epochs", "2", "--name", "more", "--runs", tmp_path),
     )
     assert done.exit_code == 0, done.stderr
     run = tmp_path / "more"
@@ -359,7 +359,7 @@ def test_a_lora_adapter_finds_its_base_from_any_folder(
     monkeypatch.chdir(tmp_path)
     options = ["tiny" if one == str(encoder) else one for one in asked]
     own = "{name: own, layers: all, tuning: lora, objective: distil, init: teacher}"
-    done = foreshot("compare", *options, "--name", "near", "--set", f"recipes=[lora, odd-lora, {own}]", *UNJUDGED)
+    done = foreshot("compare", *options, "--name", "near", "--set", f"recipes=[lora, odd-lora, {own}]")
     assert done.exit_code == 0, done.stderr
     monkeypatch.chdir(elsewhere)
     for recipe in ("lora", "odd-lora", "own"):
