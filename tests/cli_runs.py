@@ -30,6 +30,9 @@ SUITE_COLUMNS = ("text", "label", "functionality", "pair")
 FAST = ["--epochs", "4", "--learning-rate", "0.002", "--batch-size", "8", "--max-length", "24"]
 """Training that takes the small encoder to a (nearly) perfect test score in half a second, whatever the seed."""
 
+UNJUDGED = ["--suite", "none", "--set", "explanations.texts=0"]
+"""For runs of which neither the suite nor the reasons are looked at."""
+
 
 def make_comments(rows: int = 200, *, seed: int = 0) -> list[tuple[str, str]]:
     """Different comments with their labels, two in five of them rude."""

@@ -148,8 +148,28 @@ def known_drawings() -> Iterator[dict[bytes, str]]:
         yield known
 
 
+def of_all_workers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The temporary folder of the session, which its workers share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session")
-def foreshot(known_drawings: dict[bytes, str]) -> Callable[..., Any]:
+def known_trainings(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What `foreshot` trains twice alike is trained once; `known_trainings.py` says more."""
+    from known_trainings import KnownTrainings
+
+    return KnownTrainings(of_all_workers(tmp_path_factory) / "known-trainings")
+
+
+@pytest.fixture
+def trained_anew(known_trainings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what happens while a run trains: nothing that it trains is known."""
+    monkeypatch.setattr(known_trainings, "in_use", False)
+
+
+@pytest.fixture(scope="session")
+def foreshot(known_drawings: dict[bytes, str], known_trainings: Any) -> Callable[..., Any]:
     """Runs the command line in this process: `foreshot("compare", …)` gives exit_code, stdout and stderr."""
     from typer.testing import CliRunner
 
@@ -158,7 +178,12 @@ def foreshot(known_drawings: dict[bytes, str]) -> Callable[..., Any]:
 
     leave_out_of_collections()
     runner = CliRunner(env={"NO_COLOR": "1", "COLUMNS": "200"})
-    return lambda *arguments: runner.invoke(app, [str(argument) for argument in arguments])
+
+    def run(*arguments: object) -> Any:
+        with known_trainings.replayed():
+            return runner.invoke(app, [str(argument) for argument in arguments])
+
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -201,8 +226,6 @@ def graphs_exported_once(tmp_path_factory: pytest.TempPathFactory, torchlib_read
     from foreshot.exporting import proving
     from known_graphs import exporting_once
 
-    own = tmp_path_factory.getbasetemp()
-    of_all_workers = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(proving, "to_onnx", exporting_once(of_all_workers / "known-graphs"))
+        patched.setattr(proving, "to_onnx", exporting_once(of_all_workers(tmp_path_factory) / "known-graphs"))
         yield

@@ -32,13 +32,16 @@ def drawing_once() -> Iterator[dict[bytes, Markup]]:
         yield known
 
 
+KnownKinds = dict[Hashable, tuple[str, Markup]]
+
+
 @contextlib.contextmanager
-def drawing_each_kind_once() -> Iterator[None]:
+def drawing_each_kind_once(known: KnownKinds) -> Iterator[None]:
     """Within the block a figure is drawn once for all numbers of the same kinds: for pages that nobody looks at.
 
-    What a figure can stumble over are gaps and numbers without end, and of these each mixture is drawn.
+    What a figure can stumble over are gaps and numbers without end, and of these each mixture is drawn. What is `known`
+    is not drawn, and what is drawn is known to the next block.
     """
-    known: dict[Hashable, tuple[str, Markup]] = {}
     drawn = Drawing.svg.fget  # of the property that `drawing_once` makes of it
 
     def svg(drawing: Drawing) -> Markup:

@@ -12,11 +12,11 @@ import pytest
 from server_process import serving
 from tiny_bundles import tiny_bundle
 
-from cli_runs import FAST, INSULTS, PRAISE, comparable, contents, make_comments, weights_times, write_csv
+from cli_runs import FAST, INSULTS, PRAISE, UNJUDGED, comparable, contents, make_comments, weights_times, write_csv
 from foreshot.data.split import fold
 
 LABELS = ("benign", "toxic")
-QUICK = ("--recipes", "odd-labels", "--set", "explanations.texts=0", "--suite", "none")
+QUICK = ("--recipes", "odd-labels", "--epochs", "2", *UNJUDGED)
 
 
 def new_texts(count: int = 40) -> list[tuple[str, str]]:
@@ -132,6 +132,7 @@ def test_a_correction_that_counts_more_is_learnt_where_it_contradicts_the_data(t
         done = foreshot(
             "compare", *asked, "--corrections", file, "--name", f"w{weight}", "--runs", tmp_path, *QUICK,
             *("--set", f"corrections.weight={weight}", "--set", "corrections.held_out=0.3", "--epochs", 8),
+            *("--batch-size", 16, "--learning-rate", 0.004),
         )  # fmt: skip
         assert done.exit_code == 0, done.stderr
         facts = results(tmp_path / f"w{weight}")
@@ -366,7 +367,8 @@ def test_bad_rows_can_be_left_out_and_are_counted(tmp_path, foreshot, asked):
 def test_corrections_of_test_rows_alone_correct_the_test_and_teach_nothing(tmp_path, foreshot, asked, plain):
     flipped = {row["text"]: 1 - row["label"] for row in part(plain, "test")[:10]}
     file = table(tmp_path / "corrections.csv", [(text, LABELS[label]) for text, label in flipped.items()])
-    done = foreshot("compare", *asked, "--corrections", file, "--name", "run", "--runs", tmp_path, *QUICK)
+    options = ("--name", "run", "--runs", tmp_path, *QUICK, "--epochs", "4")
+    done = foreshot("compare", *asked, "--corrections", file, *options)
     assert done.exit_code == 0, done.stderr
     assert "none of them is learnt from" in done.stdout
     assert [row["text"] for row in part(tmp_path / "run", "train")] == [row["text"] for row in part(plain, "train")]

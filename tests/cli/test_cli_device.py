@@ -10,6 +10,8 @@ import pytest
 import torch
 import yaml
 
+from cli_runs import UNJUDGED
+
 Foreshot = Callable[..., Any]
 
 
@@ -18,6 +20,7 @@ def in_parts(foreshot: Foreshot, asked: list[str], tmp_path_factory: pytest.Temp
     """A run whose batches are computed in two parts, in the precision that "auto" stands for; and what it said."""
     runs = tmp_path_factory.mktemp("in-parts")
     given = ["--set", "training.accumulate=2", "--set", "training.precision=auto", "--recipes", "odd"]
+    given += ["--epochs", "1", *UNJUDGED]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("foreshot.training.device.fastest_precision", lambda _: "bf16")
         done = foreshot("compare", *asked, *given, "--device", "cpu", "--name", "parts", "--runs", runs)
@@ -60,7 +63,11 @@ def test_a_run_goes_on_in_more_parts_with_what_is_finished(
 
 
 def test_a_device_that_is_full_ends_in_one_line_and_what_is_finished_is_kept(
-    foreshot: Foreshot, in_parts: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    foreshot: Foreshot,
+    in_parts: tuple[Path, str],
+    tmp_path: Path,
+    trained_anew: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = Path(shutil.copytree(in_parts[0], tmp_path / "parts"))
     finished = {path: path.stat().st_mtime_ns for path in run.glob("students/*/seed-0/model.safetensors")}

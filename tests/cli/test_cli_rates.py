@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import weights_times
+from cli_runs import UNJUDGED, weights_times
 
 Foreshot = Callable[..., Any]
 RATE = 0.002  # of the teacher, and of all that is matched
 OWN = {"name": "own-lora", "layers": "last:1", "tuning": "lora", "objective": "labels", "init": "encoder"}
-SMALL = ["--epochs", "2", "--set", "explanations.texts=0"]
+SMALL = ["--epochs", "1", *UNJUDGED]
 
 
 @pytest.fixture
-def optimised(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
+def optimised(trained_anew: None, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
     """Of each training, as it begins: how many tensors the optimizer was given, and the rate of its first step."""
     import torch
 

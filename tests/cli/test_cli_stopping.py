@@ -142,6 +142,7 @@ def test_memory_that_the_system_refuses_ends_in_one_line(
     foreshot: Foreshot,
     asked: list[str],
     tmp_path: Path,
+    trained_anew: None,
     monkeypatch: pytest.MonkeyPatch,
     take_too_much: Callable[..., object],
 ) -> None:

@@ -15,13 +15,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 import foreshot as library
 from asked_teachers import LAYERS, WIDTH, bpe_teacher, bpe_tokenizer, word_bundle
-from cli_runs import FAST, INSULTS, comparable, make_comments, weights_times, write_csv
+from cli_runs import FAST, INSULTS, UNJUDGED, comparable, make_comments, weights_times, write_csv
 from foreshot.data.table import read_texts
 from foreshot.results.results import Results
 
 Foreshot = Callable[..., Any]
 BLIND = tuple(INSULTS[:2])
 QUICK = ("--set", "disguised_rows=10", "--set", "explanations.texts=4")
+UNTAUGHT = ("--recipes", "odd", "--epochs", "1", *UNJUDGED)
+"""For runs whose teachers alone are looked at."""
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +190,7 @@ def test_losses_between_tokens_need_one_vocabulary(foreshot, asked, teachers, tm
 )
 def test_other_heads_teach_too(foreshot, asked, tmp_path, labels, toxic, options):
     teacher = bpe_teacher(tmp_path / "teacher", labels, toxic=toxic, problem_type="multi_label_classification")
-    run, _ = compared(foreshot, asked, tmp_path, "run", "--teacher", teacher, *options, "--recipes", "odd")
+    run, _ = compared(foreshot, asked, tmp_path, "run", "--teacher", teacher, *options, *UNTAUGHT)
     logits, _ = asked_directly(teacher, training_texts(run))
     targets = target(run, "logits")
     np.testing.assert_allclose(targets, np.stack([np.zeros(len(logits)), logits[:, toxic]], axis=1), atol=1e-5)
@@ -233,7 +235,7 @@ def test_a_bundle_has_no_layers(foreshot, comments, teachers, tmp_path):
 def test_a_label_of_a_bundle_with_several_teaches_two_classes(foreshot, asked, tmp_path):
     bundle = word_bundle(tmp_path / "bundle", decisions=label_decisions("insult", "threat", judged="insult"))
     run, _ = compared(
-        *(foreshot, asked, tmp_path, "run", "--teacher", bundle, "--teacher-labels", "toxic=insult", "--recipes", "odd")
+        *(foreshot, asked, tmp_path, "run", "--teacher", bundle, "--teacher-labels", "toxic=insult", *UNTAUGHT)
     )
     targets = target(run, "logits")
     expected = [prediction.logits[0] for prediction in library.load(bundle)(training_texts(run))]

@@ -56,6 +56,7 @@ def trap(tmp_path_factory: pytest.TempPathFactory, foreshot: Foreshot, encoder: 
     common = ["--text", "comment", "--label", "toxic", "--encoder", encoder, "--suite", suite, "--runs", folder, *FAST]
     common += ["--set", "explanations.texts=0"]
     quick = ["--recipes", "odd", "--suite", "none", "--epochs", "3"]  # its teacher alone is wanted
+    quick += ["--batch-size", "16", "--learning-rate", "0.004"]
     made = foreshot("compare", "--data", broad, "--name", "broad", *common, *quick)
     assert made.exit_code == 0, made.stderr
     done = foreshot(

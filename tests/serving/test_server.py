@@ -213,7 +213,9 @@ def test_told_to_stop_it_answers_what_runs_and_takes_no_more(
         assert "Traceback" not in server.stderr()
 
 
-@pytest.mark.parametrize("seconds", [0, 0.1, 0.3, 0.6, 1, 2])
+@pytest.mark.parametrize(
+    "seconds", [0, 0.3, 1, *(pytest.param(moment, marks=pytest.mark.slow) for moment in (0.1, 0.6, 2))]
+)
 def test_ctrl_c_while_workers_start_ends_them_without_a_word(bundle: Path, seconds: float) -> None:
     """In a terminal each process gets it: those too that have only begun to load what they need."""
     with beginning([bundle], "--workers", 2) as server:

@@ -19,7 +19,7 @@ from foreshot.comparison.jobs import (
 )
 from foreshot.errors import RunFolderError
 from foreshot.files.stages import is_finished
-from foreshot.models.encoders import without_weights
+from foreshot.models.encoders import parameter_count
 from foreshot.models.layers import layer_map
 from foreshot.models.students import config_of_layers
 from foreshot.settings.recipes import Recipe
@@ -84,7 +84,7 @@ def _weights(jobs: list[Job], inputs: Inputs, run: RunFolder) -> int:
     config.num_labels = len(inputs.task.names)
     if models and first.recipe and first.recipe.tuning == "lora" and len(first.layers) != source.depth:
         models += 1
-    return models * FLOAT * without_weights(config).num_parameters()
+    return models * FLOAT * parameter_count(config)
 
 
 def _asked_copies(inputs: Inputs, run: RunFolder) -> int:

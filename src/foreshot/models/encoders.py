@@ -1,6 +1,7 @@
 """Encoders and classifiers: loaded safely, with their layer stack and their head found by structure."""
 
 import copy
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -286,6 +287,21 @@ def without_weights(config: PreTrainedConfig) -> PreTrainedModel:
         return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
 
 
+_COUNTED: dict[str, int] = {}
+
+
+def parameter_count(config: PreTrainedConfig) -> int:
+    """How many parameters a classifier of this config has.
+
+    A run loads models of few configs many times, and of a small one the modules take long to make: they are counted
+    once.
+    """
+    values = json.dumps({**config.to_dict(), "_name_or_path": None}, default=str)
+    if values not in _COUNTED:
+        _COUNTED[values] = without_weights(config).num_parameters()
+    return _COUNTED[values]
+
+
 def head_modules(model: PreTrainedModel) -> list[str]:
     """Names of the modules that make the classification head: all that stand beside the encoder and hold weights."""
     return [
@@ -396,7 +412,7 @@ def _check_size(source: ModelSource, classes: int) -> None:
     """Raise ModelError where config.json asks for more parameters than the weights have, before memory is taken."""
     config = copy.deepcopy(source.config)
     config.num_labels = classes
-    wanted = without_weights(config).num_parameters()
+    wanted = parameter_count(config)
     held = sum(math.prod(shape) for shape in shapes_in(source.folder, source.name).values())
     if wanted > held + SPARE:
         raise ModelError(
