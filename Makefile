@@ -50,16 +50,15 @@ runs/demo-bundles/teacher runs/demo-bundles/odd: | $(READY)
 	@test -d runs/demo-bundle || { echo "There are no models yet; first: make demo"; exit 1; }
 	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/demo/$(FOLDER) --bits 32 --out $@
 
-# From the files that ready/SOURCES.md names, in the folder DATA, hours of training later: runs/ready-data, runs/ready-teacher,
-# runs/ready-students and the bundle in the package. Stopped, it goes on where it was.
+# From the files that ready/SOURCES.md names, in the folder DATA, hours of training later: runs/ready-data, runs/ready and
+# the bundle in the package. Stopped, it goes on where it was.
 ready-model: $(READY)  ## make the ready model anew: make ready-model DATA=folder
 	@test -n "$(DATA)" || { echo "Name the folder that holds the files of ready/SOURCES.md: make ready-model DATA=folder"; exit 1; }
 	$(BIN)/python ready/gather.py $(DATA) runs/ready-data
-	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare ready/teacher.yaml
-	HF_HUB_OFFLINE=1 $(BIN)/foreshot compare ready/students.yaml
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/foreshot compare ready/experiment.yaml
 	rm -rf runs/ready-bundle
-	HF_HUB_OFFLINE=1 $(BIN)/foreshot export runs/ready-students/$(READY_STUDENT) --bits 8 --trim-vocabulary --least-rows 4 \
-	  --out runs/ready-bundle
+	HF_HUB_OFFLINE=1 SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct -- ready) $(BIN)/foreshot export runs/ready/$(READY_STUDENT) \
+	  --bits 8 --trim-vocabulary --least-rows 3 --language en --licence cc-by-sa-4.0 --about ready/CARD.md --out runs/ready-bundle
 	rm -rf src/foreshot/ready/bundle && mkdir -p src/foreshot/ready && cp -r runs/ready-bundle src/foreshot/ready/bundle && cp ready/SOURCES.md src/foreshot/ready
 	$(BIN)/python ready/judge.py src/foreshot/ready/bundle $(DATA) runs/ready-data
 

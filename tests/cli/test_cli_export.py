@@ -98,6 +98,8 @@ def test_the_graphs_that_are_asked_for(
         (["--rows", "nowhere.csv"], "nowhere.csv"),
         (["--least-rows", "5"], "--least-rows: says what --trim-vocabulary leaves; ask for that, too"),
         (["--trim-vocabulary", "--keep-words", "nowhere.txt"], "nowhere.txt"),
+        (["--about", "nowhere.md"], "--about nowhere.md: can't be read"),
+        (["--licence", "[mit]"], "--licence '[mit]': must be a name that the hub knows, such as en or cc-by-4.0"),
     ],
 )
 def test_settings_that_make_no_sense(

@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 from results_factory import HOSTILE
 
 import foreshot
-from foreshot.exporting.card import LONGEST_NAME, card
+from foreshot.errors import ConfigError
+from foreshot.exporting.card import LONGEST_NAME, Told, card
 from foreshot.reporting.texts import shortened, visible
 from foreshot.results.base import Estimate
 from foreshot.results.behaviour import CellResult, SuiteFacts, SuiteResult
@@ -374,3 +375,27 @@ def test_the_scripts_in_a_multi_label_card_run(tmp_path):
     ours = next(script for script in scripts if "import foreshot" in script)
     done = subprocess.run([sys.executable, "-c", ours], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert [line.partition(" {")[0] for line in done.stdout.splitlines()] == ["('toxic', 'threat')", "()"]
+
+
+def test_what_the_publisher_tells_stands_first_and_nobody_is_asked_for_it():
+    told = Told(language="en", licence="cc-by-4.0", about="**A first pass.**\n\n- English *only*")
+    found = card(make_manifest(), told)
+    metadata = ModelCard(found).data
+    assert (metadata.language, metadata.license) == ("en", "cc-by-4.0")
+    told_at = found.index("**A first pass.**\n\n- English *only*\n")
+    assert found.index("# ") < told_at < found.index("## The verdict")
+    assert "fill in" not in found
+
+
+@pytest.mark.parametrize(
+    ("told", "unknown"),
+    [(Told(), "`language` and `license`"), (Told(language="en"), "`license`"), (Told(licence="mit"), "`language`")],
+)
+def test_what_nobody_told_is_to_be_filled_in(told, unknown):
+    assert f"**Before you publish it, fill in its {unknown} at the top of this file:**" in card(make_manifest(), told)
+
+
+@pytest.mark.parametrize("value", ["", "cc by", "en\nlicense: mit", "[mit]"])
+def test_a_name_that_the_hub_would_not_know_is_refused(value):
+    with pytest.raises(ConfigError, match="licence"):
+        Told(licence=value)

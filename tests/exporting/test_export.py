@@ -217,6 +217,24 @@ def test_a_folder_outside_any_run(alone: Path, suite: Path, tmp_path: Path) -> N
     assert str(tmp_path) not in (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_bundle_can_be_made_again_bit_by_bit(
+    alone: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the date set both are the same file by file: weights are rounded by what the model is asked, in 8 bits too."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    (tmp_path / "about.md").write_text("For *trials*.\n", encoding="utf-8")
+    told = {"language": "en", "licence": "mit", "about": str(tmp_path / "about.md")}
+    for name in ("first", "second"):
+        made = export(alone, tmp_path / name, bits=["8"], suite=str(suite), **told)
+    assert made.made_at == "2023-11-14T22:13:20+00:00"
+    first, second = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("first", "second")
+    )
+    assert first == second
+    assert b"language: en\nlicense: mit\n" in first["README.md"]
+    assert b"For *trials*." in first["README.md"]
+
+
 def test_three_classes_are_proved_on_rows_of_a_file(three_classes: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"three: nothing to prove it on; name texts with rows FILE$"):
         export(three_classes, tmp_path / "bundle", positive="rude")
@@ -351,6 +369,8 @@ def test_adapters_and_unknown_models(finished_run: Path, tmp_path: Path) -> None
         ({"positive": ""}, r"^positive : is no class of"),
         ({"rows": "nowhere.csv"}, r"nowhere\.csv"),
         ({"suite": "nowhere.csv"}, r"nowhere\.csv"),
+        ({"about": "nowhere.md"}, r"^about nowhere\.md: can't be read"),
+        ({"language": "a b"}, r"^language 'a b': must be a name that the hub knows"),
     ],
 )
 def test_settings_that_make_no_sense(finished_run: Path, tmp_path: Path, settings: Any, complaint: str) -> None:

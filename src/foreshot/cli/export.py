@@ -43,6 +43,11 @@ def export_command(
     keep_words: Annotated[
         str | None, typer.Option(help="File of words or texts, one a line, whose pieces stay (--trim-vocabulary).")
     ] = None,
+    language: Annotated[str | None, typer.Option(help="The bundle's language for its card, such as en.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Its licence for its card, such as cc-by-4.0.")] = None,
+    about: Annotated[
+        str | None, typer.Option(help="Markdown file that stands first in its card: for what, and where it fails.")
+    ] = None,
 ) -> None:
     """Make a bundle that runs without PyTorch from a model, and prove that it decides as the model does."""
     console = Console(highlight=False)
@@ -66,6 +71,9 @@ def export_command(
             trim_vocabulary=trim_vocabulary,
             least_rows=least_rows,
             keep_words=keep_words,
+            language=language,
+            licence=licence,
+            about=about,
             progress=Terminal(console),
         )
         graphs = " and ".join(graph.file for graph in manifest.graphs)

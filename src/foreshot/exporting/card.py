@@ -1,12 +1,14 @@
 """The model card: a bundle's README.md, in Markdown with the metadata that the Hugging Face hub reads."""
 
 import re
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from foreshot.errors import ConfigError
 from foreshot.reporting.tables import (
     NOTHING,
     big_count_text,
@@ -35,11 +37,31 @@ METRICS = {  # the hub's name and ours
 }
 TASK = "text-classification"
 ADVISED = ("recommended", "acceptable")  # verdicts that need no warning
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)
 
 
-def card(manifest: Manifest) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What only who publishes a bundle knows: its language and licence as the hub names them, and what to say first.
+
+    `about` is Markdown, and stays as it is.
+    """
+
+    language: str | None = None
+    licence: str | None = None
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        for name, value in (("language", self.language), ("licence", self.licence)):
+            if value is not None and not _HUB_NAME.fullmatch(value):
+                raise ConfigError(f"⟨{name}⟩ {value!r}: must be a name that the hub knows, such as en or cc-by-4.0")
+
+
+def card(manifest: Manifest, told: Told | None = None) -> str:
     """The card of a bundle. Every text of the manifest is escaped: in YAML, and for GitHub-flavoured Markdown."""
+    told = told or Told()
+    unknown = [name for name, value in (("language", told.language), ("license", told.licence)) if value is None]
     environment = Environment(  # nosec B701
         loader=PackageLoader("foreshot.exporting"),
         autoescape=False,  # noqa: S701  # `finalize` escapes for Markdown what autoescape would for HTML
@@ -47,8 +69,9 @@ def card(manifest: Manifest) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        finalize=lambda value: markdown(value) if isinstance(value, str) else value,
+        finalize=lambda value: markdown(value) if isinstance(value, str) else value,  # not what is `_AsItIs`
     )
+    environment.filters["unescaped"] = _AsItIs
     text = environment.get_template("card.md.j2").render(
         manifest=manifest,
         origin=manifest.origin,
@@ -69,16 +92,20 @@ def card(manifest: Manifest) -> str:
         graphs=_graphs(manifest),
         trimmed=_trimmed(manifest),
         longest_text=count_text(LONGEST_TEXT),
+        about=told.about.strip().splitlines(),
+        unknown=" and ".join(f"`{name}`" for name in unknown),
     )
-    return f"---\n{_metadata(manifest)}---\n\n{text}"
+    return f"---\n{_metadata(manifest, told)}---\n\n{text}"
 
 
-def _metadata(manifest: Manifest) -> str:
-    """What the hub reads; language and licence are for the reader to fill in."""
+def _metadata(manifest: Manifest, told: Told) -> str:
+    """What the hub reads; a language and a licence that nobody told are for the reader to fill in."""
     origin = manifest.origin
     base = origin.encoder if origin.run is not None else origin.model
     results = _measured(manifest)
     metadata = ModelCardData(
+        language=told.language,
+        license=told.licence,
         pipeline_tag=TASK,
         library_name="onnxruntime",
         tags=["foreshot", "onnx", TASK, *(["distillation"] if _distilled(manifest) else [])],
@@ -117,6 +144,16 @@ def _result(dataset: str, kind: str, name: str, value: float, *, split: str | No
         metric_name=name,
         metric_value=value,
     )
+
+
+class _AsItIs:
+    """Markdown that isn't escaped: our own, or of who publishes the bundle."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
 
 
 def _title(manifest: Manifest) -> str:

@@ -5,6 +5,7 @@ Eight bits are tried from the smallest setting to the safest one; where none pas
 says so.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import numpy as np
 from foreshot.data.table import read_texts
 from foreshot.data.texts import NORMALISATION, normalise
 from foreshot.errors import BundleError, ConfigError
-from foreshot.exporting.card import card
+from foreshot.exporting.card import Told, card
 from foreshot.exporting.proving import MadeGraph, Proof, fp32_graph, int8_graph
 from foreshot.exporting.subject import Subject, find_subject
 from foreshot.exporting.trimming import trim, trimmed_proof
@@ -82,6 +83,9 @@ def export(
     trim_vocabulary: bool = False,
     least_rows: int = 1,
     keep_words: str | None = None,
+    language: str | None = None,
+    licence: str | None = None,
+    about: str | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
     """Write the bundle `out` from a classifier: a run's folder (what its verdict ships), a model's folder, or a hub id.
@@ -91,7 +95,9 @@ def export(
     counts as toxic, or the label to judge of a multi-label model; `problem_type` ("single-label", "multi-label") says
     which it is, where its config.json doesn't. `separator` and `quoting` are those of `rows` (`settings.dialect`), else
     found. `trim_vocabulary` leaves out the word pieces that fewer than `least_rows` of the run's training rows have
-    (outside a run: of `rows`), no case of the suite and no line of the file `keep_words` (`exporting.trimming`). Raises
+    (outside a run: of `rows`), no case of the suite and no line of the file `keep_words` (`exporting.trimming`).
+    `language`, `licence` and the Markdown of the file `about` go into the card. The date that the bundle bears is that
+    of SOURCE_DATE_EPOCH, in seconds since 1970, where the environment has it (reproducible-builds.org). Raises
     ForeshotError for what can't be used, for a graph in 32 bits that isn't the model, and for a bundle that `verify`
     would refuse; `out` is then as it was.
     """
@@ -106,6 +112,8 @@ def export(
         asked = "⟨least_rows⟩" if least_rows > 1 else "⟨keep_words⟩"
         raise ConfigError(f"{asked}: says what ⟨trim_vocabulary⟩ leaves; ask for that, too")
     words = [] if keep_words is None else _words(Path(keep_words))
+    told = Told(language=language, licence=licence, about=_read("about", Path(about), "Markdown") if about else "")
+    made_at = _now()
     dialect = asked_dialect(separator, quoting, say=progress.say)
     refuse_as_target(out)
     subject = find_subject(str(model), max_length, positive, problem_type, progress)
@@ -136,13 +144,13 @@ def export(
     graphs = [smaller, *made] if smaller else made
     if not graphs:
         raise BundleError(f"{out}: no setting of 8 bits decides as the model does; export it with ⟨bits⟩ 32,8")
-    manifest = _manifest(proof, graphs, refused, vocabulary, parameters(subject.model)[0])
+    manifest = _manifest(proof, graphs, refused, vocabulary, parameters(subject.model)[0], made_at)
     with replacing_folder(out.resolve()) as workplace:  # a link stays one, to the new bundle
         (workplace / TOKENIZER_FILE).write_text(proof.subject.tokenizer_content, encoding="utf-8")
         for graph in graphs:
             (workplace / graph.facts.file).write_bytes(graph.content)
         write_atomically(workplace / MANIFEST_FILE, manifest.model_dump_json(indent=1) + "\n")
-        write_atomically(workplace / CARD_FILE, card(manifest))
+        write_atomically(workplace / CARD_FILE, card(manifest, told))
         write_atomically(workplace / SUMS_FILE, sums_of(workplace))
         verify(workplace, where=str(out))
         refuse_as_target(out)  # once more: something may have been put there meanwhile
@@ -176,13 +184,27 @@ def _other_texts(
 
 def _words(path: Path) -> list[str]:
     """The lines of a list of words, normalised; raises ConfigError for one that can't be read."""
+    return [normalise(line) for line in _read("keep_words", path, "a word or a text a line").splitlines()]
+
+
+def _read(name: str, path: Path, what: str) -> str:
     try:
-        lines = read_small(path, MOST_BYTES_OF_WORDS).decode("utf-8").splitlines()
+        return read_small(path, MOST_BYTES_OF_WORDS).decode("utf-8")
     except OSError as error:
-        raise ConfigError(f"⟨keep_words⟩ {path}: can't be read ({error.strerror})") from None
+        raise ConfigError(f"⟨{name}⟩ {path}: can't be read ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"⟨keep_words⟩ {path}: is not UTF-8; save it as that, a word or a text a line") from None
-    return [normalise(line) for line in lines]
+        raise ConfigError(f"⟨{name}⟩ {path}: is not UTF-8; save it as that, {what}") from None
+
+
+def _now() -> datetime:
+    """The date that a bundle bears: that of SOURCE_DATE_EPOCH, where it is set, so that a bundle can be made again."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is None:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromtimestamp(int(given), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise ConfigError(f"SOURCE_DATE_EPOCH {given!r}: must be whole seconds since 1970") from None
 
 
 def _training_texts(
@@ -213,6 +235,7 @@ def _manifest(
     refused: tuple[Attempt, ...],
     vocabulary: TrimmedVocabulary | None,
     parameters_before: int,
+    made_at: datetime,
 ) -> Manifest:
     subject, run, preferred = proof.subject, proof.subject.run, graphs[0]
     classes, suite = subject.classes, proof.suite
@@ -250,7 +273,7 @@ def _manifest(
         else None,
         self_test=_self_test(subject, graphs),
         versions={package: metadata.version(package) for package in VERSIONS},
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_at=made_at.isoformat(timespec="seconds"),
     )
 
 
