@@ -220,7 +220,7 @@ def test_a_folder_outside_any_run(alone: Path, suite: Path, tmp_path: Path) -> N
 def test_a_bundle_can_be_made_again_bit_by_bit(
     alone: Path, suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the date set both are the same file by file: weights are rounded by what the model is asked, in 8 bits too."""
+    """With the date set both are the same, file by file; in 8 bits weights are rounded by what the model is asked."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     (tmp_path / "about.md").write_text("For *trials*.\n", encoding="utf-8")
     told = {"language": "en", "licence": "mit", "about": str(tmp_path / "about.md")}
@@ -231,7 +231,8 @@ def test_a_bundle_can_be_made_again_bit_by_bit(
         {file.name: file.read_bytes() for file in (tmp_path / name).iterdir()} for name in ("first", "second")
     )
     assert first == second
-    assert b"language: en\nlicense: mit\n" in first["README.md"]
+    assert b"\nlanguage: en\n" in first["README.md"]
+    assert b"\nlicense: mit\n" in first["README.md"]
     assert b"For *trials*." in first["README.md"]
 
 
