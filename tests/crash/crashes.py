@@ -24,7 +24,7 @@ PLACES = (
     *("report", "end"),
 )
 """The stages of a comparison with the recipes odd and lora, in their order; `place` gives an index."""
-TIMES = ("seconds", "cpu_seconds", "peak_memory")
+TIMES = ("seconds", "cpu_seconds", "peak_memory", "at")
 
 
 def place(run: Path, pid: int) -> int:
@@ -70,7 +70,7 @@ def contents_but_times(run: Path) -> dict[str, Any]:
             found[name] = None
         elif name == "results.json":
             found[name] = comparable(run)
-        elif path.name == "training.json":
+        elif path.name in {"training.json", "registration.json"}:
             record = json.loads(path.read_text(encoding="utf-8"))
             found[name] = {key: value for key, value in record.items() if key not in TIMES}
         elif path.parent.name == "scores":  # their metadata has the seconds that they took

@@ -4,10 +4,11 @@ import pytest
 from results_factory import make_hostile_results, make_results
 
 from foreshot.judging.statistics import turned
-from foreshot.reporting.judgement import SIGNS, cards, headline, students_table, what_is_judged
+from foreshot.reporting.judgement import SIGNS, cards, headline, notes, students_table, what_is_judged
 from foreshot.reporting.report import html_report, markdown_report
 from foreshot.reporting.sections.differences import against_teacher
 from foreshot.reporting.sections.why import requirements_table
+from foreshot.results.registration import Registration
 from foreshot.results.results import Results
 from foreshot.results.verdict import StudentVerdict, Verdict
 
@@ -162,3 +163,19 @@ def test_hostile_reasons_are_text():
     assert "&lt;script&gt;alert(5)" in page
     assert "\u202e" not in page
     assert "**bold**" not in markdown_report(results)
+
+
+def test_what_is_judged_otherwise_than_was_written_down_is_said_first(results):
+    known = Registration(
+        at="2026-03-01T10:00:00+00:00", after_training=False, experiment="e", suite=None, margins={}, decision="argmax",
+        recipes=["odd"], seeds=[0],
+    )  # fmt: skip
+    as_written = results.model_copy(update={"made": results.made.model_copy(update={"registered": known})})
+    assert notes(as_written) == notes(results)
+    assert "were written down on 2026-03-01, before training (registration.json). Nothing of it changed" in (
+        markdown_report(as_written)
+    )
+    made = as_written.made.model_copy(update={"changed": ["metric_margin 0.02, now 0.05", "the suite"]})
+    page = markdown_report(results.model_copy(update={"made": made})).split("## Why")[0]
+    assert "Judged otherwise than was written down on 2026-03-01, before training" in page
+    assert "now 0.05; the suite" in page

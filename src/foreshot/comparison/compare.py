@@ -18,6 +18,7 @@ from foreshot.comparison.jobs import Job, all_layers, student_jobs
 from foreshot.comparison.judge import MOST_FLIPS, Findings, find
 from foreshot.comparison.layer_measures import measure_layers
 from foreshot.comparison.model_folder import METRICS_FILE
+from foreshot.comparison.registration import changes, register, registration
 from foreshot.comparison.room import check_room
 from foreshot.comparison.rounds import carry_out_rounds
 from foreshot.comparison.scored import Scored, score_model
@@ -78,6 +79,7 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
         {**environment, "fingerprints": {"data": inputs.data_fingerprint, "encoder": inputs.origin.fingerprint}},
     )
     describe(inputs, progress)
+    registered = register(inputs, run)
     store_data(inputs, run)
     inputs = store_unlabelled(inputs, run, progress)
     arms = arms_of(inputs, run)
@@ -139,6 +141,8 @@ def _carry_out(inputs: Inputs, run: RunFolder, progress: Progress, command: str,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=perf_counter() - began,
             environment=environment,
+            registered=registered,
+            changed=changes(registered, registration(inputs)),
         ),
     )
     write_results(results, findings, run.path)

@@ -86,7 +86,15 @@ def what_is_judged(results: Results) -> str:
 
 def notes(results: Results) -> list[str]:
     """What is worth knowing beside the verdict and decided nothing."""
-    return [shortened(note, LONGEST_REASON) for note in results.verdict.notes]
+    return [shortened(note, LONGEST_REASON) for note in [*_otherwise_than_registered(results), *results.verdict.notes]]
+
+
+def _otherwise_than_registered(results: Results) -> list[str]:
+    """That it is judged otherwise than was written down before training, if so."""
+    registered, changed = results.made.registered, results.made.changed
+    if registered is None or not changed:
+        return []
+    return [f"Judged otherwise than was written down on {registered.at[:10]}, before training: {'; '.join(changed)}."]
 
 
 def ranked_students(results: Results) -> list[StudentVerdict]:

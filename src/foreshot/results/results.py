@@ -17,6 +17,7 @@ from foreshot.results.identity import IdentityBias
 from foreshot.results.mending import Mended
 from foreshot.results.models import LayerMeasure, ModelResult, Summary, Timing, Trial
 from foreshot.results.reasons import Reasons
+from foreshot.results.registration import Registration
 from foreshot.results.scores import ScoreComparison
 from foreshot.results.teachers import AskedTeachers
 from foreshot.results.verdict import Comparison, Verdict
@@ -95,11 +96,17 @@ class Conditions(Facts):
 
 
 class Made(Facts):
-    """Where and when the results were made: versions and machine, as environment.json has them."""
+    """Where and when the results were made: versions and machine, as environment.json has them.
+
+    `registered` is what they were to be judged by, written down before training, and `changed` what they are judged by
+    otherwise, in a few words each.
+    """
 
     at: str
     seconds: float
     environment: dict[str, object]
+    registered: Registration | None = None
+    changed: list[str] = Field(default_factory=list)
 
 
 class Results(Facts):

@@ -8,6 +8,7 @@ from foreshot.settings.experiment import BASELINE, Experiment, load_experiment
 EXPERIMENT_FILE = "experiment.yaml"
 ENVIRONMENT_FILE = "environment.json"
 RESULTS_FILE = "results.json"
+REGISTRATION_FILE = "registration.json"
 TEACHER_FOLDER = "teacher"
 MENDED_TEACHER_FOLDER = "teacher-mended"
 TEACHERS_FOLDER = "teachers"

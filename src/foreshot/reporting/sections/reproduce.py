@@ -18,10 +18,24 @@ def section(results: Results) -> Section:
         [
             Code(results.command),
             Prose(where, only="markdown"),
+            *([Prose(registered(results))] if results.made.registered else []),
             Shown(folders_table(results), "wordy", titled=True),
             Shown(environment_table(results), "facts", titled=True),
         ],
     )
+
+
+def registered(results: Results) -> str:
+    """When it was written down what these results are judged by, and what changed since."""
+    known, changed = results.made.registered, results.made.changed
+    assert known is not None
+    when = (
+        f"on {known.at[:10]}, after models were trained"
+        if known.after_training
+        else f"on {known.at[:10]}, before training"
+    )
+    since = f"Since then changed: {'; '.join(changed)}." if changed else "Nothing of it changed since."
+    return f"Margins, suite, decision, recipes and seeds were written down {when} (registration.json). {since}"
 
 
 def folders_table(results: Results) -> Table:
