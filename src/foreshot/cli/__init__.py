@@ -11,6 +11,7 @@ from foreshot.cli.exits import errors_as_one_line
 from foreshot.cli.explain import explain_command
 from foreshot.cli.export import export_command
 from foreshot.cli.migrate import migrate_command
+from foreshot.cli.plan import plan_command
 from foreshot.cli.predict import predict_command
 from foreshot.cli.serve import new_key_command, serve_command
 from foreshot.cli.streams import prepare_streams
@@ -20,6 +21,7 @@ from foreshot.threads import wait_asleep
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "compare": compare_command,
+    "plan": plan_command,
     "check": check_command,
     "export": export_command,
     "predict": predict_command,

@@ -94,7 +94,7 @@ def find_in_run(folder: Path) -> RunModel | None:
     folder, run = folder.resolve(), run_of(folder)
     if run is None:
         return None
-    results = _results(run)
+    results = results_of(run)
     inside = str(folder.relative_to(run))
     model = next((found for found in results.models if found.folder == inside), None)
     if model is None:
@@ -104,7 +104,7 @@ def find_in_run(folder: Path) -> RunModel | None:
 
 def to_ship(run: Path) -> tuple[Path, str]:
     """The model that a run's verdict says to ship, and why: the recommended student, or else the teacher."""
-    results = _results(run)
+    results = results_of(run)
     if results.verdict.folder is not None:
         if results.verdict.folder not in _folders(results) or not is_inside(results.verdict.folder):
             raise RunFolderError(f"{run / RESULTS_FILE}: its verdict names no folder of the run; run it again")
@@ -121,7 +121,8 @@ def to_ship(run: Path) -> tuple[Path, str]:
     )
 
 
-def _results(run: Path) -> Results:
+def results_of(run: Path) -> Results:
+    """The results of a finished run; raises RunFolderError where there are none."""
     try:
         return Results.load(run / RESULTS_FILE)
     except FileNotFoundError:
