@@ -123,14 +123,15 @@ def test_scores_are_the_sigmoids_of_plain_transformers(model: Path, bundle: Path
         assert prediction.scores == pytest.approx(scores, abs=1e-5)
 
 
-@pytest.mark.parametrize("file", [FP32_GRAPH, INT8_GRAPH])
-def test_scores_are_the_sigmoids_of_plain_onnx_runtime(bundle: Path, file: str) -> None:
+@pytest.mark.parametrize(("file", "tolerance"), [(FP32_GRAPH, 1e-5), (INT8_GRAPH, 2e-3)])
+def test_scores_are_the_sigmoids_of_plain_onnx_runtime(bundle: Path, file: str, tolerance: float) -> None:
+    """In 8 bits a last bit, which other optimisations of a graph change, can take an activation to its next step."""
     tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
     session = onnxruntime.InferenceSession(bundle / file)
     for prediction, text in zip(foreshot.load(bundle, file=file)(TEXTS), TEXTS, strict=True):
         ids = np.array([tokenizer.encode(text).ids])
         (logits,) = session.run(["logits"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})[0]
-        assert list(prediction.scores.values()) == pytest.approx(expit(logits.astype(float)), abs=1e-5)
+        assert list(prediction.scores.values()) == pytest.approx(expit(logits.astype(float)), abs=tolerance)
 
 
 def test_a_text_has_every_label_above_one_half(model: Path, bundle: Path) -> None:

@@ -185,9 +185,9 @@ def test_what_was_put_into_a_bundles_folder_during_an_export_is_kept(
     command = ("export", run / "students/odd/seed-0", "--bits", "32", "--out", out)
     assert foreshot(*command).exit_code == 0
 
-    def card_of(manifest: Any) -> str:
+    def card_of(*told: Any) -> str:
         (out / "notes.txt").write_text(PRECIOUS)
-        return card(manifest)
+        return card(*told)
 
     monkeypatch.setattr(exporting, "card", card_of)
     assert "holds notes.txt" in foreshot(*command).stderr.splitlines()[-1]
