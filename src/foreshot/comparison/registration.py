@@ -10,6 +10,7 @@ from foreshot.errors import RunFolderError
 from foreshot.files.atomic import write_atomically
 from foreshot.files.bounded import read_small
 from foreshot.files.fingerprints import fingerprint
+from foreshot.files.stages import MARKER
 from foreshot.results.registration import Registration
 from foreshot.results.run_folder import REGISTRATION_FILE
 
@@ -19,13 +20,13 @@ OF_THE_MACHINE = frozenset({"name", "device", "checkpoint_seconds"})
 
 
 def register(inputs: Inputs, run: RunFolder) -> Registration:
-    """What the run was said to be judged by when it began; written down the first time, and never again.
+    """What the run was said to be judged by before its teacher was finished: until then anything may be set otherwise.
 
     Raises RunFolderError where what is written there can't be read.
     """
-    path = run.path / REGISTRATION_FILE
-    if not path.exists():
-        known = registration(inputs, after_training=(run.path / "teacher").exists())
+    path, is_made = run.path / REGISTRATION_FILE, (run.teacher / MARKER).exists()
+    if not is_made or not path.exists():
+        known = registration(inputs, after_training=is_made)
         write_atomically(path, known.model_dump_json(indent=1) + "\n")
         return known
     try:
@@ -53,7 +54,7 @@ def registration(inputs: Inputs, *, after_training: bool = False) -> Registratio
 
 
 def changes(before: Registration, now: Registration) -> list[str]:
-    """What is judged otherwise than was written down, in a few words each; else whether other settings changed."""
+    """What is judged otherwise than was written down, in a few words each."""
     found = [
         f"{name} {_shown(before.margins.get(name))}, now {_shown(now.margins.get(name))}"
         for name in sorted(before.margins.keys() | now.margins.keys())
@@ -66,7 +67,7 @@ def changes(before: Registration, now: Registration) -> list[str]:
     for what, old, new in (("recipes", before.recipes, now.recipes), ("seeds", before.seeds, now.seeds)):
         if set(old) != set(new):
             found.append(f"{what} {', '.join(map(str, old))}, now {', '.join(map(str, new))}")
-    return found or (["other settings"] if before.experiment != now.experiment else [])
+    return found
 
 
 def _shown(margin: float | None) -> str:

@@ -68,7 +68,11 @@ def rounded(weight: torch.Tensor, scale: torch.Tensor, covariance: torch.Tensor 
     """
     left = weight.to(torch.float64) / scale[:, None]
     if covariance is None or not 0 < float(covariance.trace()) < math.inf:
-        return left.round().to(torch.int8)
+        whole = left.round()
+        for at in range(1, whole.shape[1], 2):  # rounding may take both of a pair up
+            low, high = _room(whole[:, at - 1])
+            whole[:, at] = whole[:, at].clamp(low, high)
+        return whole.to(torch.int8)
     whole = torch.zeros_like(left)
     shares = _shares(covariance.to(torch.float64))
     inputs = left.shape[1]

@@ -245,7 +245,7 @@ def compare_all(
     """Every pair of models in one measure, with Holm's correction (Holm 1979) over each of three families.
 
     What the verdict asks, each model and the one that it is `held_against`; the other pairs; and those of which one is
-    the `baseline`, which come last. So what is compared for interest costs the verdict's own pairs no power.
+    the `baseline`, which come last.
     McNemar's exact test on what is right and wrong is added for two models of one seed each, where every row is a
     unit by itself, as that test takes them to be.
     """

@@ -94,7 +94,8 @@ def _otherwise_than_registered(results: Results) -> list[str]:
     registered, changed = results.made.registered, results.made.changed
     if registered is None or not changed:
         return []
-    return [f"Judged otherwise than was written down on {registered.at[:10]}, before training: {'; '.join(changed)}."]
+    when = "after models were trained" if registered.after_training else "before training"
+    return [f"Judged otherwise than was written down on {registered.at[:10]}, {when}: {'; '.join(changed)}."]
 
 
 def ranked_students(results: Results) -> list[StudentVerdict]:

@@ -49,6 +49,10 @@ class RunModel:
         data, verdict, mending = self.results.data, self.results.verdict, self.results.mending
         teacher = mending.references.get(self.model.model, TEACHER_FOLDER) if mending else TEACHER_FOLDER
         of_student = {student.model: student for student in verdict.students}.get(self.model.model)
+        kind: str | None = of_student.kind if of_student else None
+        reasons = of_student.reasons if of_student else []
+        if of_student and of_student.folder not in (None, self.model.folder):  # None: of an earlier version
+            kind, reasons = "not judged", [f"the verdict is about another seed's file: {of_student.folder}"]
         return {
             "run": self.results.name,
             "recipe": self.model.recipe,
@@ -59,8 +63,8 @@ class RunModel:
             "data": ", ".join(dict.fromkeys(part.source for part in data.parts.values())),
             "data_fingerprint": data.fingerprint,
             "training_rows": data.parts["train"].rows,
-            "verdict": of_student.kind if of_student else None,
-            "verdict_reasons": of_student.reasons if of_student else [],
+            "verdict": kind,
+            "verdict_reasons": reasons,
         }
 
     def metrics(self) -> dict[str, float | None]:
