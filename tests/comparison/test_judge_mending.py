@@ -2,7 +2,8 @@
 
 from types import SimpleNamespace
 
-from foreshot.comparison.judge_mending import by_reference, references, twins_of
+from foreshot.comparison.judge_mending import references, twins_of
+from foreshot.judging.samples import by_reference
 from foreshot.settings.recipes import RECIPES, Recipe
 
 ODD, EVEN = RECIPES["odd"], RECIPES["even"]
@@ -29,7 +30,7 @@ WHOLE = models(
 
 def test_mended_students_are_held_against_the_teacher_of_their_arm():
     assert references(WHOLE) == {"teacher-mended": "teacher", "odd-mended": "teacher-mended"}
-    assert [list(group) for group in by_reference(WHOLE)] == [
+    assert by_reference(WHOLE, references(WHOLE)) == [
         ["teacher", "teacher-mended", "odd", "even"],
         ["teacher-mended", "odd-mended"],
     ]
@@ -38,14 +39,14 @@ def test_mended_students_are_held_against_the_teacher_of_their_arm():
 def test_without_mending_there_is_one_group():
     usual = models(("teacher", None, False), ("odd", ODD, False))
     assert references(usual) == {}
-    assert [list(group) for group in by_reference(usual)] == [["teacher", "odd"]]
-    assert [list(group) for group in by_reference(models(("teacher", None, False)))] == [["teacher"]]
+    assert by_reference(usual, references(usual)) == [["teacher", "odd"]]
+    assert by_reference(["teacher"], {}) == [["teacher"]]
 
 
 def test_a_teacher_that_was_given_is_everybodys():
     given = models(("teacher", None, False), ("odd", ODD, False), ("odd-mended", ODD.mended, True), teacher="teacher")
     assert references(given) == {"odd-mended": "teacher"}
-    assert [list(group) for group in by_reference(given)] == [["teacher", "odd", "odd-mended"]]
+    assert by_reference(given, references(given)) == [["teacher", "odd", "odd-mended"]]
     assert twins_of(given) == [("odd", "odd-mended")]
 
 

@@ -8,7 +8,7 @@ from sklearn.metrics import f1_score
 
 from foreshot.data.labels import Classes
 from foreshot.judging.evidence import METRIC, SEALED, SUITE, SUITE_POSITIVE, Candidate
-from foreshot.judging.samples import Answered, Asked, comparisons, evidence, held_against, on_suite, samples
+from foreshot.judging.samples import Answered, Asked, comparisons, evidence, on_suite, samples
 from foreshot.judging.task import ClassTask
 from foreshot.judging.verdict import verdict
 from foreshot.results.behaviour import Case
@@ -90,16 +90,6 @@ def test_sealed_cases_are_a_measure_where_models_were_mended(asked, answered):
         (answered.suite["teacher"][0, sealed] == asked.case_labels[sealed]).mean()
     )
     assert SEALED not in samples(replace(asked, has_sealed=False), answered)
-
-
-def test_models_are_grouped_by_what_they_are_held_against():
-    mended = Candidate(model="teacher-mended", layers=6, parameters=100, seeds=1, reference="teacher", is_teacher=True)
-    student = Candidate(model="odd-mended", layers=3, parameters=60, seeds=1, mended=True, reference="teacher-mended")
-    groups = held_against([*CANDIDATES, mended, student])
-    assert [[one.model for one in group] for group in groups] == [
-        ["teacher", "odd", "teacher-mended"],
-        ["teacher-mended", "odd-mended"],
-    ]
 
 
 def test_a_model_that_is_no_candidate_is_on_the_suite_without_changes(asked, answered):

@@ -9,7 +9,7 @@ import numpy as np
 
 from foreshot.comparison.inputs import EVASIONS, PROBES_ROWS, SUITE_ROWS, Inputs
 from foreshot.comparison.judge_corrections import corrections
-from foreshot.comparison.judge_mending import by_reference, mended, references
+from foreshot.comparison.judge_mending import mended, references
 from foreshot.comparison.judge_teachers import asked_teachers
 from foreshot.comparison.scored import Scored
 from foreshot.errors import DataError
@@ -19,7 +19,7 @@ from foreshot.judging.calibration import calibration
 from foreshot.judging.evidence import METRIC, Candidate, Change
 from foreshot.judging.identity_bias import identity_bias
 from foreshot.judging.metrics import test_metrics
-from foreshot.judging.samples import Answered, Asked, comparisons, evidence, on_suite, samples
+from foreshot.judging.samples import Answered, Asked, by_reference, comparisons, evidence, on_suite, samples
 from foreshot.judging.statistics import PairedSample
 from foreshot.judging.summary import summarise
 from foreshot.judging.thresholds import STANDARD_POLICIES, fit_decision, policy_result
@@ -79,16 +79,17 @@ def find(inputs: Inputs, scored: Sequence[Scored]) -> Findings:
     models = [model_result(inputs, model) for model in scored]
     taught = {name: models for name, models in by_name.items() if not models[0].job.is_baseline}
     baseline = next((name for name in by_name if name not in taught), None)
-    asked, answered, candidates = _asked(inputs), _answered(inputs, by_name), _candidates(inputs, taught)
+    asked, answered, candidates = _asked(inputs), _answered(inputs, by_name), _candidates(taught)
     compared = samples(asked, answered)
     pairs = comparisons(compared, candidates, baseline=baseline)
     suite = on_suite(asked, _answered(inputs, everyone), candidates)
     bias = _identity_bias(inputs, by_name)
-    files = {name: [of[_best_seed(inputs, of)]] for name, of in taught.items()}
+    chosen = {name: _best_seed(inputs, of) for name, of in taught.items()}
+    files = {name: [of[chosen[name]]] for name, of in taught.items()}
     bias_of_files = _identity_bias(inputs, files) if inputs.experiment.policy.identity_margin is not None else None
     found = evidence(
         asked,
-        _answered(inputs, files),
+        answered.of_files(chosen),
         candidates,
         inputs.experiment.policy,
         group_changes=_group_changes(bias_of_files) if bias_of_files else {},
@@ -137,7 +138,7 @@ def _answered(inputs: Inputs, by_name: dict[str, list[Scored]]) -> Answered:
     )
 
 
-def _candidates(inputs: Inputs, taught: dict[str, list[Scored]]) -> list[Candidate]:
+def _candidates(taught: dict[str, list[Scored]]) -> list[Candidate]:
     """The models as the verdict sees them, but for what they decide."""
     held_against = references(taught)
     return [
@@ -156,6 +157,8 @@ def _candidates(inputs: Inputs, taught: dict[str, list[Scored]]) -> list[Candida
 
 def _best_seed(inputs: Inputs, models: Sequence[Scored]) -> int:
     """The place of the seed that is shipped: the best one on the validation rows, since test rows are for judging."""
+    if len(models) == 1:
+        return 0
     found = [_metric_sample(inputs, {model.name: [model]}, "validation").mean(model.name) for model in models]
     return int(np.argmax(found))
 
@@ -284,13 +287,13 @@ def _identity_bias(inputs: Inputs, by_name: dict[str, list[Scored]]) -> Identity
         return None
     each = [
         identity_bias(
-            {name: np.stack([model.probabilities("test")[:, positive] for model in of]) for name, of in group.items()},
+            {name: np.stack([model.probabilities("test")[:, positive] for model in by_name[name]]) for name in group},
             np.array(test.labels) == positive,
             {group: np.array(mentioned) for group, mentioned in test.identities.items()},
-            teacher=next(iter(group)),
+            teacher=group[0],
             source=inputs.experiment.identity_terms or test.source,
         )
-        for group in by_reference(by_name)
+        for group in by_reference(by_name, references(by_name))
     ]
     # A reference stands in two groups: what counts is where it is held against the first teacher.
     found = {one.model: one for bias in reversed(each) for one in bias.models}

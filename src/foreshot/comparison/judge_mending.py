@@ -22,16 +22,6 @@ def references(by_name: Models) -> dict[str, str]:
     return {name: job.teacher if job.recipe else teacher for name, job in jobs.items() if job.mended}
 
 
-def by_reference(by_name: Models) -> list[dict[str, list[Scored]]]:
-    """The models that are held against the same teacher, in groups that it stands first in; the first one's first."""
-    teacher, held_against = next(iter(by_name)), references(by_name)
-    groups: dict[str, dict[str, list[Scored]]] = {teacher: {teacher: by_name[teacher]}}
-    for name, models in by_name.items():
-        reference = held_against.get(name, teacher)
-        groups.setdefault(reference, {reference: by_name[reference]})[name] = models
-    return list(groups.values())
-
-
 def twins_of(by_name: Models) -> list[Pair]:
     """Models without mending and their mended twins: the teachers, and recipes that differ in nothing else."""
     jobs = {name: models[0].job for name, models in by_name.items()}

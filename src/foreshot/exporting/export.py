@@ -199,7 +199,7 @@ def _read(name: str, path: Path, what: str) -> str:
 def _now() -> datetime:
     """The date that a bundle bears: that of SOURCE_DATE_EPOCH, where it is set, so that a bundle can be made again."""
     given = os.environ.get("SOURCE_DATE_EPOCH")
-    if given is None:
+    if not given:
         return datetime.now(UTC)
     try:
         return datetime.fromtimestamp(int(given), UTC)

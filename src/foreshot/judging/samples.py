@@ -1,6 +1,6 @@
 """What models are judged by: their decisions on the same rows, the samples that are made of these, and the evidence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -124,10 +124,10 @@ def on_suite(asked: Asked, answered: Answered, candidates: Sequence[Candidate]) 
     if not asked.cases:
         return []
     found: dict[str, SuiteResult] = {}
-    for group in held_against(candidates):
-        of_group = {one.model: answered.suite[one.model] for one in group if one.model in answered.suite}
-        mended = [one.model for one in group if one.mended]
-        for one in suite_results(asked.cases, of_group, asked.class_names, teacher=group[0].model, mended=mended):
+    mended = {one.model for one in candidates if one.mended}
+    for group in _groups(candidates):
+        of_group = {name: answered.suite[name] for name in group if name in answered.suite}
+        for one in suite_results(asked.cases, of_group, asked.class_names, teacher=group[0], mended=mended):
             found.setdefault(one.model, one)
     return [
         found.get(name) or suite_shares(name, asked.cases, decided, asked.class_names)
@@ -135,14 +135,23 @@ def on_suite(asked: Asked, answered: Answered, candidates: Sequence[Candidate]) 
     ]
 
 
-def held_against(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """The models that are held against the same teacher, in groups that it stands first in; the first one's first."""
-    named = {one.model: one for one in candidates}
-    groups = {candidates[0].model: [candidates[0]]}
-    for one in candidates[1:]:
-        reference = one.reference or candidates[0].model
-        groups.setdefault(reference, [named[reference]]).append(one)
+def by_reference(names: Iterable[str], references: Mapping[str, str]) -> list[list[str]]:
+    """Models that are held against the same teacher, in groups that it stands first in; the first one's first.
+
+    The first of the names is the teacher of all that `references` names no other one for.
+    """
+    teacher, *others = names
+    groups = {teacher: [teacher]}
+    for name in others:
+        reference = references.get(name, teacher)
+        groups.setdefault(reference, [reference]).append(name)
     return list(groups.values())
+
+
+def _groups(candidates: Sequence[Candidate]) -> list[list[str]]:
+    return by_reference(
+        [one.model for one in candidates], {one.model: one.reference for one in candidates if one.reference}
+    )
 
 
 def evidence(
@@ -156,8 +165,8 @@ def evidence(
     """All that the verdict looks at, of what the candidates and nobody else decide; the teacher comes first."""
     found = samples(asked, answered)
     label_changes: dict[str, Sequence[Change]] = {}
-    for group in held_against(candidates):
-        label_changes |= asked.task.changes({one.model: answered.test[one.model] for one in group}, asked.answers)
+    for group in _groups(candidates):
+        label_changes |= asked.task.changes({name: answered.test[name] for name in group}, asked.answers)
     return Evidence(
         candidates=[
             replace(one, means={name: of.mean(one.model) for name, of in found.items() if one.model in of.predicted})

@@ -18,8 +18,8 @@ class IdentityGroup(Facts):
 class ComparedScore(Facts):
     """A number of a model, the mean over its seeds, and the change from the teacher.
 
-    Intervals are a paired bootstrap's over rows or texts; `adjusted_p`, of the change, is Holm's over all numbers of
-    its kind. Both are None for the teacher.
+    Intervals are a paired bootstrap's over rows or texts, that of the change over seeds too where there are several;
+    `adjusted_p`, of the change, is Holm's over all numbers of its kind. Both are None for the teacher.
     """
 
     value: Estimate

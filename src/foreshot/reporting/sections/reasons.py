@@ -273,8 +273,8 @@ def _label(found: Reasons) -> str:
 
 def _intervals_note(better: str, worse: str) -> str:
     return (
-        f"Means over the seeds; small: 95 % intervals, by a bootstrap over the texts. ▲ {better}, ▼ {worse}, by so "
-        "many hundredths: only where p < 0.05 after Holm's correction."
+        f"Means over the seeds; small: 95 % intervals, by a bootstrap over the texts. Changes know the chance of "
+        f"seeds, too. ▲ {better}, ▼ {worse}, by so many hundredths: only where p < 0.05 after Holm's correction."
     )
 
 
